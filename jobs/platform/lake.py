@@ -1,0 +1,128 @@
+"""The lake: Delta tables by name, written so that a step run twice ends in the same tables."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from delta.tables import DeltaTable
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.window import Window
+
+from jobs.platform.schemas import Table, table
+
+PARTITIONS = {"line": ["feed"]}
+
+
+@dataclass(frozen=True)
+class AddedFile:
+    """One data file that a commit added: where it is and how many rows it holds."""
+
+    path: str
+    rows: int
+    version: int
+
+
+class Lake:
+    """Reads and writes the tables of `schemas/` under one root (a folder or an s3a:// prefix)."""
+
+    def __init__(self, spark: SparkSession, root: str) -> None:
+        self.spark = spark
+        self.root = root.rstrip("/")
+        self._known: set[str] = set()
+
+    def path(self, name: str) -> str:
+        """Location of a table: <root>/<layer>/<table>."""
+        return f"{self.root}/{table(name).layer}/{name}"
+
+    def exists(self, name: str) -> bool:
+        if name not in self._known and DeltaTable.isDeltaTable(self.spark, self.path(name)):
+            self._known.add(name)
+        return name in self._known
+
+    def read(self, name: str) -> DataFrame:
+        """All rows, every version of them; no rows where nothing was written yet."""
+        if not self.exists(name):
+            return self.spark.createDataFrame([], table(name).struct)
+        return self.spark.read.format("delta").load(self.path(name))
+
+    def current(self, name: str, where: Column | None = None) -> DataFrame:
+        """The rows that count: per natural key the one that arrived last. `where` may only test key columns."""
+        rows = self.read(name)
+        return latest(rows if where is None else rows.where(where), table(name))
+
+    def write_run(self, rows: DataFrame, name: str, run_no: int, run_id: str) -> None:
+        """Put a run's rows in place of what an earlier attempt of the same run wrote; other runs' rows stay.
+
+        `rows` has the table's columns, run_no among them. One atomic commit, also of no rows.
+        """
+        self._create(table(name))
+        (
+            rows.select(*table(name).names)
+            .write.format("delta")
+            .mode("overwrite")
+            .option("replaceWhere", f"run_no = {run_no}")
+            .option("userMetadata", json.dumps({"run_id": run_id, "run_no": run_no}))
+            .save(self.path(name))
+        )
+
+    def overwrite(self, rows: DataFrame, name: str, run_no: int, run_id: str) -> None:
+        """Rewrite a table that is small by nature (one row per account)."""
+        self._create(table(name))
+        (
+            rows.select(*table(name).names)
+            .write.format("delta")
+            .mode("overwrite")
+            .option("userMetadata", json.dumps({"run_id": run_id, "run_no": run_no}))
+            .save(self.path(name))
+        )
+
+    def version(self, name: str) -> int:
+        """The last commit's number; -1 for a table that does not exist."""
+        if not self.exists(name):
+            return -1
+        return DeltaTable.forPath(self.spark, self.path(name)).history(1).select("version").first()[0]  # type: ignore[index]
+
+    def added_files(self, name: str, after: int, through: int) -> list[AddedFile]:
+        """Data files added by the commits in (after, through] that no commit among them removed again.
+
+        Files that compaction only rearranged (dataChange false) are left out.
+        """
+        alive: dict[str, AddedFile] = {}
+        for version in range(after + 1, through + 1):
+            for line in self._log(name, version):
+                action = json.loads(line)
+                if "remove" in action:
+                    alive.pop(action["remove"]["path"], None)
+                elif "add" in action and action["add"].get("dataChange", True):
+                    add = action["add"]
+                    rows = json.loads(add.get("stats") or "{}").get("numRecords", -1)
+                    alive[add["path"]] = AddedFile(f"{self.path(name)}/{add['path']}", rows, version)
+        return list(alive.values())
+
+    def _log(self, name: str, version: int) -> list[str]:
+        path = f"{self.path(name)}/_delta_log/{version:020d}.json"
+        if "://" not in path:
+            return Path(path).read_text(encoding="utf-8").splitlines()
+        return [row.value for row in self.spark.read.text(path).collect()]
+
+    def _create(self, described: Table) -> None:
+        if self.exists(described.table):
+            return
+        builder = DeltaTable.createIfNotExists(self.spark).location(self.path(described.table))
+        builder = builder.comment(described.meaning).addColumns(described.struct)
+        partitions = PARTITIONS.get(described.table)
+        if partitions:
+            builder = builder.partitionedBy(*partitions)
+        builder.property("delta.enableDeletionVectors", "false").execute()
+        self._known.add(described.table)
+
+
+def latest(rows: DataFrame, described: Table) -> DataFrame:
+    """Per natural key the row of the file that arrived last (in a log, its last line); same columns."""
+    by_arrival = Window.partitionBy(*described.key).orderBy(
+        F.desc("arrival_no"), F.desc("line_no"), F.desc("record_no")
+    )
+    return rows.withColumn("_rank", F.row_number().over(by_arrival)).where("_rank = 1").drop("_rank")
