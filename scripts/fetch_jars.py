@@ -1,0 +1,72 @@
+"""Put Delta's jars into .venv/jars, resolved by Spark's own Ivy, so that no start of Spark needs the network."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+JARS = Path(sys.prefix) / "jars"
+DELTA = f"io.delta:delta-spark_{'.'.join(version('pyspark').split('.')[:2])}_2.13:{version('delta-spark')}"
+OURS = ("io.delta", "io.unitycatalog")  # what Delta brings beyond the jars that PySpark ships itself
+ATTEMPTS = 2
+
+
+def main() -> int:
+    """Fetch unless the jars of this Delta are there. Exit status 1 with one line where Ivy does not find them."""
+    stamp = JARS / "RESOLVED"
+    if stamp.exists() and stamp.read_text(encoding="utf-8").strip() == DELTA:
+        return 0
+    print(f"setup: {DELTA}, into {JARS}")
+    for attempt in range(1, ATTEMPTS + 1):
+        with tempfile.TemporaryDirectory(prefix="dietz-ivy-") as ivy:
+            output = resolve(Path(ivy))
+            found = [jar for jar in Path(ivy, "jars").glob("*.jar") if jar.name.startswith(OURS)]
+            if any("delta-spark" in jar.name for jar in found):
+                shutil.rmtree(JARS, ignore_errors=True)
+                JARS.mkdir(parents=True)
+                for jar in found:
+                    shutil.copyfile(jar, JARS / jar.name)
+                stamp.write_text(DELTA + "\n", encoding="utf-8")
+                return 0
+        if attempt < ATTEMPTS:
+            print("setup: that failed, once more")
+    print(f"dietz: {DELTA} could not be fetched: {reason(output)}", file=sys.stderr)
+    return 1
+
+
+def resolve(ivy: Path) -> str:
+    """Let spark-submit resolve the package into `ivy`, running nothing; returns what it printed."""
+    spark_submit = Path(sys.prefix) / "bin" / "spark-submit"
+    nothing = ivy / "nothing.py"
+    nothing.write_text("", encoding="utf-8")
+    done = subprocess.run(
+        [
+            str(spark_submit),
+            "--master",
+            "local[1]",
+            "--packages",
+            DELTA,
+            "--conf",
+            f"spark.jars.ivy={ivy}",
+            str(nothing),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stderr + done.stdout
+
+
+def reason(output: str) -> str:
+    """The line of Ivy's pages that says what went wrong."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    telling = [line for line in lines if "UNRESOLVED" in line or "unresolved dependency" in line or "Exception" in line]
+    return (telling or lines or ["Spark printed nothing"])[-1]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
