@@ -1,0 +1,200 @@
+"""detect: find the complete files in landing, name their feed, and enter them in the ledger `ops.file`."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+import zlib
+from dataclasses import replace
+from datetime import date
+
+import structlog
+from pyspark.sql import SparkSession
+
+from jobs.detect import landing, recognise
+from jobs.platform.errors import DietzError
+from jobs.platform.ledger import FileRecord, Run
+from jobs.platform.mapping import Mapping, load_mappings, mapping_version
+from jobs.platform.settings import Settings
+
+log = structlog.get_logger()
+
+
+def run(spark: SparkSession | None, settings: Settings, run: Run) -> dict[str, int | str]:
+    """Enter every new complete file of the run's tenants; returns how many files got which status.
+
+    A file is new if its path, size or time is; a file that no mapping recognised is looked at again when the
+    mappings have changed. Spark is not used.
+    """
+    mappings = load_mappings()
+    vendors = {one.vendor for one in mappings.values()}
+    if run.vendor and run.vendor not in vendors:
+        raise DietzError(f"no mapping has vendor '{run.vendor}'; vendors are {', '.join(sorted(vendors))}")
+    every = landing.tenants(settings.landing)
+    if run.tenant and run.tenant not in every:
+        raise DietzError(f"no folder landing/{run.tenant}; tenants are {', '.join(every) or '(none)'}")
+    counts = {"files": 0, "detected": 0, "duplicate": 0, "unrecognised": 0, "waiting": 0}
+    for tenant_id in [run.tenant] if run.tenant else every:
+        for record in _new_records(settings, run, tenant_id, mappings):
+            counts["files"] += 1
+            counts[record.status] += 1
+    return dict(counts)
+
+
+def _new_records(
+    settings: Settings, run: Run, tenant_id: str, mappings: dict[str, Mapping]
+) -> list[FileRecord]:
+    known = run.ledger.seen_paths(tenant_id)
+    looked_at = {(path, seen) for (path, _), seen in known.items()}
+    again = _unrecognised_by_older_mappings(run, tenant_id)
+    fresh = [
+        one
+        for one in landing.deliveries(settings.landing, tenant_id)
+        if (one.relative, (one.size_bytes, one.modified_at)) not in looked_at or one.relative in again
+    ]
+    still_growing = landing.growing(
+        [one for one in fresh if landing.why_incomplete(one) is None], settings.conf.file_settle_seconds
+    )
+    records: list[FileRecord] = []
+    contents_seen: dict[str, str] = {}
+    for one in fresh:
+        why = landing.why_incomplete(one) or ("still growing" if one.relative in still_growing else None)
+        if why:
+            log.warning("file_waits", tenant_id=tenant_id, file=one.relative, reason=why)
+            records.append(_record(run, one, "", "", "waiting", message=why))
+            continue
+        for record in _records_of(run, one, mappings):
+            if run.vendor and record.vendor not in (None, run.vendor):
+                continue  # left for the run of its vendor
+            records.append(record)
+    hashes = [one.sha256 for one in records if one.sha256]
+    contents_seen.update(run.ledger.known_contents(tenant_id, hashes))
+    entered: list[FileRecord] = []
+    for record in records:
+        original = contents_seen.get(record.sha256)
+        if record.status == "detected" and original not in (None, record.file_id):
+            record = replace(record, status="duplicate", message=f"same content as file {original}")
+        elif record.status == "detected" and original == record.file_id:
+            record = replace(
+                record,
+                file_id=_file_id(tenant_id, record.sha256, record.path + str(record.modified_at)),
+                status="duplicate",
+                message=f"same content as file {original}",
+            )
+        elif record.status == "detected":
+            contents_seen[record.sha256] = record.file_id
+        _log_verdict(record)
+        entered.append(record)
+    # A waiting file is not entered: the next run looks at it afresh.
+    run.ledger.register_files([one for one in entered if one.status != "waiting"])
+    return entered
+
+
+def _records_of(run: Run, one: landing.Delivery, mappings: dict[str, Mapping]) -> list[FileRecord]:
+    if one.path.suffix.lower() in landing.ENCRYPTED:
+        return [_record(run, one, "", "", "unrecognised", message="encrypted: no decryption command is configured")]
+    try:
+        looked = list(landing.contents(one.path))
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        return [_record(run, one, "", "", "unrecognised", message=f"damaged archive: {error}")]
+    return [_recognised(run, one, content, mappings) for content in looked]
+
+
+def _recognised(
+    run: Run, one: landing.Delivery, content: landing.Content, mappings: dict[str, Mapping]
+) -> FileRecord:
+    name = content.member.rsplit("/", 1)[-1] or one.path.name
+    verdict = recognise.recognise(name, content.head, mappings)
+    detection: dict[str, object] = {
+        "candidates": [{"feed": c.feed, "score": c.score, "reasons": c.reasons} for c in verdict.candidates[:3]],
+        "mappings": mappings_fingerprint(),
+    }
+    base = _record(run, one, content.member, content.sha256, "unrecognised", message=verdict.message)
+    base = replace(base, lines=content.lines, size_bytes=one.size_bytes, detection=detection)
+    if verdict.candidate is None:
+        return base
+    mapping = mappings[verdict.candidate.feed]
+    lines = recognise.first_lines(content.head, mapping.reader.encoding) or []
+    context = {
+        key: value
+        for key, capture in mapping.context.items()
+        if capture.source != "section" and (value := recognise.captured(capture, lines, name)) is not None
+    }
+    for key, capture in mapping.context.items():
+        if capture.source != "section" and key not in context:
+            place = "name" if capture.source == "file_name" else "first lines"
+            return replace(base, message=f"{mapping.feed}: no {key} in the file's {place} (expected {capture.match})")
+    unknown = [t for t in verdict.candidate.titles if t and not mapping.knows_title(t)]
+    detection |= {
+        "header_line": verdict.candidate.header_line,
+        "titles": verdict.candidate.titles,
+        "context": context,
+        "drift": unknown if mapping.reader.header == "once" else [],
+        "name": name,
+    }
+    return replace(
+        base,
+        vendor=mapping.vendor,
+        feed=mapping.feed,
+        mapping_version=mapping_version(mapping.feed),
+        business_date=recognise.business_date(mapping, context),
+        status="detected",
+        detection=detection,
+        message="",
+    )
+
+
+def mappings_fingerprint() -> str:
+    """Changes whenever any mapping does."""
+    versions = ",".join(mapping_version(feed) for feed in sorted(load_mappings()))
+    return hashlib.sha256(versions.encode()).hexdigest()[:12]
+
+
+def _unrecognised_by_older_mappings(run: Run, tenant_id: str) -> set[str]:
+    now = mappings_fingerprint()
+    waiting = run.ledger.files(status=["unrecognised"])
+    return {
+        one.path for one in waiting if one.tenant_id == tenant_id and (one.detection or {}).get("mappings") != now
+    }
+
+
+def _record(run: Run, one: landing.Delivery, member: str, sha256: str, status: str, message: str) -> FileRecord:
+    no_date: date | None = None
+    return FileRecord(
+        file_id=_file_id(one.tenant_id, sha256, one.relative + member if not sha256 else ""),
+        tenant_id=one.tenant_id,
+        path=one.relative,
+        member=member,
+        size_bytes=one.size_bytes,
+        modified_at=one.modified_at,
+        sha256=sha256,
+        vendor=None,
+        feed=None,
+        mapping_version=None,
+        business_date=no_date,
+        status=status,
+        run_no=run.run_no,
+        arrival_no=0,
+        detection={},
+        message=message,
+    )
+
+
+def _file_id(tenant_id: str, sha256: str, salt: str) -> str:
+    return "f" + hashlib.sha256(f"{tenant_id}/{sha256}/{salt}".encode()).hexdigest()[:15]
+
+
+def _log_verdict(record: FileRecord) -> None:
+    facts = {"file_id": record.file_id, "file": record.path, "member": record.member, "tenant_id": record.tenant_id}
+    if record.status == "detected":
+        log.info("file_detected", feed=record.feed, **facts)
+        for title in (record.detection or {}).get("drift", []):
+            log.warning("title_unknown", feed=record.feed, column=title, **facts)
+    elif record.status != "waiting":
+        log.warning(f"file_{record.status}", reason=record.message, **facts)
+
+
+if __name__ == "__main__":
+    from jobs.cli.step import submit
+
+    submit("detect")

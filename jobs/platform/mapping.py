@@ -1,0 +1,252 @@
+"""Vendor mappings: the model of `vendor_mappings/<feed>.yaml`, the only place that knows a vendor's layout."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from jobs.platform import schemas
+from jobs.platform.settings import PROJECT_ROOT, FlowTiming
+from jobs.platform.yaml_model import StrictModel, load_yaml
+
+NumberStyle = Literal["plain", "us", "european"]
+LineKind = Literal["blank", "preamble", "header", "section", "cash", "total", "footer", "record"]
+
+
+def _valid_pattern(pattern: str | None) -> str | None:
+    if pattern is not None:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from error
+    return pattern
+
+
+class Fingerprint(StrictModel):
+    """How a file of the feed is recognised by its content; the name only adds to the score."""
+
+    required: list[str] = Field(min_length=1, description="titles that the header must hold")
+    forbidden: list[str] = Field(default=[], description="titles that a sibling feed has and this one must not")
+    signature: str | None = Field(default=None, description="pattern that one of the first lines must match")
+    name_hint: str | None = Field(default=None, description="pattern that the file's name usually matches")
+
+    _patterns = field_validator("signature", "name_hint")(_valid_pattern)
+
+
+class Reader(StrictModel):
+    """How bytes become lines and lines become cells."""
+
+    encoding: Literal["utf-8", "iso-8859-1", "windows-1252"] = "utf-8"
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    quote: str = Field(default='"', min_length=1, max_length=1)
+    header: Literal["once", "repeated"] = "once"
+    short_rows: bool = Field(default=False, description="whether a row may have fewer cells than the header")
+    long_rows: bool = Field(default=False, description="whether a row may have more cells than the header")
+
+
+class LineRule(StrictModel):
+    """A line that is no record: recognised by a pattern on its raw text."""
+
+    kind: LineKind
+    match: str
+
+    _pattern = field_validator("match")(_valid_pattern)
+
+
+class Capture(StrictModel):
+    """A value that stands outside the record: in the preamble, a section's title line or the file's name."""
+
+    source: Literal["preamble", "section", "file_name"] = Field(alias="from")
+    match: str = Field(description="pattern whose first group is the value")
+
+    @field_validator("match")
+    @classmethod
+    def _one_group(cls, pattern: str) -> str:
+        _valid_pattern(pattern)
+        if re.compile(pattern).groups != 1:
+            raise ValueError("needs exactly one group ( ), the value")
+        return pattern
+
+
+class CodeRule(StrictModel):
+    """What one vendor word means: exactly one of `is`, `starts` or `matches`, and what it gives."""
+
+    equals: str | None = Field(default=None, alias="is")
+    starts: str | None = None
+    matches: str | None = None
+    gives: dict[str, str]
+
+    _pattern = field_validator("matches")(_valid_pattern)
+
+    @model_validator(mode="after")
+    def _one_test(self) -> CodeRule:
+        if sum(test is not None for test in (self.equals, self.starts, self.matches)) != 1:
+            raise ValueError("needs exactly one of is, starts, matches")
+        return self
+
+
+class Code(StrictModel):
+    """A code map: the words of one title, tried in order."""
+
+    title: str
+    rules: list[CodeRule] = Field(min_length=1)
+
+
+class ColumnSource(StrictModel):
+    """Where a canonical column's text comes from and how it is read."""
+
+    title: str | list[str] | None = Field(default=None, description="the column's title, or its titles over time")
+    context: str | None = Field(default=None, description="a captured value")
+    constant: str | None = None
+    code: str | None = Field(default=None, description="a code map, as <map>.<what it gives>")
+    account: str | None = Field(default=None, description="a captured vendor account number, looked up in account_xref")
+    same_as: str | None = Field(default=None, description="another column of the same record")
+    identity: list[str] | None = Field(default=None, description="columns that make an identifier, with an occurrence")
+    otherwise: str | None = Field(default=None, description="column that stands in where this one is empty")
+    part: str | None = Field(default=None, description="pattern whose first group is the value within the cell")
+    number: NumberStyle | None = None
+    date: str | None = Field(default=None, description="date format, such as MM/dd/yyyy")
+    negate_when: str | None = Field(default=None, description="<map>.<what it gives> that says 'negative'")
+
+    @property
+    def titles(self) -> list[str]:
+        if self.title is None:
+            return []
+        return [self.title] if isinstance(self.title, str) else self.title
+
+    @model_validator(mode="after")
+    def _one_source(self) -> ColumnSource:
+        sources = [self.title, self.context, self.constant, self.code, self.account, self.same_as, self.identity]
+        if sum(source is not None for source in sources) != 1:
+            raise ValueError("needs exactly one of title, context, constant, code, account, same_as, identity")
+        return self
+
+
+class Unpivot(StrictModel):
+    """One record per title: wide files whose titles are values (currencies, dates)."""
+
+    titles: str = Field(description="pattern of the titles that become records")
+    name: str = Field(description="column that takes the title")
+    value: str = Field(description="column that takes the cell")
+    skip_values: list[str] = Field(default=[], description="cells that mean no record")
+
+    _pattern = field_validator("titles")(_valid_pattern)
+
+
+class Target(StrictModel):
+    """Records of one canonical table, made from the lines of one kind."""
+
+    table: str
+    lines: LineKind = "record"
+    unpivot: Unpivot | None = None
+    columns: dict[str, ColumnSource]
+
+    @model_validator(mode="after")
+    def _columns_exist(self) -> Target:
+        known = {table.table: table for table in schemas.tables("silver")}
+        if self.table not in known:
+            raise ValueError(f"no table '{self.table}'; tables are {', '.join(sorted(known))}")
+        names = {column.name for column in known[self.table].columns}
+        made = {self.unpivot.name, self.unpivot.value} if self.unpivot else set()
+        for name in [*self.columns, *made]:
+            if name not in names:
+                raise ValueError(f"table {self.table} has no column '{name}'; it has {', '.join(sorted(names))}")
+        for column in known[self.table].columns:
+            given = column.name in self.columns or column.name in made
+            if not column.nullable and column.default is None and not given:
+                raise ValueError(f"table {self.table} needs column '{column.name}'")
+        return self
+
+
+class Control(StrictModel):
+    """A total that the file states about itself: the sum of a title over the record lines, per section or file."""
+
+    name: str
+    total_title: str = Field(description="title summed over the record lines and stated on the total line")
+    number: NumberStyle
+    add_lines: list[LineKind] = ["record"]
+    stated_on: LineKind = "total"
+    per: Literal["file", "section"] = "file"
+    when_missing: Literal["refuse", "warn"] = "refuse"
+
+
+class Mapping(StrictModel):
+    """One vendor feed."""
+
+    vendor: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    feed: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    meaning: str
+    format: Literal["delimited"] = "delimited"
+    delivery: Literal["upsert", "snapshot", "log"] = Field(description="how a later file relates to an earlier one")
+    marker: str | None = Field(default=None, description="suffix of the marker file that completes a delivery: .done")
+    fingerprint: Fingerprint
+    reader: Reader = Reader()
+    lines: list[LineRule] = []
+    context: dict[str, Capture] = {}
+    business_date: str | None = Field(default=None, description="the captured value that dates the file")
+    business_date_format: str | None = None
+    numbers: NumberStyle = "plain"
+    dates: str = "yyyy-MM-dd"
+    empty: list[str] = Field(default=[""], description="cells that mean 'nothing'")
+    flow_timing: FlowTiming | None = None
+    codes: dict[str, Code] = {}
+    targets: list[Target] = Field(min_length=1)
+    controls: list[Control] = []
+
+    @property
+    def known_titles(self) -> set[str]:
+        """Every title that the mapping reads or names, normalised."""
+        named = set(self.fingerprint.required) | {code.title for code in self.codes.values()}
+        for target in self.targets:
+            for source in target.columns.values():
+                named.update(source.titles)
+        return {normalise_title(title) for title in named}
+
+    def knows_title(self, title: str) -> bool:
+        """Whether a (normalised) title of a file means something to this mapping."""
+        wide = [target.unpivot.titles for target in self.targets if target.unpivot]
+        return title in self.known_titles or any(re.fullmatch(pattern, title, re.IGNORECASE) for pattern in wide)
+
+    @model_validator(mode="after")
+    def _references_exist(self) -> Mapping:
+        for target in self.targets:
+            for name, source in target.columns.items():
+                for captured in (source.context, source.account):
+                    if captured and captured not in self.context:
+                        raise ValueError(f"{target.table}.{name}: nothing captured is called '{captured}'")
+                for code in (source.code, source.negate_when):
+                    if code and code.split(".")[0] not in self.codes:
+                        raise ValueError(f"{target.table}.{name}: no code map is called '{code.split('.')[0]}'")
+        if self.business_date and self.business_date not in self.context:
+            raise ValueError(f"business_date: nothing captured is called '{self.business_date}'")
+        return self
+
+
+def normalise_title(title: str) -> str:
+    """A title without BOM, outer blanks, units such as ' ($)' and case: what titles are compared by."""
+    return re.sub(r"\s*\(\$\)$", "", title.replace("\ufeff", "").strip()).lower()
+
+
+def mappings_folder() -> Path:
+    return PROJECT_ROOT / "vendor_mappings"
+
+
+@cache
+def load_mappings(folder: Path | None = None) -> dict[str, Mapping]:
+    """All mappings by feed. Raises ConfigError with file and line for the first file that is wrong."""
+    found: dict[str, Mapping] = {}
+    for path in sorted((folder or mappings_folder()).glob("*.yaml")):
+        mapping = load_yaml(path, Mapping)
+        found[mapping.feed] = mapping
+    return found
+
+
+@cache
+def mapping_version(feed: str, folder: Path | None = None) -> str:
+    """Fingerprint of the mapping as it is used: changes when, and only when, what it says changes."""
+    return hashlib.sha256(load_mappings(folder)[feed].model_dump_json().encode()).hexdigest()[:12]
