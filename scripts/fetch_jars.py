@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
+
+import pyspark
 
 JARS = Path(sys.prefix) / "jars"
 DELTA = f"io.delta:delta-spark_{'.'.join(version('pyspark').split('.')[:2])}_2.13:{version('delta-spark')}"
@@ -40,20 +43,13 @@ def main() -> int:
 
 def resolve(ivy: Path) -> str:
     """Let spark-submit resolve the package into `ivy`, running nothing; returns what it printed."""
-    spark_submit = Path(sys.prefix) / "bin" / "spark-submit"
+    spark_home = Path(pyspark.__file__).parent
     nothing = ivy / "nothing.py"
     nothing.write_text("", encoding="utf-8")
+    submit = [str(spark_home / "bin" / "spark-submit"), "--master", "local[1]", "--conf", f"spark.jars.ivy={ivy}"]
     done = subprocess.run(
-        [
-            str(spark_submit),
-            "--master",
-            "local[1]",
-            "--packages",
-            DELTA,
-            "--conf",
-            f"spark.jars.ivy={ivy}",
-            str(nothing),
-        ],
+        [*submit, "--packages", DELTA, str(nothing)],
+        env={**os.environ, "SPARK_HOME": str(spark_home), "PYSPARK_PYTHON": sys.executable},
         capture_output=True,
         text=True,
         check=False,
