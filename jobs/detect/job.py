@@ -6,7 +6,6 @@ import hashlib
 import zipfile
 import zlib
 from dataclasses import replace
-from datetime import date
 
 import structlog
 from pyspark.sql import SparkSession
@@ -41,9 +40,7 @@ def run(spark: SparkSession | None, settings: Settings, run: Run) -> dict[str, i
     return dict(counts)
 
 
-def _new_records(
-    settings: Settings, run: Run, tenant_id: str, mappings: dict[str, Mapping]
-) -> list[FileRecord]:
+def _new_records(settings: Settings, run: Run, tenant_id: str, mappings: dict[str, Mapping]) -> list[FileRecord]:
     known = run.ledger.seen_paths(tenant_id)
     looked_at = {(path, seen) for (path, _), seen in known.items()}
     again = _unrecognised_by_older_mappings(run, tenant_id)
@@ -56,7 +53,6 @@ def _new_records(
         [one for one in fresh if landing.why_incomplete(one) is None], settings.conf.file_settle_seconds
     )
     records: list[FileRecord] = []
-    contents_seen: dict[str, str] = {}
     for one in fresh:
         why = landing.why_incomplete(one) or ("still growing" if one.relative in still_growing else None)
         if why:
@@ -67,27 +63,26 @@ def _new_records(
             if run.vendor and record.vendor not in (None, run.vendor):
                 continue  # left for the run of its vendor
             records.append(record)
-    hashes = [one.sha256 for one in records if one.sha256]
-    contents_seen.update(run.ledger.known_contents(tenant_id, hashes))
+    originals = run.ledger.known_contents(tenant_id, [one.sha256 for one in records if one.sha256])
     entered: list[FileRecord] = []
-    for record in records:
-        original = contents_seen.get(record.sha256)
-        if record.status == "detected" and original not in (None, record.file_id):
-            record = replace(record, status="duplicate", message=f"same content as file {original}")
-        elif record.status == "detected" and original == record.file_id:
-            record = replace(
-                record,
-                file_id=_file_id(tenant_id, record.sha256, record.path + str(record.modified_at)),
-                status="duplicate",
-                message=f"same content as file {original}",
-            )
-        elif record.status == "detected":
-            contents_seen[record.sha256] = record.file_id
+    for found in records:
+        record = found
+        if record.status == "detected":
+            original = originals.setdefault(record.sha256, record.file_id)
+            if original != record.file_id:
+                record = replace(record, status="duplicate", message=f"same content as file {original}")
         _log_verdict(record)
         entered.append(record)
     # A waiting file is not entered: the next run looks at it afresh.
-    run.ledger.register_files([one for one in entered if one.status != "waiting"])
+    run.ledger.register_files([one for one in entered if one.status != "waiting" and one.path not in again])
+    run.ledger.update_files({one.file_id: _verdict(one) for one in entered if one.path in again})
     return entered
+
+
+def _verdict(record: FileRecord) -> dict[str, object]:
+    """What a second look at a file changes in its ledger row."""
+    names = ("vendor", "feed", "mapping_version", "business_date", "status", "run_no", "detection", "message")
+    return {name: getattr(record, name) for name in names}
 
 
 def _records_of(run: Run, one: landing.Delivery, mappings: dict[str, Mapping]) -> list[FileRecord]:
@@ -100,9 +95,7 @@ def _records_of(run: Run, one: landing.Delivery, mappings: dict[str, Mapping]) -
     return [_recognised(run, one, content, mappings) for content in looked]
 
 
-def _recognised(
-    run: Run, one: landing.Delivery, content: landing.Content, mappings: dict[str, Mapping]
-) -> FileRecord:
+def _recognised(run: Run, one: landing.Delivery, content: landing.Content, mappings: dict[str, Mapping]) -> FileRecord:
     name = content.member.rsplit("/", 1)[-1] or one.path.name
     verdict = recognise.recognise(name, content.head, mappings)
     detection: dict[str, object] = {
@@ -153,15 +146,12 @@ def mappings_fingerprint() -> str:
 def _unrecognised_by_older_mappings(run: Run, tenant_id: str) -> set[str]:
     now = mappings_fingerprint()
     waiting = run.ledger.files(status=["unrecognised"])
-    return {
-        one.path for one in waiting if one.tenant_id == tenant_id and (one.detection or {}).get("mappings") != now
-    }
+    return {one.path for one in waiting if one.tenant_id == tenant_id and (one.detection or {}).get("mappings") != now}
 
 
-def _record(run: Run, one: landing.Delivery, member: str, sha256: str, status: str, message: str) -> FileRecord:
-    no_date: date | None = None
+def _record(run: Run, one: landing.Delivery, member: str, sha256: str, status: str, *, message: str) -> FileRecord:
     return FileRecord(
-        file_id=_file_id(one.tenant_id, sha256, one.relative + member if not sha256 else ""),
+        file_id=_file_id(one.tenant_id, one.relative, member, one.modified_at.isoformat(), sha256),
         tenant_id=one.tenant_id,
         path=one.relative,
         member=member,
@@ -171,7 +161,7 @@ def _record(run: Run, one: landing.Delivery, member: str, sha256: str, status: s
         vendor=None,
         feed=None,
         mapping_version=None,
-        business_date=no_date,
+        business_date=None,
         status=status,
         run_no=run.run_no,
         arrival_no=0,
@@ -180,8 +170,8 @@ def _record(run: Run, one: landing.Delivery, member: str, sha256: str, status: s
     )
 
 
-def _file_id(tenant_id: str, sha256: str, salt: str) -> str:
-    return "f" + hashlib.sha256(f"{tenant_id}/{sha256}/{salt}".encode()).hexdigest()[:15]
+def _file_id(*identity: str) -> str:
+    return "f" + hashlib.sha256("\n".join(identity).encode()).hexdigest()[:15]
 
 
 def _log_verdict(record: FileRecord) -> None:

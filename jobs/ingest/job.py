@@ -1,0 +1,90 @@
+"""ingest: every line of every detected file into bronze, as it came, with its number."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import defaultdict
+from pathlib import Path
+
+import structlog
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from jobs.detect.landing import open_members
+from jobs.ingest.bronze import decoded, numbered_lines
+from jobs.platform.lake import Lake
+from jobs.platform.ledger import FileRecord, Run
+from jobs.platform.mapping import load_mappings
+from jobs.platform.settings import Settings
+
+log = structlog.get_logger()
+
+
+def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | str]:
+    """Write the lines of all files in status `detected` to bronze; returns files and lines (as counted at detection).
+
+    Files that a dead run left behind are written under that run's number, so its half-done work is replaced.
+    """
+    lake = Lake(spark, settings.lake_root)
+    taken_by: dict[int, list[FileRecord]] = defaultdict(list)
+    for file in run.ledger.files(status=["detected", "ingested", "normalised"]):
+        taken_by[file.run_no].append(file)
+    files = lines = 0
+    for run_no, group in sorted(taken_by.items()):
+        fresh = [file for file in group if file.status == "detected"]
+        if not fresh:
+            continue
+        # The whole group is written again, since one replaceWhere covers everything that the run took.
+        incoming = settings.folder("incoming") / str(run_no)
+        try:
+            _stage(settings.landing, group, incoming)
+            lake.write_run(_bronze(spark, group, incoming), "line", run_no, run.run_id)
+        finally:
+            shutil.rmtree(incoming, ignore_errors=True)
+        run.ledger.update_files({file.file_id: {"status": "ingested"} for file in fresh})
+        files += len(fresh)
+        lines += sum(file.lines for file in fresh)
+    log.info("ingested", files=files, lines=lines)
+    return {"files": files, "lines": lines}
+
+
+def _stage(landing: Path, group: list[FileRecord], incoming: Path) -> None:
+    """Give each file the name of its file_id in a folder of the run: a link, or the decompressed member."""
+    shutil.rmtree(incoming, ignore_errors=True)
+    incoming.mkdir(parents=True)
+    for file in group:
+        source, target = landing / file.path, incoming / file.file_id
+        if file.member == "":
+            os.symlink(source, target)
+            continue
+        for member, stream in open_members(source):
+            with stream:
+                if member == file.member:
+                    with target.open("wb") as out:
+                        shutil.copyfileobj(stream, out)
+
+
+def _bronze(spark: SparkSession, group: list[FileRecord], incoming: Path) -> DataFrame:
+    mappings = load_mappings()
+    by_encoding: dict[str, list[FileRecord]] = defaultdict(list)
+    for file in group:
+        by_encoding[mappings[str(file.feed)].reader.encoding].append(file)
+    parts = []
+    for encoding, files in by_encoding.items():
+        owners = spark.createDataFrame(
+            [(f.file_id, f.tenant_id, f.vendor, f.feed, f.run_no) for f in files],
+            "file_name string, tenant_id string, vendor string, feed string, run_no long",
+        )
+        lines = decoded(numbered_lines(spark, [str(incoming / f.file_id) for f in files]), encoding)
+        parts.append(lines.join(F.broadcast(owners), "file_name").withColumnRenamed("file_name", "file_id"))
+    every = parts[0]
+    for part in parts[1:]:
+        every = every.unionByName(part)
+    return every
+
+
+if __name__ == "__main__":
+    from jobs.cli.step import submit
+
+    submit("ingest")
