@@ -1,0 +1,300 @@
+"""The run ledger in Postgres (`ops.*`): runs and their steps, files and their fate, how far each tenant has come."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, fields
+from datetime import date, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal
+
+import psycopg
+from psycopg.rows import class_row, dict_row
+from psycopg.types.json import Jsonb
+
+from jobs.platform import database, migrations
+from jobs.platform.errors import DietzError
+from jobs.platform.logs import bind, configure, get_log
+from jobs.platform.settings import Settings
+
+# A file in one of these states has been taken by a run that has not brought it to an end.
+UNFINISHED = ["detected", "ingested", "normalised"]
+# A file in one of these states has not been taken: the same content may come again.
+NOT_TAKEN = ["waiting", "unrecognised", "duplicate"]
+
+
+@dataclass
+class FileRecord:
+    """One delivered file, or member of an archive: a row of ops.file."""
+
+    file_id: str
+    tenant_id: str
+    path: str
+    size_bytes: int
+    modified_at: datetime
+    status: str
+    member: str = ""
+    sha256: str | None = None
+    vendor: str | None = None
+    feed: str | None = None
+    mapping_version: str | None = None
+    business_date: date | None = None
+    run_no: int | None = None
+    arrival_no: int | None = None
+    detection: dict[str, Any] = field(default_factory=dict)
+    lines: int | None = None
+    records: int | None = None
+    silver: int | None = None
+    quarantined: int | None = None
+    skipped: int | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Every input dated up to calculated_through and loaded by runs up to run_no is in the published numbers."""
+
+    calculated_through: date | None = None
+    run_no: int = 0
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the pipeline, as every step gets it."""
+
+    run_id: str
+    run_no: int
+    business_date: date
+    from_date: date | None
+    tenant: str | None
+    vendor: str | None
+    ledger: Ledger = field(compare=False, repr=False)
+
+
+COLUMNS = [column.name for column in fields(FileRecord)]
+
+
+class Ledger:
+    """The ledger over one connection that commits each statement."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Starts the embedded database and migrates where needed."""
+        configure(settings)
+        migrations.ensure(settings)
+        self.connection = database.connect(settings, autocommit=True)
+
+    def close(self) -> None:
+        self.connection.close()
+
+    # Runs and steps
+
+    def open_run(
+        self,
+        business_date: date,
+        *,
+        from_date: date | None = None,
+        tenant: str | None = None,
+        vendor: str | None = None,
+        run_id: str | None = None,
+    ) -> Run:
+        """Begin a run, or go on with the one of that run_id.
+
+        A run that is done stays as it is, since running its steps again under its number would replace its rows in
+        the lake: going on with `nightly` then means a new run `nightly.2`. Raises DietzError where the run_id belongs
+        to another date.
+        """
+        wanted = run_id or f"{business_date}-{secrets.token_hex(4)}"
+        with self.connection.transaction():
+            # Steps that start at the same time under one run_id must agree on the run.
+            self.connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [wanted])
+            known = self.connection.execute(
+                "SELECT run_id, business_date, status FROM ops.run"
+                " WHERE run_id = %s OR regexp_replace(run_id, '\\.[0-9]+$', '') = %s ORDER BY run_no DESC",
+                [wanted, wanted],
+            ).fetchall()
+            if known and known[0][1] != business_date:
+                raise DietzError(f"run '{wanted}' is of {known[0][1]}, not of {business_date}: choose another run id")
+            if known and known[0][2] != "done":
+                name = known[0][0]
+                self.connection.execute(
+                    "UPDATE ops.run SET status = 'running', ended_at = NULL WHERE run_id = %s", [name]
+                )
+            else:
+                name = wanted if not known else f"{wanted}.{len(known) + 1}"
+                self.connection.execute(
+                    "INSERT INTO ops.run (run_id, business_date, from_date, tenant, vendor, code_version)"
+                    " VALUES (%s, %s, %s, %s, %s, %s)",
+                    [name, business_date, from_date, tenant, vendor, code_version()],
+                )
+        run = self._run("run_id = %s", [name])
+        assert run is not None
+        bind(run_id=run.run_id)
+        return run
+
+    def latest_run(self, business_date: date, *, tenant: str | None = None, vendor: str | None = None) -> Run | None:
+        """The newest run of that date and scope that has not ended."""
+        return self._run(
+            "status = 'running' AND business_date = %s AND tenant IS NOT DISTINCT FROM %s"
+            " AND vendor IS NOT DISTINCT FROM %s",
+            [business_date, tenant, vendor],
+        )
+
+    def _run(self, condition: str, values: list[Any]) -> Run | None:
+        with self.connection.cursor(row_factory=dict_row) as cursor:
+            found = cursor.execute(
+                "SELECT run_id, run_no, business_date, from_date, tenant, vendor FROM ops.run"  # noqa: S608
+                f" WHERE {condition} ORDER BY run_no DESC LIMIT 1",
+                values,
+            ).fetchone()
+        return Run(**found, ledger=self) if found else None
+
+    def close_run(self, run: Run, status: Literal["done", "failed"], summary: dict[str, Any]) -> None:
+        """Write down how the run ended; `summary` is what `dietz run` shows at its end."""
+        self.connection.execute(
+            "UPDATE ops.run SET status = %s, ended_at = clock_timestamp(), summary = %s WHERE run_id = %s",
+            [status, Jsonb(summary), run.run_id],
+        )
+        get_log().info("run ended", run_id=run.run_id, status=status)
+
+    @contextmanager
+    def step(self, run: Run, step: str) -> Iterator[dict[str, Any]]:
+        """A row of ops.step_run from the beginning of the step to its end; what the block puts in the dict is kept.
+
+        An attempt of the same step that never ended was killed: it is marked as failed.
+        """
+        with self.connection.transaction():
+            self.connection.execute(
+                "UPDATE ops.step_run SET status = 'failed', ended_at = clock_timestamp(),"
+                ' details = details || \'{"error": "ended without a word"}\''
+                " WHERE run_id = %s AND step = %s AND status = 'running'",
+                [run.run_id, step],
+            )
+            row = self.connection.execute(
+                "INSERT INTO ops.step_run (run_id, step, attempt, started_at)"
+                " SELECT %s, %s, coalesce(max(attempt), 0) + 1, clock_timestamp()"
+                " FROM ops.step_run WHERE run_id = %s AND step = %s RETURNING attempt",
+                [run.run_id, step, run.run_id, step],
+            ).fetchone()
+        assert row is not None
+        end = (
+            "UPDATE ops.step_run SET status = %s, ended_at = clock_timestamp(), details = %s"
+            " WHERE run_id = %s AND step = %s AND attempt = %s"
+        )
+        key = [run.run_id, step, row[0]]
+        log = get_log().bind(run_id=run.run_id, step=step)
+        log.info("step began")
+        details: dict[str, Any] = {}
+        try:
+            yield details
+        except BaseException as error:
+            log.error("step failed", error=str(error), exc_info=not isinstance(error, DietzError))
+            with suppress(psycopg.Error):  # the error that matters is the step's own
+                self.connection.execute(end, ["failed", Jsonb({**details, "error": str(error)}), *key])
+            raise
+        self.connection.execute(end, ["done", Jsonb(details), *key])
+        log.info("step ended", **details)
+
+    # Files
+
+    def files(self, *, status: list[str] | None = None, run: Run | None = None) -> list[FileRecord]:
+        """Files in order of arrival; of the given states, within the run's tenant and vendor."""
+        with self.connection.cursor(row_factory=class_row(FileRecord)) as cursor:
+            return cursor.execute(
+                f"SELECT {', '.join(COLUMNS)} FROM ops.file"  # noqa: S608
+                " WHERE (%(status)s::text[] IS NULL OR status = ANY (%(status)s))"
+                " AND (%(tenant)s::text IS NULL OR tenant_id = %(tenant)s)"
+                " AND (%(vendor)s::text IS NULL OR vendor = %(vendor)s) ORDER BY arrival_no",
+                {"status": status, "tenant": run.tenant if run else None, "vendor": run.vendor if run else None},
+            ).fetchall()
+
+    def register_files(self, records: list[FileRecord]) -> list[FileRecord]:
+        """Write down files that were found, in one transaction; their arrival numbers follow the list's order.
+
+        A file_id that is known is brought up to date and keeps its arrival number.
+        """
+        given = [name for name in COLUMNS if name != "arrival_no"]
+        changing = [f"{name} = excluded.{name}" for name in given if name != "file_id"]
+        statement = (
+            f"INSERT INTO ops.file ({', '.join(given)}, arrival_no)"  # noqa: S608
+            f" VALUES ({', '.join(f'%({name})s' for name in given)}, nextval('ops.arrival_no'))"
+            f" ON CONFLICT (file_id) DO UPDATE SET {', '.join(changing)} RETURNING arrival_no"
+        )
+        with self.connection.transaction(), self.connection.cursor() as cursor:
+            for record in records:
+                row = cursor.execute(statement, {**vars(record), "detection": Jsonb(record.detection)}).fetchone()
+                assert row is not None
+                record.arrival_no = row[0]
+        return records
+
+    def update_files(self, changes: dict[str, dict[str, Any]]) -> None:
+        """Set columns of files (file_id -> {column: value}) together. Raises DietzError for an unknown one."""
+        with self.connection.transaction(), self.connection.cursor() as cursor:
+            for file_id, change in changes.items():
+                unknown = set(change) - set(COLUMNS)
+                if unknown:
+                    raise DietzError(f"ops.file has no column {', '.join(sorted(unknown))}")
+                values = {name: Jsonb(value) if name == "detection" else value for name, value in change.items()}
+                cursor.execute(
+                    f"UPDATE ops.file SET {', '.join(f'{name} = %({name})s' for name in values)}"  # noqa: S608
+                    " WHERE file_id = %(_file_id)s",
+                    {**values, "_file_id": file_id},
+                )
+                if cursor.rowcount != 1:
+                    raise DietzError(f"ops.file has no file '{file_id}'")
+
+    def seen_paths(self, tenant_id: str) -> dict[tuple[str, str], tuple[int, datetime]]:
+        """Per (path, member) of the tenant: size and modification time of the newest record."""
+        found = self.connection.execute(
+            "SELECT DISTINCT ON (path, member) path, member, size_bytes, modified_at FROM ops.file"
+            " WHERE tenant_id = %s ORDER BY path, member, arrival_no DESC",
+            [tenant_id],
+        )
+        return {(path, member): (size_bytes, modified_at) for path, member, size_bytes, modified_at in found}
+
+    def known_contents(self, tenant_id: str, sha256s: Iterable[str]) -> dict[str, str]:
+        """Which of these contents the tenant has delivered before: sha256 -> file_id of the file that was taken."""
+        found = self.connection.execute(
+            "SELECT DISTINCT ON (sha256) sha256, file_id FROM ops.file WHERE tenant_id = %s AND sha256 = ANY (%s)"
+            " AND status <> ALL (%s) ORDER BY sha256, arrival_no",
+            [tenant_id, list(sha256s), NOT_TAKEN],
+        )
+        return dict(found.fetchall())
+
+    # Progress
+
+    def progress(self, tenant_id: str) -> Progress:
+        """How far the tenant is published; Progress(None, 0) at the beginning."""
+        found = self.connection.execute(
+            "SELECT calculated_through, run_no FROM ops.tenant_progress WHERE tenant_id = %s", [tenant_id]
+        ).fetchone()
+        return Progress(*found) if found else Progress()
+
+    def advance(
+        self, tenant_id: str, calculated_through: date, run_no: int, *, connection: psycopg.Connection | None = None
+    ) -> None:
+        """Set the tenant's progress, in the transaction of `connection` where one is given.
+
+        A run of an earlier date changes nothing: it has looked at its own dates only, so the inputs loaded since
+        stay due for the later dates. For the same reason run_no stays below that of a file that no run has finished.
+        """
+        (connection or self.connection).execute(
+            """
+            INSERT INTO ops.tenant_progress AS known (tenant_id, calculated_through, run_no)
+            SELECT %(tenant)s, %(through)s, least(%(run_no)s, (
+                SELECT min(run_no) - 1 FROM ops.file WHERE tenant_id = %(tenant)s AND status = ANY (%(unfinished)s)))
+            ON CONFLICT (tenant_id) DO UPDATE
+            SET calculated_through = excluded.calculated_through, run_no = greatest(known.run_no, excluded.run_no)
+            WHERE excluded.calculated_through >= known.calculated_through
+            """,
+            {"tenant": tenant_id, "through": calculated_through, "run_no": run_no, "unfinished": UNFINISHED},
+        )
+
+
+def code_version() -> str:
+    """Version of the installed package."""
+    try:
+        return version("dietz")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,57 @@
+"""Structured logs: one JSON object per line in DIETZ_HOME/logs/dietz.jsonl, with run_id and file_id where bound."""
+
+from __future__ import annotations
+
+from typing import TextIO, cast
+
+import structlog
+
+from jobs.platform.settings import Settings
+
+_open: dict[str, TextIO] = {}
+
+
+def configure(settings: Settings) -> None:
+    """Send this process's log to the workspace's file. May be called again; the last workspace wins."""
+    path = str(settings.folder("logs") / "dietz.jsonl")
+    if path not in _open:
+        # Line buffered and appending: lines of several processes do not mix, and a kill loses none.
+        _open[path] = open(path, "a", buffering=1, encoding="utf-8")  # noqa: SIM115
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(default=str),
+        ],
+        logger_factory=structlog.WriteLoggerFactory(file=_open[path]),
+        cache_logger_on_first_use=False,
+    )
+
+
+def get_log() -> structlog.BoundLogger:
+    """The logger: `get_log().info("published", rows=10)`. Bind context with `bind(run_id=...)`."""
+    return cast(structlog.BoundLogger, structlog.get_logger())
+
+
+def bind(**context: object) -> None:
+    """Put run_id, file_id, step ... on every following line of this thread."""
+    structlog.contextvars.bind_contextvars(**context)
+
+
+def unbind(*names: str) -> None:
+    """Take names bound before off the following lines."""
+    structlog.contextvars.unbind_contextvars(*names)
+
+
+def mask(account_number: str) -> str:
+    """An account number that may stand in a log: all but the last three characters hidden, short ones entirely.
+
+    >>> mask("4711-0815")
+    '******815'
+    >>> mask("815")
+    '***'
+    """
+    shown = account_number[-3:] if len(account_number) > 3 else ""
+    return "*" * (len(account_number) - len(shown)) + shown

@@ -1,0 +1,94 @@
+"""Fixtures that all tests share: one small Spark session, one Postgres, and a workspace of the test's own."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import yaml
+from pyspark.sql import SparkSession
+
+from jobs.platform import database
+from jobs.platform.migrations import migrate_url
+from jobs.platform.settings import PROJECT_ROOT, Settings
+from jobs.platform.spark import get_spark
+
+SMALL_SPARK = {
+    "master": "local[2]",
+    "driver_memory": "1g",
+    "shuffle_partitions": 1,
+    # Tests are short: the second compiler never earns back what it costs.
+    "conf": {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1", "spark.default.parallelism": "1"},
+}
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """The one Spark session of the test run."""
+    home = tmp_path_factory.mktemp("spark")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DIETZ_HOME", str(home))
+        patch.setenv("DIETZ_CONF", str(_small_conf(home)))
+        patch.delenv("SPARK_MASTER", raising=False)
+        session = get_spark(Settings(), "tests")
+    yield session
+    session.stop()
+
+
+@pytest.fixture(scope="session")
+def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URI of an embedded Postgres whose database `template` is migrated."""
+    home = tmp_path_factory.mktemp("database")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DIETZ_HOME", str(home))
+        patch.delenv("DIETZ_DATABASE_URL", raising=False)
+        settings = Settings()
+    admin = database.start(settings)
+    try:
+        with psycopg.connect(admin, autocommit=True) as connection:
+            connection.execute("CREATE DATABASE template")
+        migrate_url(admin.rsplit("/", 1)[0] + "/template")
+        yield admin
+    finally:
+        database.stop(settings)
+
+
+@pytest.fixture(scope="module")
+def database_url(_server: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """URI (of the superuser) of a migrated, empty database for the tests of one module."""
+    name = request.module.__name__.replace(".", "_")[-60:]
+    with psycopg.connect(_server, autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE template')
+    yield f"{_server.rsplit('/', 1)[0]}/{name}"
+    with psycopg.connect(_server, autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty DIETZ_HOME with its own copy of conf/, which the test may change."""
+    monkeypatch.setenv("DIETZ_HOME", str(tmp_path))
+    monkeypatch.setenv("DIETZ_CONF", str(_small_conf(tmp_path)))
+    monkeypatch.delenv("SPARK_MASTER", raising=False)
+    monkeypatch.delenv("DIETZ_DATABASE_URL", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def settings(workspace: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings of the workspace, with the module's database."""
+    monkeypatch.setenv("DIETZ_DATABASE_URL", database_url)
+    return Settings()
+
+
+def _small_conf(home: Path) -> Path:
+    folder = home / "conf"
+    shutil.copytree(PROJECT_ROOT / "conf", folder)
+    path = folder / "local.yaml"
+    conf = yaml.safe_load(path.read_text(encoding="utf-8"))
+    path.write_text(yaml.safe_dump({**conf, "spark": SMALL_SPARK, "file_settle_seconds": 0}), encoding="utf-8")
+    return path
