@@ -68,7 +68,7 @@ def _new_records(settings: Settings, run: Run, tenant_id: str, mappings: dict[st
     for found in records:
         record = found
         if record.status == "detected":
-            original = originals.setdefault(record.sha256, record.file_id)
+            original = originals.setdefault(str(record.sha256), record.file_id)
             if original != record.file_id:
                 record = replace(record, status="duplicate", message=f"same content as file {original}")
         _log_verdict(record)
@@ -117,10 +117,10 @@ def _recognised(run: Run, one: landing.Delivery, content: landing.Content, mappi
         if capture.source != "section" and key not in context:
             place = "name" if capture.source == "file_name" else "first lines"
             return replace(base, message=f"{mapping.feed}: no {key} in the file's {place} (expected {capture.match})")
-    unknown = [t for t in verdict.candidate.titles if t and not mapping.knows_title(t)]
+    unknown = [t for t in verdict.candidate.header if t and not mapping.knows_title(t)]
     detection |= {
         "header_line": verdict.candidate.header_line,
-        "titles": verdict.candidate.titles,
+        "header": verdict.candidate.header,
         "context": context,
         "drift": unknown if mapping.reader.header == "once" else [],
         "name": name,

@@ -109,7 +109,7 @@ def open_members(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
                 if not info.is_dir():
                     yield info.filename, archive.open(info)
     elif magic[:2] == b"\x1f\x8b":
-        yield path.stem, io.BufferedReader(gzip.open(path))  # type: ignore[arg-type]  # noqa: SIM115 the caller closes it
+        yield path.stem, io.BufferedReader(gzip.open(path))  # noqa: SIM115 the caller closes it
     else:
         yield "", path.open("rb")
 

@@ -23,7 +23,7 @@ class Candidate:
     score: int
     reasons: list[str]
     header_line: int = 0
-    titles: list[str] = field(default_factory=list)
+    header: list[str] = field(default_factory=list)
 
     @property
     def possible(self) -> bool:
@@ -66,7 +66,7 @@ def recognise(name: str, head: bytes, mappings: dict[str, Mapping]) -> Recogniti
         return Recognition(None, candidates, "binary content: not a text file of any mapping")
     if head.lstrip().startswith(b"-----BEGIN PGP"):
         return Recognition(None, candidates, "encrypted (PGP): no decryption command is configured")
-    nearest = max(candidates, key=lambda c: (c.score, len(c.titles)))
+    nearest = max(candidates, key=lambda c: (c.score, len(c.header)))
     return Recognition(None, candidates, f"no mapping fits; nearest is {nearest.feed}: {'; '.join(nearest.reasons)}")
 
 
@@ -78,14 +78,15 @@ def score(name: str, head: bytes, mapping: Mapping) -> Candidate:
     signature = mapping.fingerprint.signature
     if signature and not any(re.search(signature, line) for line in lines):
         return Candidate(mapping.feed, 0, ["no line has the signature"])
-    header_line, titles = find_header(lines, mapping)
+    header_line, header = find_header(lines, mapping)
+    titles = [normalise_title(cell) for cell in header]
     missing = [t for t in mapping.fingerprint.required if normalise_title(t) not in titles]
     if missing:
-        return Candidate(mapping.feed, 0, [f"title '{missing[0]}' is missing from line {header_line}"], 0, titles)
+        return Candidate(mapping.feed, 0, [f"title '{missing[0]}' is missing from line {header_line}"], 0, header)
     for title in mapping.fingerprint.forbidden:
         if normalise_title(title) in titles:
             return Candidate(mapping.feed, 0, [f"title '{title}' belongs to another feed"])
-    named = [title for title in titles if title]
+    named = [title for title in header if title]
     unknown = [title for title in named if not mapping.knows_title(title)]
     points = REQUIRED + round(KNOWN_TITLES * (len(named) - len(unknown)) / len(named))
     reasons = [f"has all of {', '.join(mapping.fingerprint.required)} on line {header_line}"]
@@ -96,18 +97,18 @@ def score(name: str, head: bytes, mapping: Mapping) -> Candidate:
     if mapping.fingerprint.name_hint and re.fullmatch(mapping.fingerprint.name_hint, name, re.IGNORECASE):
         points += NAME
         reasons.append("has the usual name")
-    return Candidate(mapping.feed, min(points, 100), reasons, header_line, titles)
+    return Candidate(mapping.feed, min(points, 100), reasons, header_line, header)
 
 
 def find_header(lines: list[str], mapping: Mapping) -> tuple[int, list[str]]:
-    """(line number, normalised titles) of the line with the most required titles; line 1 where none has any."""
+    """(line number, cells) of the line with the most required titles; line 1 where none has any."""
     required = {normalise_title(title) for title in mapping.fingerprint.required}
     best: tuple[int, int, list[str]] = (-1, 1, [])
     for number, line in enumerate(lines, start=1):
-        titles = [normalise_title(cell) for cell in _cells(line, mapping)]
-        hits = len(required & set(titles))
+        cells = _cells(line, mapping)
+        hits = len(required & {normalise_title(cell) for cell in cells})
         if hits > best[0]:
-            best = (hits, number, titles)
+            best = (hits, number, [cell.strip() for cell in cells])
     return best[1], best[2]
 
 

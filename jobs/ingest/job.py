@@ -29,7 +29,7 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
     lake = Lake(spark, settings.lake_root)
     taken_by: dict[int, list[FileRecord]] = defaultdict(list)
     for file in run.ledger.files(status=["detected", "ingested", "normalised"]):
-        taken_by[file.run_no].append(file)
+        taken_by[int(file.run_no or 0)].append(file)
     files = lines = 0
     for run_no, group in sorted(taken_by.items()):
         fresh = [file for file in group if file.status == "detected"]
@@ -44,7 +44,7 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
             shutil.rmtree(incoming, ignore_errors=True)
         run.ledger.update_files({file.file_id: {"status": "ingested"} for file in fresh})
         files += len(fresh)
-        lines += sum(file.lines for file in fresh)
+        lines += sum(file.lines or 0 for file in fresh)
     log.info("ingested", files=files, lines=lines)
     return {"files": files, "lines": lines}
 

@@ -53,10 +53,11 @@ class Lake:
         rows = self.read(name)
         return latest(rows if where is None else rows.where(where), table(name))
 
-    def write_run(self, rows: DataFrame, name: str, run_no: int, run_id: str) -> None:
+    def write_run(self, rows: DataFrame, name: str, run_no: int, run_id: str) -> int:
         """Put a run's rows in place of what an earlier attempt of the same run wrote; other runs' rows stay.
 
-        `rows` has the table's columns, run_no among them. One atomic commit, also of no rows.
+        `rows` has the table's columns, run_no among them. One atomic commit, also of no rows. Returns how many rows
+        the commit says it wrote.
         """
         self._create(table(name))
         (
@@ -67,6 +68,8 @@ class Lake:
             .option("userMetadata", json.dumps({"run_id": run_id, "run_no": run_no}))
             .save(self.path(name))
         )
+        added = [json.loads(line) for line in self._log(name, self.version(name))]
+        return sum(json.loads(a["add"]["stats"])["numRecords"] for a in added if "add" in a)
 
     def overwrite(self, rows: DataFrame, name: str, run_no: int, run_id: str) -> None:
         """Rewrite a table that is small by nature (one row per account)."""

@@ -208,9 +208,10 @@ class Mapping(StrictModel):
         return {normalise_title(title) for title in named}
 
     def knows_title(self, title: str) -> bool:
-        """Whether a (normalised) title of a file means something to this mapping."""
-        wide = [target.unpivot.titles for target in self.targets if target.unpivot]
-        return title in self.known_titles or any(re.fullmatch(pattern, title, re.IGNORECASE) for pattern in wide)
+        """Whether a title of a file means something to this mapping."""
+        return normalise_title(title) in self.known_titles or any(
+            target.unpivot and re.fullmatch(target.unpivot.titles, title) for target in self.targets
+        )
 
     @model_validator(mode="after")
     def _references_exist(self) -> Mapping:

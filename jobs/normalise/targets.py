@@ -1,0 +1,187 @@
+"""Records to canonical rows: every column of a table from its source in the mapping, with what does not fit."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import or_
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.window import Window
+
+from jobs.normalise.records import cell, cell_problem, rule_struct
+from jobs.normalise.values import Reading, read
+from jobs.platform import schemas
+from jobs.platform.mapping import Code, ColumnSource, Mapping, Target
+
+RULES_TYPE = "array<struct<rule:string,column:string,value:string,expected:string>>"
+# Text before it is read: kept beside the typed columns under this prefix.
+TEXT = "_text_"
+
+
+def canonical_rows(lines: DataFrame, mapping: Mapping, target: Target, first_record_no: int = 1) -> DataFrame:
+    """Rows of the target's table, typed, from lines with cells (`records.with_cells`).
+
+    Columns: the table's own and its lineage; raw; failed_rules (empty: fits); vendor_account_number where the
+    account is to be looked up (account_id is then NULL); skip (why the record is declared to be none, or NULL).
+    """
+    described = schemas.table(target.table)
+    rows = lines.where(F.col("kind") == target.lines)
+    rows = _unpivoted(rows, target) if target.unpivot else rows.withColumn("record_no", F.lit(first_record_no))
+    rows = rows.withColumns({f"_code_{name}": _code_index(code, mapping) for name, code in mapping.codes.items()})
+    texts = {f"{TEXT}{c.name}": _text(target, c.name, mapping) for c in described.columns}
+    rows = rows.withColumns(texts)
+    readings = {c.name: _reading(target, c, mapping) for c in described.columns}
+    problems = [cell_problem(mapping), *[r.problem for r in readings.values()], *_unknown_codes(target, mapping)]
+    typed = {name: reading.value for name, reading in readings.items()}
+    if "feed_flow_timing" in typed:
+        typed["feed_flow_timing"] = F.lit(mapping.flow_timing)
+    looked_up = [source.account for source in target.columns.values() if source.account]
+    number = F.col(f"ctx_{looked_up[0]}") if looked_up else F.lit(None).cast("string")
+    skip = F.lit(None).cast("string")
+    if target.unpivot:
+        skip = F.when(F.col("_cell").isin(target.unpivot.skip_values), "no_value")
+    any_problem = reduce(or_, [problem.isNotNull() for problem in problems])
+    failed = F.when(any_problem & skip.isNull(), F.filter(F.array(*problems), lambda p: p.isNotNull()))
+    return rows.select(
+        *[typed[c.name].cast(schemas.SPARK_TYPES[c.type]).alias(c.name) for c in described.columns],
+        "tenant_id",
+        F.lit(mapping.vendor).alias("vendor"),
+        F.lit(mapping.feed).alias("feed"),
+        "file_id",
+        F.col("line_no").cast("long").alias("line_no"),
+        F.col("record_no").cast("int").alias("record_no"),
+        "mapping_version",
+        "arrival_no",
+        "run_no",
+        "raw",
+        F.coalesce(failed, F.array()).cast(RULES_TYPE).alias("failed_rules"),
+        number.alias("vendor_account_number"),
+        skip.alias("skip"),
+    )
+
+
+def with_identity(rows: DataFrame, target: Target) -> DataFrame:
+    """Fills identifiers made from a row's content: equal rows of one file are told apart by their occurrence."""
+    for name, source in target.columns.items():
+        if source.identity is None:
+            continue
+        parts = [F.coalesce(F.col(c).cast("string"), F.lit("")) for c in source.identity]
+        content = F.concat_ws("|", F.col("vendor"), F.coalesce("vendor_account_number", F.lit("")), *parts)
+        among_equals = Window.partitionBy("file_id", "_content").orderBy("line_no")
+        rows = rows.withColumn("_content", content)
+        made = F.concat_ws("|", "_content", F.row_number().over(among_equals).cast("string"))
+        rows = rows.withColumn(name, F.sha2(made, 256).substr(1, 24)).drop("_content")
+    return rows
+
+
+def _unpivoted(rows: DataFrame, target: Target) -> DataFrame:
+    assert target.unpivot is not None
+    pairs = F.transform("titles", lambda title, i: F.struct(title.alias("title"), F.get("cells", i).alias("cell")))
+    wanted = F.filter(pairs, lambda pair: pair["title"].rlike(f"^({target.unpivot.titles})$"))  # type: ignore[union-attr]
+    each = rows.select("*", F.posexplode(wanted).alias("_place", "_pair"))
+    return each.select(
+        *[c for c in each.columns if c not in {"_place", "_pair"}],
+        (F.col("_place") + 1).alias("record_no"),
+        F.col("_pair.title").alias("_title"),
+        F.coalesce("_pair.cell", F.lit("")).alias("_cell"),
+    )
+
+
+def _text(target: Target, name: str, mapping: Mapping) -> Column:
+    if target.unpivot and name == target.unpivot.name:
+        return F.col("_title")
+    if target.unpivot and name == target.unpivot.value:
+        return _emptied(F.col("_cell"), mapping)
+    source = target.columns.get(name)
+    if source is None:
+        return F.lit(None).cast("string")
+    text = _source_text(source, mapping)
+    if source.same_as:
+        text = _text(target, source.same_as, mapping)
+    if source.part:
+        taken = F.regexp_extract(text, source.part, 1)
+        text = F.when(taken != "", taken).otherwise(text)
+    if source.otherwise:
+        text = F.coalesce(text, _text(target, source.otherwise, mapping))
+    return text
+
+
+def _source_text(source: ColumnSource, mapping: Mapping) -> Column:
+    if source.titles:
+        return _emptied(cell(source.titles), mapping)
+    if source.context:
+        return F.col(f"ctx_{source.context}")
+    if source.constant is not None:
+        return F.lit(source.constant)
+    if source.code:
+        return _given(source.code, mapping)
+    return F.lit(None).cast("string")
+
+
+def _emptied(text: Column, mapping: Mapping) -> Column:
+    return F.when(~text.isin(mapping.empty), text)
+
+
+def _format_source(target: Target, name: str) -> ColumnSource | None:
+    source = target.columns.get(name)
+    if source and source.same_as:
+        return _format_source(target, source.same_as)
+    return source
+
+
+def _reading(target: Target, column: schemas.Column, mapping: Mapping) -> Reading:
+    source = _format_source(target, column.name)
+    number = (source.number if source else None) or mapping.numbers
+    if source and source.constant is not None:
+        number = "plain"
+    reading = read(F.col(f"{TEXT}{column.name}"), column, number, (source.date if source else None) or mapping.dates)
+    if source and (source.account or source.identity):  # filled later, so nothing is missing yet
+        return Reading(F.lit(None), F.lit(None))
+    if source and source.negate_when:
+        negative = _given(source.negate_when, mapping) == "yes"
+        return Reading(F.when(negative, -reading.value).otherwise(reading.value), reading.problem)
+    return reading
+
+
+def _code_index(code: Code, mapping: Mapping) -> Column:
+    """Number of the first rule of a code map that the line's word meets; NULL for none."""
+    word = cell([code.title])
+    index: Column | None = None
+    for number, rule in enumerate(code.rules):
+        if rule.equals is not None:
+            test = F.lower(word) == rule.equals.lower()
+        elif rule.starts is not None:
+            test = F.lower(word).startswith(rule.starts.lower())
+        else:
+            test = word.rlike(f"^({rule.matches})$")
+        index = F.when(test, number) if index is None else index.when(test, number)
+    assert index is not None
+    return index
+
+
+def _given(reference: str, mapping: Mapping) -> Column:
+    """What the rule that a line met gives under a name, as text; NULL where it gives nothing."""
+    name, _, given = reference.partition(".")
+    index = F.col(f"_code_{name}")
+    by_value: dict[str, list[int]] = {}
+    for number, rule in enumerate(mapping.codes[name].rules):
+        if given in rule.gives:
+            by_value.setdefault(rule.gives[given], []).append(number)
+    text = F.lit(None).cast("string")
+    for value, numbers in by_value.items():
+        text = F.when(index.isin(numbers), value).otherwise(text)
+    return text
+
+
+def _unknown_codes(target: Target, mapping: Mapping) -> list[Column]:
+    used = {s.code.split(".")[0] for s in target.columns.values() if s.code}
+    return [
+        F.when(
+            F.col(f"_code_{name}").isNull(),
+            rule_struct(
+                "unknown_code", mapping.codes[name].title, cell([mapping.codes[name].title]), f"a word of '{name}'"
+            ),
+        )
+        for name in sorted(used)
+    ]
