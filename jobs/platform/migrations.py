@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 
-from jobs.platform import database
+from jobs.platform import comments, database
 from jobs.platform.settings import PROJECT_ROOT, Settings
 
 SQL = PROJECT_ROOT / "sql"
@@ -79,6 +79,7 @@ def migrate_url(address: str) -> str:
         with EnvironmentContext(Config(), script, fn=lambda at, _: script._upgrade_revs("head", at)) as environment:
             environment.configure(connection, version_table="schema_version", version_table_schema="ops")
             environment.run_migrations()
+        comments.apply(raw)
     return newest()
 
 

@@ -1,0 +1,27 @@
+"""Logs are JSON lines in the workspace; account numbers are masked in them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from jobs.platform import logs
+from jobs.platform.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("account_number", "shown"), [("4711-0815", "******815"), ("4711", "*711"), ("711", "***"), ("", "")]
+)
+def test_an_account_number_keeps_its_last_three_characters(account_number: str, shown: str) -> None:
+    assert logs.mask(account_number) == shown
+
+
+def test_every_line_is_json_with_what_was_bound(workspace: Path) -> None:
+    logs.configure(Settings())
+    logs.bind(run_id="r1")
+    logs.get_log().info("file taken", file_id="f1")
+    logs.unbind("run_id")
+    logs.get_log().info("done")
+    first, second = [json.loads(line) for line in (workspace / "logs" / "dietz.jsonl").read_text().splitlines()]
+    assert (first["event"], first["run_id"], first["file_id"], first["level"]) == ("file taken", "r1", "f1", "info")
+    assert "run_id" not in second
