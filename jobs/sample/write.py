@@ -1,0 +1,238 @@
+"""Write a sample: vendor files ready to be a landing folder, and beside them what must come out.
+
+    DIR/<tenant>/...                                              the files as vendors deliver them
+    DIR/_expected/<tenant>/expected_account_performance_daily.csv the daily rows by the reference calculation
+    DIR/_expected/planted_breaks.csv                              vendor figures that are deliberately off
+    DIR/_expected/deliveries.csv                                  with which night each file comes
+
+The same arguments give byte-identical files.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jobs.platform.errors import DietzError
+from jobs.sample.brokerage_files import BrokerageFiles
+from jobs.sample.canonical_files import KINDS, CanonicalFiles, write_market
+from jobs.sample.deliveries import Deliveries, Delivery
+from jobs.sample.ecb_files import write_rates
+from jobs.sample.expected import (
+    DELIVERY_COLUMNS,
+    EXPECTED_COLUMNS,
+    PLANTED_COLUMNS,
+    Expected,
+    reported_performance,
+    write_rows,
+)
+from jobs.sample.market import Market, euro_rates, make_market
+from jobs.sample.people import PARTS, make_people
+from jobs.sample.simulate import simulate
+
+TENANTS = ("northwind_wealth", "alpine_family_office")
+FORMATS = ("canonical", "brokerage", "ecb")
+EXPECTED = "_expected"
+LARGE_BOOK = 500_000  # accounts x days beyond which the optional kinds are left out
+OPTIONAL_KINDS = frozenset({"positions", "reported_performance", "group_members"})
+ACCOUNTS_AT_ONCE = 100_000
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class SampleSummary:
+    """What was written; `expected_accounts` is the number of accounts that the expected rows cover."""
+
+    out: Path
+    accounts: int
+    tenants: tuple[str, ...]
+    days: tuple[date, ...]
+    deliveries: tuple[Delivery, ...]
+    size_bytes: int
+    expected_rows: int
+    expected_accounts: int
+    planted_breaks: int
+    kinds: tuple[str, ...]
+
+    @property
+    def files(self) -> int:
+        return len(self.deliveries)
+
+    @property
+    def rows(self) -> int:
+        return sum(delivery.rows for delivery in self.deliveries)
+
+
+def business_days(start: date, end: date) -> list[date]:
+    """Mondays to Fridays from start to end. Raises DietzError where there is none."""
+    days: list[date] = np.arange(np.datetime64(start), np.datetime64(end) + 1).astype("datetime64[D]").tolist()
+    found = [day for day in days if day.weekday() < 5]
+    if not found:
+        raise DietzError(f"sample: no business day from {start} to {end}")
+    return found
+
+
+def write_sample(
+    accounts: int,
+    start: date,
+    end: date,
+    seed: int,
+    out: Path,
+    *,
+    tenants: int | Sequence[str] = 2,
+    daily_files_from: date | None = None,
+    formats: Sequence[str] = FORMATS,
+    kinds: Sequence[str] | None = None,
+    expected_accounts: int = 2_000,
+    progress: Progress = lambda line: None,
+) -> SampleSummary:
+    """Write the files of `accounts` accounts over the business days from `start` to `end` into `out`.
+
+    Up to `daily_files_from` a feed is one file over many dates, from there a file per day. `kinds` are the canonical
+    files wanted, all eleven by default; a book of more than half a million account days leaves out positions, reported
+    performance and group members. Expected rows cover the first `expected_accounts` accounts of each tenant; reported
+    performance covers the same ones. Raises DietzError for arguments that make no sample.
+    """
+    names = _tenant_names(tenants)
+    days = business_days(start, end)
+    nightly_from = (
+        None if daily_files_from is None else next((i for i, d in enumerate(days) if d >= daily_files_from), None)
+    )
+    if accounts < len(names):
+        raise DietzError(f"sample: {accounts} accounts are too few for {len(names)} tenants")
+    wanted = _kinds(kinds, accounts * len(days))
+    _empty(out, names)
+
+    market = make_market(days, seed)
+    canonical = wanted if "canonical" in formats else frozenset()
+    deliveries: list[Delivery] = []
+    written: list[_TenantSample] = []
+    for tenant, count in zip(names, _shares(accounts, len(names)), strict=True):
+        to = Deliveries(out, tenant, days, nightly_from)
+        sample = _TenantSample(to, market, count, seed, canonical, formats, expected_accounts)
+        sample.write(progress)
+        deliveries += to.finish()
+        written.append(sample)
+    planted = [row for sample in written for row in sample.planted]
+    write_rows(out / EXPECTED / "planted_breaks.csv", PLANTED_COLUMNS, planted)
+    write_rows(out / EXPECTED / "deliveries.csv", DELIVERY_COLUMNS, (vars(delivery) for delivery in deliveries))
+    size = sum((out / delivery.path).stat().st_size for delivery in deliveries)
+    return SampleSummary(
+        out=out,
+        accounts=accounts,
+        tenants=tuple(names),
+        days=tuple(days),
+        deliveries=tuple(deliveries),
+        size_bytes=size,
+        expected_rows=sum(sample.expected_rows for sample in written),
+        expected_accounts=sum(sample.covered for sample in written),
+        planted_breaks=len(planted),
+        kinds=tuple(kind for kind in KINDS if kind in canonical),
+    )
+
+
+@dataclass
+class _TenantSample:
+    """What has been written of one tenant so far."""
+
+    to: Deliveries
+    market: Market
+    accounts: int
+    seed: int
+    kinds: frozenset[str]
+    formats: Sequence[str]
+    expected_accounts: int
+    expected_rows: int = 0
+    covered: int = 0
+    planted: list[dict[str, Any]] = field(default_factory=list)
+
+    def write(self, progress: Progress) -> None:
+        """All files, a run of accounts after the other."""
+        rates = euro_rates(self.to.days, self.seed)
+        dollar, franc = rates["USD"], rates["CHF"]
+        if dollar is not None and franc is not None:
+            write_market(self.to, self.market, self.kinds, franc / dollar)
+        if "ecb" in self.formats:
+            write_rates(self.to, rates)
+        at_once = max(len(PARTS) + 40, min(ACCOUNTS_AT_ONCE, 20_000_000 // len(self.to.days)))
+        for first in range(1, self.accounts + 1, at_once):
+            count = min(at_once, self.accounts + 1 - first)
+            self._write_accounts(first, count)
+            progress(f"sample: {self.to.tenant}, {first + count - 1:,} of {self.accounts:,} accounts written")
+
+    def _write_accounts(self, first: int, count: int) -> None:
+        to = self.to
+        people = make_people(
+            to.tenant,
+            first,
+            count,
+            total=self.accounts,
+            days=len(to.days),
+            nightly_from=to.nightly_from,
+            has_brokerage="brokerage" in self.formats,
+            seed=self.seed,
+        )
+        files = CanonicalFiles(people, self.market, to, self.kinds)
+        from_brokerage = BrokerageFiles(people, self.market, to)
+        expected = Expected(people, min(self.expected_accounts, count) if first == 1 else 0)
+        closed_on: dict[int, date] = {}
+        leaver = people.parts.get("closed")
+        for day in simulate(people, self.market, to.nightly_from, self.seed):
+            files.day(day)
+            from_brokerage.day(day)
+            expected.day(day)
+            if leaver is not None and day.is_valued[leaver] and day.value[leaver] == 0:
+                closed_on[leaver] = day.date
+        from_brokerage.finish()
+        files.master_data(closed_on)
+        if first == 1:
+            self._write_expected(expected)
+
+    def _write_expected(self, expected: Expected) -> None:
+        rows = expected.rows()
+        path = self.to.root / EXPECTED / self.to.tenant / "expected_account_performance_daily.csv"
+        write_rows(path, EXPECTED_COLUMNS, rows)
+        self.expected_rows, self.covered = len(rows), expected.limit
+        if "reported_performance" in self.kinds:
+            self.planted = reported_performance(expected.people, rows, self.to, self.seed)
+
+
+def _tenant_names(tenants: int | Sequence[str]) -> list[str]:
+    if not isinstance(tenants, int):
+        return list(tenants)
+    more = [f"tenant_{number:02d}" for number in range(3, tenants + 1)]
+    return [*TENANTS, *more][:tenants]
+
+
+def _shares(accounts: int, tenants: int) -> list[int]:
+    """The first tenant is twice as large as each of the others."""
+    others = max(accounts // (tenants + 1), 1)
+    return [accounts - others * (tenants - 1), *[others] * (tenants - 1)]
+
+
+def _kinds(kinds: Sequence[str] | None, account_days: int) -> frozenset[str]:
+    if kinds is None:
+        return frozenset(KINDS) - (OPTIONAL_KINDS if account_days > LARGE_BOOK else frozenset())
+    unknown = sorted(set(kinds) - set(KINDS))
+    if unknown:
+        raise DietzError(f"sample: no canonical file is called '{unknown[0]}'; there are {', '.join(KINDS)}")
+    return frozenset(kinds)
+
+
+def _empty(out: Path, tenants: list[str]) -> None:
+    """Make room: an earlier sample in the same place is replaced, anything else there is left alone."""
+    for name in [*tenants, EXPECTED]:
+        if (out / name).exists():
+            if not (out / EXPECTED / "deliveries.csv").exists() and any((out / name).iterdir()):
+                raise DietzError(f"sample: {out / name} holds files that are no sample; choose another folder")
+            if name != EXPECTED:
+                shutil.rmtree(out / name)
+    shutil.rmtree(out / EXPECTED, ignore_errors=True)
+    out.mkdir(parents=True, exist_ok=True)
