@@ -1,0 +1,211 @@
+"""The step `check`: per feed of the night, may its files be used?"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import date
+from functools import reduce
+from operator import or_
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from jobs.check import accounts, expectations
+from jobs.check.expectations import Outcome, Slice
+from jobs.check.profile import GROUP, ONE_TASK_ROWS, Profile, collect_profiles, facts_of, profile
+from jobs.check.tolerances import Tolerances, load_currencies, load_tolerances
+from jobs.platform import schemas
+from jobs.platform.lake import Lake
+from jobs.platform.ledger import FileRecord, Run
+from jobs.platform.logs import get_log
+from jobs.platform.mapping import load_mappings
+from jobs.platform.settings import Settings
+
+Feed = tuple[str, str, str]  # tenant, vendor, feed
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """The files of the night that are to be decided on, by feed."""
+
+    files: dict[Feed, list[FileRecord]]
+
+    @property
+    def run_nos(self) -> list[int]:
+        return sorted({record.run_no for files in self.files.values() for record in files if record.run_no is not None})
+
+    @property
+    def rows(self) -> int:
+        return sum(record.silver or 0 for files in self.files.values() for record in files)
+
+    def tables(self) -> list[str]:
+        """Tables that the feeds fill, from their mappings."""
+        feeds = {feed for _, _, feed in self.files}
+        return sorted({target.table for feed in feeds for target in load_mappings()[feed].targets})
+
+
+def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | str]:
+    """Decide on every normalised file of the run's scope: accepted, or withheld with its feed.
+
+    Writes gold.data_quality_result, gold.held_account and the Data Docs, then the files' new status. Without files to
+    decide on nothing is written, so that a step run again leaves the results of the first time.
+    """
+    delivery = _delivery(run)
+    if not delivery.files:
+        return {"files": 0, "accepted": 0, "withheld": 0, "rules": 0, "findings": 0}
+    expectations.preload()
+    lake = Lake(spark, settings.lake_root)
+    tolerances = load_tolerances(settings)
+    slices = _slices(lake, settings, run, delivery, tolerances)
+    night = settings.folder("data_docs") / run.business_date.isoformat() / f"run-{run.run_no}"
+    outcomes = expectations.validate(slices, f"{run.business_date} run {run.run_no}", night)
+    expectations.write_index(settings.folder("data_docs"))
+    lake.write_run(_result_rows(spark, outcomes, run), "data_quality_result", run.run_no, run.run_id)
+    caught = accounts.write(lake, tolerances, run, delivery.run_nos)
+    return _decide(run, delivery, outcomes) | caught | {"data_docs": str(night / "index.html")}
+
+
+def _delivery(run: Run) -> Delivery:
+    feeds: dict[Feed, list[FileRecord]] = defaultdict(list)
+    for record in run.ledger.files(status=["normalised"], run=run):
+        if record.vendor is not None and record.feed is not None:
+            feeds[record.tenant_id, record.vendor, record.feed].append(record)
+    return Delivery(dict(sorted(feeds.items())))
+
+
+def _slices(lake: Lake, settings: Settings, run: Run, delivery: Delivery, tolerances: Tolerances) -> list[Slice]:
+    tables = delivery.tables()
+    facts = {name: facts_of(schemas.table(name), tolerances) for name in tables}
+    currencies = load_currencies(settings)
+    logs = [feed for feed, mapping in load_mappings().items() if mapping.delivery == "log"]
+    parts = [
+        profile(_written(lake, name, delivery), schemas.table(name), facts[name], currencies, logs) for name in tables
+    ]
+    profiles = collect_profiles(parts, facts)
+    usual = _usual_counts(lake, profiles, tolerances, run.business_date)
+    on = run.business_date
+    slices = [_delivery_slice(feed, files, tolerances, on) for feed, files in delivery.files.items()]
+    return slices + [expectations.table_slice(p, tolerances, usual.get(_series(p)), on) for p in profiles]
+
+
+def _written(lake: Lake, table: str, delivery: Delivery) -> DataFrame:
+    """The slice of a silver table that the night's feeds wrote, in one partition where it is small."""
+    feeds = [
+        (F.col("tenant_id") == tenant) & (F.col("vendor") == vendor) & (F.col("feed") == feed)
+        for tenant, vendor, feed in delivery.files
+    ]
+    rows = lake.read(table).where(F.col("run_no").isin(delivery.run_nos)).where(reduce(or_, feeds))
+    return rows.coalesce(1) if delivery.rows < ONE_TASK_ROWS else rows
+
+
+def _delivery_slice(feed: Feed, files: list[FileRecord], tolerances: Tolerances, on: date) -> Slice:
+    records = sum(record.records or 0 for record in files)
+    quarantined = sum(record.quarantined or 0 for record in files)
+    return expectations.delivery_slice(feed, records=records, quarantined=quarantined, tolerances=tolerances, on=on)
+
+
+def _series(p: Profile) -> tuple[str, str, str, str]:
+    return p.tenant_id, p.vendor, p.feed, p.table
+
+
+def _usual_counts(
+    lake: Lake, profiles: list[Profile], tolerances: Tolerances, on: date
+) -> dict[tuple[str, str, str, str], tuple[float, int]]:
+    """Per feed and table that has a row-count rule: (rows per date, dates) of its latest deliveries before `on`."""
+    wanted = {}
+    for p in profiles:
+        rules = tolerances.in_force("row_count", table=p.table, tenant=p.tenant_id, vendor=p.vendor, feed=p.feed, on=on)
+        if rules:
+            wanted[_series(p)] = rules[0]
+    if not wanted or not lake.exists("data_quality_result"):
+        return {}
+    names = sorted({rule.name for rule in wanted.values()})
+    past = (
+        lake.read("data_quality_result")
+        .where(F.col("rule").isin(names) & (F.col("business_date") < on) & (F.col("observed") > 0))
+        .select(*GROUP, "table_name", "business_date", "run_no", "rows_checked", "observed")
+    )
+    found: dict[tuple[str, str, str, str], tuple[float, int]] = {}
+    for series, deliveries in _latest_deliveries(past, max(rule.over_dates for rule in wanted.values())).items():
+        rows, dates = 0.0, 0
+        for counted, per_date in deliveries:
+            if series in wanted and dates < wanted[series].over_dates:
+                rows, dates = rows + counted, dates + round(counted / per_date)
+        if dates:
+            found[series] = (rows / dates, dates)
+    return found
+
+
+def _latest_deliveries(past: DataFrame, at_most: int) -> dict[tuple[str, str, str, str], list[tuple[int, float]]]:
+    """Per series the (rows, rows per date) of its latest deliveries, newest first; at most a number that is given."""
+    listed = past.groupBy(*GROUP, "table_name").agg(
+        F.slice(
+            F.sort_array(F.collect_list(F.struct("business_date", "run_no", "rows_checked", "observed")), asc=False),
+            1,
+            at_most,
+        ).alias("deliveries")
+    )
+    return {
+        (row["tenant_id"], row["vendor"], row["feed"], row["table_name"]): [
+            (d["rows_checked"], d["observed"]) for d in row["deliveries"]
+        ]
+        for row in listed.collect()
+    }
+
+
+def _result_rows(spark: SparkSession, outcomes: list[Outcome], run: Run) -> DataFrame:
+    rows = [
+        (
+            o.slice.tenant_id,
+            o.slice.vendor,
+            o.slice.feed,
+            o.slice.table,
+            o.expected.rule.name,
+            o.expected.column,
+            o.expected.rule.severity,
+            o.success,
+            o.expected.observed,
+            o.expected.expected_value,
+            o.expected.rows_checked,
+            o.expected.rows_failed,
+            run.run_no,
+            run.run_id,
+            run.business_date,
+        )
+        for o in outcomes
+    ]
+    return spark.createDataFrame(rows, schemas.table("data_quality_result").struct).coalesce(1)
+
+
+def _decide(run: Run, delivery: Delivery, outcomes: list[Outcome]) -> dict[str, int | str]:
+    """Set the files' status: a miss of severity fail withholds all of the night's files of that feed."""
+    log = get_log()
+    changes: dict[str, dict[str, object]] = {}
+    withheld = 0
+    missed = [o for o in outcomes if not o.success]
+    for feed, files in delivery.files.items():
+        found = [o for o in missed if (o.slice.tenant_id, o.slice.vendor, o.slice.feed) == feed]
+        fails = [o for o in found if o.expected.rule.severity == "fail"]
+        for outcome in found:
+            log.warning("rule missed", finding=outcome.in_words(), severity=outcome.expected.rule.severity)
+        words = "; ".join(outcome.in_words() for outcome in fails or found)
+        status = "withheld" if fails else "accepted"
+        for record in files:
+            message = "; ".join(part for part in (record.message, words) if part)
+            changes[record.file_id] = {"status": status, "message": message or None}
+            withheld += bool(fails)
+    run.ledger.update_files(changes)
+    return {
+        "files": len(changes),
+        "accepted": len(changes) - withheld,
+        "withheld": withheld,
+        "rules": len(outcomes),
+        "findings": len(missed),
+    }
+
+
+if __name__ == "__main__":
+    from jobs.cli.step import submit
+
+    submit("check")

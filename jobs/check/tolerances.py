@@ -1,0 +1,234 @@
+"""Tolerances: the model of `conf/tolerances.yaml`, and which rule is in force for a feed on a date."""
+
+from __future__ import annotations
+
+import difflib
+from datetime import date
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from jobs.platform import schemas
+from jobs.platform.mapping import load_mappings
+from jobs.platform.settings import Settings
+from jobs.platform.yaml_model import StrictModel, load_yaml
+
+Severity = Literal["warn", "hold", "fail"]
+Unit = Literal["rows", "share", "fraction", "bps", "money", "days"]
+Measure = Literal[
+    "quarantined_share",
+    "row_count",
+    "empty_share",
+    "repeated_keys",
+    "outside_values",
+    "wrong_sign",
+    "unknown_currency",
+    "value_jump",
+    "begin_value_difference",
+    "end_value_difference",
+    "net_flow_difference",
+    "daily_return_difference",
+    "mtd_return_difference",
+]
+
+SEVERITIES: list[Severity] = ["warn", "hold", "fail"]  # from the mildest
+
+# What each measure is about decides which severities mean anything: a feed is withheld, an account is held.
+DELIVERY: dict[str, list[Unit]] = {"quarantined_share": ["share"], "row_count": ["fraction"]}
+ROWS: dict[str, list[Unit]] = {
+    "empty_share": ["share", "rows"],
+    "repeated_keys": ["share", "rows"],
+    "outside_values": ["share", "rows"],
+    "wrong_sign": ["share", "rows"],
+    "unknown_currency": ["share", "rows"],
+}
+ACCOUNT: dict[str, list[Unit]] = {"value_jump": ["fraction", "money"]}
+RECONCILED: dict[str, list[Unit]] = {
+    "begin_value_difference": ["money", "bps"],
+    "end_value_difference": ["money", "bps"],
+    "net_flow_difference": ["money", "bps"],
+    "daily_return_difference": ["bps"],
+    "mtd_return_difference": ["bps"],
+}
+UNITS = {**DELIVERY, **ROWS, **ACCOUNT, **RECONCILED}
+ANY = "any"
+
+
+class Limit(StrictModel):
+    """What a measure may be, in a unit; NULL on a side means unbounded there."""
+
+    unit: Unit
+    min: Decimal | None = None
+    max: Decimal | None = None
+
+    @model_validator(mode="after")
+    def _bounds_something(self) -> Limit:
+        if self.min is None and self.max is None:
+            raise ValueError("a limit needs min or max")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min} is above max {self.max}")
+        return self
+
+    def in_words(self) -> str:
+        """`at most 0.05 share`, `between 0.5 and 2 fraction`."""
+        if self.min is not None and self.max is not None:
+            return f"between {self.min} and {self.max} {self.unit}"
+        return f"at most {self.max} {self.unit}" if self.min is None else f"at least {self.min} {self.unit}"
+
+
+class Scope(StrictModel):
+    """Where something holds; what is left out means everywhere."""
+
+    tenant: str | None = None
+    vendor: str | None = None
+    feed: str | None = None
+
+    def covers(self, tenant: str, vendor: str, feed: str) -> bool:
+        return all(
+            wanted is None or wanted == given
+            for wanted, given in ((self.tenant, tenant), (self.vendor, vendor), (self.feed, feed))
+        )
+
+
+class Rule(Scope):
+    """One entry of `rules`."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="entries with one name are versions of one rule")
+    measure: Measure
+    applies_to: str = Field(default=ANY, description="a table, a feed, or any")
+    columns: list[str] = Field(default=[], description="columns meant, where the schema does not say it")
+    limits: list[Limit] = Field(min_length=1)
+    over_dates: int = Field(default=20, ge=1, description="row_count: dates that the trailing average looks back on")
+    at_least_dates: int = Field(default=5, ge=1, description="row_count: dates below which there is no average")
+    severity: Severity
+    reason: str = Field(min_length=10)
+    valid_from: date | None = None
+    valid_to: date | None = None
+
+    @model_validator(mode="after")
+    def _means_something(self) -> Rule:
+        if self.measure in RECONCILED and self.severity == "fail":
+            raise ValueError("a difference is about one account: severity is warn or hold, not fail")
+        if self.measure in ACCOUNT and self.severity == "fail":
+            raise ValueError("the measure is about one account: severity is warn or hold, not fail")
+        if (self.measure in ROWS or self.measure in DELIVERY) and self.severity == "hold":
+            raise ValueError("the measure is about a feed, not an account: severity is warn or fail, not hold")
+        if (self.measure in ROWS or self.measure in DELIVERY) and len(self.limits) != 1:
+            raise ValueError(f"measure {self.measure} takes one limit")
+        for limit in self.limits:
+            if limit.unit not in UNITS[self.measure]:
+                raise ValueError(
+                    f"measure {self.measure} is in {' or '.join(UNITS[self.measure])}, not in {limit.unit}"
+                )
+        if self.columns and self.measure != "empty_share":
+            raise ValueError("columns are for the measure empty_share")
+        self._names_exist()
+        return self
+
+    def _names_exist(self) -> None:
+        tables = [table.table for table in schemas.tables("silver")]
+        feeds = load_mappings()
+        if self.applies_to not in {ANY, *tables, *feeds}:
+            raise ValueError(_unknown("table or feed", self.applies_to, [ANY, *tables, *feeds]))
+        if self.feed is not None and self.feed not in feeds:
+            raise ValueError(_unknown("feed", self.feed, list(feeds)))
+        vendors = {mapping.vendor for mapping in feeds.values()}
+        if self.vendor is not None and self.vendor not in vendors:
+            raise ValueError(_unknown("vendor", self.vendor, sorted(vendors)))
+        if self.columns:
+            if self.applies_to not in tables:
+                raise ValueError("columns need applies_to to name their table")
+            names = schemas.table(self.applies_to).names
+            for column in self.columns:
+                if column not in names:
+                    raise ValueError(_unknown(f"column of {self.applies_to}", column, names))
+
+    @property
+    def weight(self) -> tuple[bool, bool, bool, bool]:
+        """Orders entries of one name: the feed says more than the vendor, that more than the tenant, then the table."""
+        return self.feed is not None, self.vendor is not None, self.tenant is not None, self.applies_to != ANY
+
+    def in_force_on(self, day: date) -> bool:
+        return (self.valid_from or date.min) <= day <= (self.valid_to or date.max)
+
+
+class Ceiling(Scope):
+    """The severity that no rule exceeds in a scope."""
+
+    severity: Severity
+    reason: str = Field(min_length=10)
+
+
+class Tolerances(StrictModel):
+    """The whole file."""
+
+    rules: list[Rule]
+    ceilings: list[Ceiling] = []
+
+    @model_validator(mode="after")
+    def _no_two_rules_for_one_case(self) -> Tolerances:
+        for position, rule in enumerate(self.rules):
+            for other in self.rules[:position]:
+                if rule.name == other.name and rule.measure != other.measure:
+                    raise ValueError(f"rule '{rule.name}' has two measures, {other.measure} and {rule.measure}")
+                if _scope(rule) == _scope(other) and _overlap(rule, other):
+                    raise ValueError(f"rule '{rule.name}' stands twice for the same scope and dates")
+        return self
+
+    def in_force(self, measure: Measure, *, table: str, tenant: str, vendor: str, feed: str, on: date) -> list[Rule]:
+        """Per rule name the most specific entry for this measure, with its severity under the ceilings."""
+        best: dict[str, Rule] = {}
+        for rule in self.rules:
+            meant = rule.applies_to in {ANY, table, feed}
+            if rule.measure == measure and meant and rule.covers(tenant, vendor, feed) and rule.in_force_on(on):
+                known = best.get(rule.name)
+                if known is None or rule.weight > known.weight:
+                    best[rule.name] = rule
+        return [self._under_ceilings(rule, tenant, vendor, feed) for rule in best.values()]
+
+    def has(self, measure: Measure) -> bool:
+        return any(rule.measure == measure for rule in self.rules)
+
+    def _under_ceilings(self, rule: Rule, tenant: str, vendor: str, feed: str) -> Rule:
+        bounds = [c.severity for c in self.ceilings if c.covers(tenant, vendor, feed)]
+        mildest = min([rule.severity, *bounds], key=SEVERITIES.index)
+        return rule.model_copy(update={"severity": mildest})
+
+
+class Currencies(StrictModel):
+    """Model of `conf/currencies.yaml`."""
+
+    codes: list[str]
+
+
+def load_tolerances(settings: Settings) -> Tolerances:
+    """The tolerances of the configuration. Raises ConfigError with file, line and the nearest right word."""
+    return _load(settings.conf_folder / "tolerances.yaml")
+
+
+def load_currencies(settings: Settings) -> list[str]:
+    """Currency codes that exist."""
+    return load_yaml(settings.conf_folder / "currencies.yaml", Currencies).codes
+
+
+@cache
+def _load(path: Path) -> Tolerances:
+    return load_yaml(path, Tolerances)
+
+
+def _scope(rule: Rule) -> tuple[str | None, ...]:
+    return rule.name, rule.tenant, rule.vendor, rule.feed, rule.applies_to
+
+
+def _overlap(one: Rule, other: Rule) -> bool:
+    starts = max(one.valid_from or date.min, other.valid_from or date.min)
+    ends = min(one.valid_to or date.max, other.valid_to or date.max)
+    return starts <= ends
+
+
+def _unknown(what: str, word: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"no {what} '{word}'" + (f"; did you mean '{near[0]}'?" if near else "")

@@ -1,0 +1,86 @@
+"""Tolerances as a column: which rule a row's measure breaks, if any, decided by Spark for all scopes at once."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import reduce
+from itertools import groupby
+from operator import and_, or_
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+from jobs.check.tolerances import ANY, SEVERITIES, Limit, Measure, Rule, Scope, Tolerances
+from jobs.platform.mapping import load_mappings
+
+VERDICT = "struct<rank:int,rule:string,severity:string,expected:string>"
+
+
+def verdict(tolerances: Tolerances, measure: Measure, amounts: dict[str, Column], *, table: str, on: Column) -> Column:
+    """The most severe rule for `measure` that a row breaks, as a struct of VERDICT; NULL where it breaks none.
+
+    amounts: the measured size, not negative, per unit. A row breaks a rule when it is beyond every limit of the rule;
+    an amount that is not defined (basis points of nothing) is beyond. The row's columns tenant_id, vendor and feed
+    and its date `on` decide which entry of a rule is in force; ceilings lower the severity.
+    """
+    meant = [rule for rule in tolerances.rules if rule.measure == measure and _may_apply(rule, table)]
+    by_name = groupby(sorted(meant, key=lambda rule: rule.name), key=lambda rule: rule.name)
+    broken = [_of_one_rule(list(entries), tolerances, amounts, on) for _, entries in by_name]
+    if not broken:
+        return F.lit(None).cast(VERDICT)
+    return F.array_max(F.array(*broken)).cast(VERDICT)
+
+
+def _of_one_rule(entries: list[Rule], tolerances: Tolerances, amounts: dict[str, Column], on: Column) -> Column:
+    by_weight = sorted(entries, key=lambda rule: rule.weight, reverse=True)
+    branches = [(_in_force(rule, on), F.when(_beyond(rule, amounts), _found(rule, tolerances))) for rule in by_weight]
+    chosen = F.when(*branches[0])
+    for condition, found in branches[1:]:
+        chosen = chosen.when(condition, found)
+    return chosen
+
+
+def _may_apply(rule: Rule, table: str) -> bool:
+    return rule.applies_to in {ANY, table} or rule.applies_to in load_mappings()
+
+
+def _in_force(rule: Rule, on: Column) -> Column:
+    tests = [_covers(rule), on.between(rule.valid_from or date.min, rule.valid_to or date.max)]
+    if rule.applies_to in load_mappings():
+        tests.append(F.col("feed") == rule.applies_to)
+    return reduce(and_, tests)
+
+
+def _covers(scope: Scope) -> Column:
+    given = {"tenant_id": scope.tenant, "vendor": scope.vendor, "feed": scope.feed}
+    tests = [F.col(name) == value for name, value in given.items() if value is not None]
+    return reduce(and_, tests, F.lit(True))
+
+
+def _beyond(rule: Rule, amounts: dict[str, Column]) -> Column:
+    return reduce(and_, [F.coalesce(_outside(limit, amounts[limit.unit]), F.lit(True)) for limit in rule.limits])
+
+
+def _outside(limit: Limit, amount: Column) -> Column:
+    tests = []
+    if limit.min is not None:
+        tests.append(amount < F.lit(limit.min))
+    if limit.max is not None:
+        tests.append(amount > F.lit(limit.max))
+    return reduce(or_, tests)
+
+
+def _found(rule: Rule, tolerances: Tolerances) -> Column:
+    severity = F.lit(rule.severity)
+    rank = F.lit(SEVERITIES.index(rule.severity))
+    for ceiling in sorted(tolerances.ceilings, key=lambda c: SEVERITIES.index(c.severity), reverse=True):
+        if SEVERITIES.index(ceiling.severity) < SEVERITIES.index(rule.severity):
+            severity = F.when(_covers(ceiling), ceiling.severity).otherwise(severity)
+            rank = F.when(_covers(ceiling), SEVERITIES.index(ceiling.severity)).otherwise(rank)
+    expected = " and ".join(limit.in_words() for limit in rule.limits)
+    return F.struct(
+        rank.alias("rank"),
+        F.lit(rule.name).alias("rule"),
+        severity.alias("severity"),
+        F.lit(expected).alias("expected"),
+    )
