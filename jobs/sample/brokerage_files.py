@@ -123,7 +123,7 @@ class BrokerageFiles:
         count = 0
         for order, row in enumerate(self.rows):
             holdings = self._holdings(day, row)
-            width = (23, 25, 26)[order % 3] if order > 1 else 23
+            width = (23, 23, 25, 26)[order % 4]
             titles = [*HOLDING_TITLES, *OPTION_TITLES] if width == 26 else list(HOLDING_TITLES)
             lines += [quoted([self.account_title(row)]), quoted(titles)]
             lines += [quoted(cells + [""] * (width - len(cells))) for cells in holdings]

@@ -137,16 +137,25 @@ def euro_rates(days: list[date], seed: int) -> dict[str, Floats | None]:
 
 
 def cusip(number: int) -> str:
-    """An invented CUSIP: eight digits and the check digit of the CUSIP rule."""
+    """An invented CUSIP: eight digits and the check digit."""
     body = f"{90_000_000 + number * 7919:08d}"
-    total = sum(sum(divmod(int(c) * (2 if i % 2 else 1), 10)) for i, c in enumerate(body))
-    return body + str(-total % 10)
+    return body + cusip_check_digit(body)
 
 
 def isin(security: Security, number: int) -> str:
-    """An invented ISIN with its check digit (Luhn over the letters as 10..35)."""
-    country = {"USD": "US", "EUR": "DE", "GBP": "GB"}[security.currency]
-    body = country + cusip(number)
-    digits = "".join(str(int(c, 36)) for c in body)
-    total = sum(sum(divmod(int(c) * (1 if i % 2 else 2), 10)) for i, c in enumerate(reversed(digits)))
-    return body + str(-total % 10)
+    """An invented ISIN of the country of the security's currency, with its check digit."""
+    body = {"USD": "US", "EUR": "DE", "GBP": "GB"}[security.currency] + cusip(number)
+    return body + isin_check_digit(body)
+
+
+def cusip_check_digit(body: str) -> str:
+    """Every second character doubled, the digits of all summed, filled up to a multiple of ten."""
+    values = (int(character, 36) * (2 if place % 2 else 1) for place, character in enumerate(body))
+    return str(-sum(sum(divmod(value, 10)) for value in values) % 10)
+
+
+def isin_check_digit(body: str) -> str:
+    """Luhn's rule over the digits, letters as 10 to 35."""
+    digits = "".join(str(int(character, 36)) for character in body)
+    values = (int(digit) * (1 if place % 2 else 2) for place, digit in enumerate(reversed(digits)))
+    return str(-sum(sum(divmod(value, 10)) for value in values) % 10)

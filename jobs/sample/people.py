@@ -91,6 +91,8 @@ def make_people(
     number = np.arange(first, first + count, dtype=np.int64)
     from_brokerage = brokerage_count(total) if has_brokerage else 0
     parts = {part: row for row, part in enumerate(PARTS[: total - from_brokerage]) if first == 1 and row < count}
+    if days < 3:
+        parts.pop("moved", None)  # too short to change advisor within it
     has_script = np.zeros(count, dtype=bool)
     has_script[[row for part, row in parts.items() if part not in {"euro", "sterling", "moved"}]] = True
     is_brokerage = np.zeros(count, dtype=bool)
