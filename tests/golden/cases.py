@@ -1,0 +1,90 @@
+"""The worked cases of `tests/golden/<family>`: a folder each, canonical input files and the expected rows."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+GOLDEN = Path(__file__).parent
+
+DATES = {"as_of_date", "inception_date", "start_date"}
+INTEGERS = {"days", "track_no", "members", "carried_members"}
+WORDS = {"method", "status", "period"}
+MONEY = {
+    "begin_market_value", "contributions", "distributions", "net_flow", "cumulative_net_flow", "fees",
+    "end_market_value", "gain_loss", "weighted_capital",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Case:
+    """One folder: its name is also the account's."""
+
+    name: str
+    folder: Path
+    flow_timing: str
+    holidays: list[date]
+    inputs: dict[str, list[dict[str, str]]] = field(repr=False)
+    expected: list[dict[str, object]] = field(repr=False)
+
+    @property
+    def files(self) -> list[Path]:
+        """The canonical files, as a firm would put them into landing."""
+        return sorted(self.folder.glob("canonical_*.csv"))
+
+    def rows(self, feed: str) -> list[dict[str, str]]:
+        """Rows of canonical_<feed>_*.csv as text, an empty field being ''."""
+        return self.inputs.get(feed, [])
+
+
+def cases(family: str) -> Iterator[Case]:
+    """All cases of a family (`daily`), by name; figures typed: money Decimal, returns float, empty None."""
+    for folder in sorted(path for path in (GOLDEN / family).iterdir() if path.is_dir()):
+        settings = _read(folder / "case.csv")[0] if (folder / "case.csv").exists() else {}
+        inputs: dict[str, list[dict[str, str]]] = {}
+        for path in sorted(folder.glob("canonical_*.csv")):
+            feed = path.stem.removeprefix("canonical_").rsplit("_", 1)[0]
+            inputs.setdefault(feed, []).extend(_read(path))
+        yield Case(
+            name=folder.name,
+            folder=folder,
+            flow_timing=settings.get("flow_timing") or "inflow_start_outflow_end",
+            holidays=[date.fromisoformat(day) for day in settings.get("holidays", "").replace(";", " ").split()],
+            inputs=inputs,
+            expected=[
+                {name: typed(name, text) for name, text in row.items()} for row in _read(folder / "expected.csv")
+            ],
+        )
+
+
+def typed(name: str, text: str) -> object:
+    """A field of expected.csv as what it means."""
+    if text == "":
+        return None
+    if name in DATES:
+        return date.fromisoformat(text)
+    if name in INTEGERS:
+        return int(text)
+    if name in WORDS:
+        return text
+    return Decimal(text) if name in MONEY else float(text)
+
+
+def differences(expected: dict[str, object], actual: dict[str, object], tolerance: float = 1e-10) -> list[str]:
+    """Where a row is not as expected: money exactly, returns within `tolerance` absolute."""
+    found = []
+    for name, wanted in expected.items():
+        got = actual[name]
+        close = isinstance(wanted, float) and isinstance(got, float) and abs(wanted - got) <= tolerance
+        if not close and got != wanted:
+            found.append(f"{expected.get('as_of_date', '')} {name}: expected {wanted}, got {got}")
+    return found
+
+
+def _read(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
