@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import os
 import time
 import zipfile
 from collections.abc import Iterator
@@ -57,9 +58,12 @@ def deliveries(landing: Path, tenant_id: str) -> list[Delivery]:
             continue
         if path.is_file():
             stat = path.stat()
-            modified = datetime.fromtimestamp(stat.st_mtime, tz=UTC)
-            found.append(Delivery(tenant_id, path, relative.as_posix(), stat.st_size, modified))
+            found.append(Delivery(tenant_id, path, relative.as_posix(), stat.st_size, _modified(stat)))
     return sorted(found, key=lambda one: (one.modified_at, one.relative))
+
+
+def _modified(stat: os.stat_result) -> datetime:
+    return datetime.fromtimestamp(stat.st_mtime, tz=UTC)
 
 
 def why_incomplete(delivery: Delivery) -> str | None:
@@ -79,7 +83,7 @@ def growing(candidates: list[Delivery], seconds: float) -> set[str]:
     changed = set()
     for one in unmarked:
         stat = one.path.stat()
-        if (stat.st_size, stat.st_mtime) != (one.size_bytes, one.modified_at.timestamp()):
+        if (stat.st_size, _modified(stat)) != (one.size_bytes, one.modified_at):
             changed.add(one.relative)
     return changed
 

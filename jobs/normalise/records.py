@@ -11,7 +11,7 @@ from jobs.platform.ledger import FileRecord
 from jobs.platform.mapping import Mapping, normalise_title
 
 # Appended as one more cell, so that the number of cells that a line really has can be told.
-END_OF_LINE = "\u0001"
+END_OF_LINE = "\ue000"  # private use: no vendor writes it, no trimming takes it away
 EXTRA_CELLS = 12
 
 FILE_FACTS = T.StructType(

@@ -1,0 +1,93 @@
+"""`dietz run`: one night, or a backfill."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.status import Status
+
+from jobs.cli.options import DateOption, FromOption, TenantOption, VendorOption
+from jobs.cli.summary import night_table
+from jobs.pipeline import STEPS, run_all, run_step
+from jobs.platform.errors import DietzError
+from jobs.platform.ledger import Ledger, Run
+from jobs.platform.settings import Settings
+
+STRICT_EXIT = 3
+
+
+def run(
+    business_date: DateOption,
+    from_date: FromOption = None,
+    only: Annotated[str | None, typer.Option("--only", metavar="STEP", help=f"One step: {', '.join(STEPS)}.")] = None,
+    tenant: TenantOption = None,
+    vendor: VendorOption = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit status 3 if anything was held, quarantined or broken.")
+    ] = False,
+) -> None:
+    """Take all complete files in landing and publish every row dated up to DATE."""
+    if from_date and from_date > business_date:
+        raise typer.BadParameter(f"--from {from_date} is after --date {business_date}")
+    if only and only not in STEPS:
+        raise typer.BadParameter(f"no step '{only}'; steps are {', '.join(STEPS)}")
+    settings = Settings()
+    ledger = Ledger(settings)
+    if only and only != "detect":
+        found = ledger.latest_run(business_date, tenant=tenant, vendor=vendor)
+        if found is None:
+            raise DietzError(
+                f"no run of {business_date} is under way; begin one with --only detect, or leave --only out"
+            )
+        this = found
+    else:
+        this = ledger.open_run(business_date, from_date=from_date, tenant=tenant, vendor=vendor)
+    steps = _one(only, settings, this) if only else run_night(settings, this)
+    console = Console(highlight=False)
+    console.print(night_table([(this, steps)]))
+    if strict and any(steps.get(step, {}).get(name, 0) for step, name in ATTENTION):
+        raise typer.Exit(STRICT_EXIT)
+
+
+ATTENTION = [
+    ("detect", "unrecognised"),
+    ("normalise", "quarantined"),
+    ("normalise", "refused"),
+    ("check", "held"),
+    ("check", "withheld"),
+    ("reconcile", "breaks"),
+]
+
+
+def _one(step: str, settings: Settings, this: Run) -> dict[str, dict[str, Any]]:
+    from jobs.platform.spark import get_spark
+
+    spark = None if step == "detect" else get_spark(settings)
+    done = {step: run_step(step, spark, settings, this)}
+    if step == STEPS[-1]:
+        this.ledger.close_run(this, "done", done)
+    return done
+
+
+def run_night(settings: Settings, this: Run, console: Console | None = None) -> dict[str, dict[str, Any]]:
+    """All steps of a run in the shared Spark session, with a word on the terminal about each."""
+    from jobs.platform.spark import get_spark
+
+    console = console or Console(stderr=True, highlight=False)
+    with console.status("starting Spark") as line:
+        spark = get_spark(settings)
+
+        def watch(step: str, counters: dict[str, Any] | None) -> None:
+            _show(console, line, this, step, counters)
+
+        return run_all(spark, settings, this, watch)
+
+
+def _show(console: Console, line: Status, this: Run, step: str, counters: dict[str, Any] | None) -> None:
+    if counters is None:
+        line.update(f"{this.business_date} {step} ...")
+        return
+    facts = ", ".join(f"{name} {value:,}" for name, value in counters.items() if isinstance(value, int) and value)
+    console.print(f"{this.business_date} {step:<10} {counters['seconds']:>6.1f} s  {facts}")
