@@ -47,6 +47,6 @@ prerequisites:
 	@sh scripts/prerequisites.sh >/dev/null
 
 # A second run does nothing and downloads nothing: the stamp is newer than all that decides what is in .venv.
-$(READY): requirements/lock.txt pyproject.toml scripts/setup.sh scripts/fetch_jars.py | prerequisites
+$(READY): requirements/lock.txt pyproject.toml scripts/setup.sh scripts/fetch_jars.py scripts/archive_classes.py | prerequisites
 	@sh scripts/setup.sh "$$(sh scripts/prerequisites.sh)"
 	@touch $@

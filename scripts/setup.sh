@@ -26,3 +26,4 @@ echo "setup: packages of requirements/lock.txt, into .venv"
 # Without build isolation: the build back-end is in the lock like everything else.
 "$uv" pip install --quiet --no-deps --no-build-isolation --editable .
 .venv/bin/python scripts/fetch_jars.py
+.venv/bin/python scripts/archive_classes.py 2>/dev/null

@@ -1,0 +1,42 @@
+"""Spark properties that every way of starting (session, spark-submit, Airflow) shares; needs no Spark to import."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from jobs.platform.settings import PROJECT_ROOT, Settings
+
+# Classes of Spark and Delta as the JVM keeps them in memory, made by `make setup`: a quarter off every cold start.
+# A JVM that the archive does not fit (another Java, another jar) says nothing and starts as usual.
+CLASS_ARCHIVE = Path(sys.prefix) / "classes.jsa"
+LOG_CONF = PROJECT_ROOT / "conf" / "spark" / "log4j2.properties"
+
+
+def spark_conf(settings: Settings) -> dict[str, str]:
+    """The properties of a session, from `conf/*.yaml`. Delta's jars need none: they lie among Spark's own."""
+    conf = settings.conf.spark
+    warehouse = settings.home.resolve() / "lake" / "_warehouse"
+    return {
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "spark.driver.memory": conf.driver_memory,
+        "spark.sql.shuffle.partitions": str(conf.shuffle_partitions),
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.ansi.enabled": "true",
+        "spark.sql.warehouse.dir": str(warehouse),
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.databricks.delta.snapshotPartitions": "1",
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+        "spark.speculation": "false",
+        **conf.conf,
+        **_java_options(conf.conf.get("spark.driver.extraJavaOptions", "")),
+    }
+
+
+def _java_options(configured: str) -> dict[str, str]:
+    options = [f'"-Dlog4j2.configurationFile={LOG_CONF.as_uri()}"']
+    if CLASS_ARCHIVE.exists():
+        options += [f'"-XX:SharedArchiveFile={CLASS_ARCHIVE}"', "-Xlog:cds=off", "-Xlog:cds+dynamic=off"]
+    return {"spark.driver.extraJavaOptions": " ".join([*options, configured]).strip()}
