@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from functools import reduce
 from itertools import groupby
 from operator import and_, or_
@@ -28,7 +27,7 @@ def verdict(tolerances: Tolerances, measure: Measure, amounts: dict[str, Column]
     broken = [_of_one_rule(list(entries), tolerances, amounts, on) for _, entries in by_name]
     if not broken:
         return F.lit(None).cast(VERDICT)
-    return F.array_max(F.array(*broken)).cast(VERDICT)
+    return (broken[0] if len(broken) == 1 else F.array_max(F.array(*broken))).cast(VERDICT)
 
 
 def _of_one_rule(entries: list[Rule], tolerances: Tolerances, amounts: dict[str, Column], on: Column) -> Column:
@@ -45,7 +44,11 @@ def _may_apply(rule: Rule, table: str) -> bool:
 
 
 def _in_force(rule: Rule, on: Column) -> Column:
-    tests = [_covers(rule), on.between(rule.valid_from or date.min, rule.valid_to or date.max)]
+    tests = [_covers(rule)]
+    if rule.valid_from is not None:
+        tests.append(on >= F.lit(rule.valid_from))
+    if rule.valid_to is not None:
+        tests.append(on <= F.lit(rule.valid_to))
     if rule.applies_to in load_mappings():
         tests.append(F.col("feed") == rule.applies_to)
     return reduce(and_, tests)
