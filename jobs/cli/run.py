@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.status import Status
 
 from jobs.cli.options import DateOption, FromOption, TenantOption, VendorOption
+from jobs.cli.step import run_for, run_one
 from jobs.cli.summary import night_table
-from jobs.pipeline import STEPS, run_all, run_step
-from jobs.platform.errors import DietzError
+from jobs.pipeline import STEPS, run_all
 from jobs.platform.ledger import Ledger, Run
 from jobs.platform.settings import Settings
 
@@ -35,16 +35,8 @@ def run(
         raise typer.BadParameter(f"no step '{only}'; steps are {', '.join(STEPS)}")
     settings = Settings()
     ledger = Ledger(settings)
-    if only and only != "detect":
-        found = ledger.latest_run(business_date, tenant=tenant, vendor=vendor)
-        if found is None:
-            raise DietzError(
-                f"no run of {business_date} is under way; begin one with --only detect, or leave --only out"
-            )
-        this = found
-    else:
-        this = ledger.open_run(business_date, from_date=from_date, tenant=tenant, vendor=vendor)
-    steps = _one(only, settings, this) if only else run_night(settings, this)
+    this = run_for(ledger, only or STEPS[0], business_date, from_date=from_date, tenant=tenant, vendor=vendor)
+    steps = {only: run_one(only, settings, this)} if only else run_night(settings, this)
     console = Console(highlight=False)
     console.print(night_table([(this, steps)]))
     if strict and any(steps.get(step, {}).get(name, 0) for step, name in ATTENTION):
@@ -59,16 +51,6 @@ ATTENTION = [
     ("check", "withheld"),
     ("reconcile", "breaks"),
 ]
-
-
-def _one(step: str, settings: Settings, this: Run) -> dict[str, dict[str, Any]]:
-    from jobs.platform.spark import get_spark
-
-    spark = None if step == "detect" else get_spark(settings)
-    done = {step: run_step(step, spark, settings, this)}
-    if step == STEPS[-1]:
-        this.ledger.close_run(this, "done", done)
-    return done
 
 
 def run_night(settings: Settings, this: Run, console: Console | None = None) -> dict[str, dict[str, Any]]:

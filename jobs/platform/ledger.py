@@ -158,6 +158,14 @@ class Ledger:
         )
         get_log().info("run ended", run_id=run.run_id, status=status)
 
+    def summary(self, run: Run) -> dict[str, dict[str, Any]]:
+        """What each step of the run that is done has counted: step -> details of its last attempt."""
+        found = self.connection.execute(
+            "SELECT step, details FROM ops.step_run WHERE run_id = %s AND status = 'done' ORDER BY started_at",
+            [run.run_id],
+        )
+        return dict(found.fetchall())
+
     @contextmanager
     def step(self, run: Run, step: str) -> Iterator[dict[str, Any]]:
         """A row of ops.step_run from the beginning of the step to its end; what the block puts in the dict is kept.
@@ -207,6 +215,14 @@ class Ledger:
                 " AND (%(tenant)s::text IS NULL OR tenant_id = %(tenant)s)"
                 " AND (%(vendor)s::text IS NULL OR vendor = %(vendor)s) ORDER BY arrival_no",
                 {"status": status, "tenant": run.tenant if run else None, "vendor": run.vendor if run else None},
+            ).fetchall()
+
+    def files_by_id(self, file_ids: list[str]) -> list[FileRecord]:
+        """These files, in order of arrival."""
+        with self.connection.cursor(row_factory=class_row(FileRecord)) as cursor:
+            return cursor.execute(
+                f"SELECT {', '.join(COLUMNS)} FROM ops.file WHERE file_id = ANY (%s) ORDER BY arrival_no",  # noqa: S608
+                [file_ids],
             ).fetchall()
 
     def register_files(self, records: list[FileRecord]) -> list[FileRecord]:
