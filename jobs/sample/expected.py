@@ -35,7 +35,7 @@ EXPECTED_COLUMNS = (
     "tenant_id", "account_id", "as_of_date", "currency", *MONEY, "days", "method", "twrr_daily", "twrr_daily_gross",
     *RETURNS, "track_no", "inception_date", "status",
 )  # fmt: skip
-PLANTED_COLUMNS = ("tenant_id", "account_id", "as_of_date", "field", "ours", "theirs", "cleared_on")
+PLANTED_COLUMNS = ("tenant_id", "account_id", "as_of_date", "type", "field", "ours", "theirs", "cleared_on")
 DELIVERY_COLUMNS = ("path", "tenant", "night", "rows")
 
 
@@ -163,5 +163,6 @@ def _cleared_by_the_next_night(people: People, own: list[dict[str, Any]], to: De
 
 
 def _planted(tenant: str, row: dict[str, Any], name: str, *, theirs: Any, cleared_on: date | None) -> dict[str, Any]:
-    values = (tenant, row["account_id"], row["as_of_date"], name, row[name], theirs, cleared_on)
+    kind = name.replace("market_value", "value")  # as marts.reconciliation_break calls it
+    values = (tenant, row["account_id"], row["as_of_date"], kind, name, row[name], theirs, cleared_on)
     return dict(zip(PLANTED_COLUMNS, values, strict=True))

@@ -1,0 +1,233 @@
+"""What the report knows of a night: read from the marts and the ledger as one consistent picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+Row = dict[str, Any]
+
+TOP = 25
+PROBLEMS = ("refused", "unrecognised", "withheld", "waiting")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The first rows of a list that may be long, and how long it is."""
+
+    rows: list[Row]
+    total: int
+
+    @property
+    def more(self) -> int:
+        return self.total - len(self.rows)
+
+
+@dataclass(frozen=True)
+class Night:
+    """Everything that the page says in words and tables about one business date."""
+
+    business_date: date
+    status: list[Row]
+    overdue: list[Row]
+    runs: list[Row]
+    steps: list[Row]
+    breaks: Listing
+    breaks_by_type: list[Row]
+    breaks_cleared: int
+    held: Listing
+    flagged: int
+    quarantined: Listing
+    quarantine_reasons: Listing
+    files: Listing
+    feeds: Listing
+    rules: Listing
+    rules_checked: int
+
+    @property
+    def run(self) -> Row | None:
+        """The newest run of the night."""
+        return self.runs[-1] if self.runs else None
+
+    @property
+    def accounts_published(self) -> int:
+        # The count is the tenant's, repeated on each of its sources.
+        return sum({row["tenant_id"]: row["published"] for row in self.status}.values())
+
+    @property
+    def accounts_held(self) -> int:
+        return len({(row["tenant_id"], row["account_id"]) for row in self.held.rows}) + self.held.more
+
+
+def read_night(connection: psycopg.Connection, business_date: date) -> Night:
+    """Read a night. The caller's transaction should be of one snapshot (REPEATABLE READ)."""
+    reader = _Reader(connection, business_date)
+    runs = reader.all(RUNS)
+    reader.names["runs"] = [run["run_no"] for run in runs]
+    reader.names["run_ids"] = [run["run_id"] for run in runs]
+    reader.names["newest"] = runs[-1]["run_id"] if runs else ""
+    checked = reader.all("SELECT count(*) AS total FROM marts.data_quality_result WHERE run_no = ANY (%(runs)s)")
+    flagged = reader.all(
+        "SELECT count(DISTINCT (tenant_id, account_id)) AS total FROM marts.held_account"
+        " WHERE state = 'flagged' AND run_id = ANY (%(run_ids)s)"
+    )
+    cleared = reader.all(
+        "SELECT count(*) AS total FROM marts.reconciliation_break"
+        " WHERE state = 'resolved' AND run_id = ANY (%(run_ids)s)"
+    )
+    return Night(
+        business_date=business_date,
+        status=reader.all(STATUS),
+        overdue=reader.all(OVERDUE),
+        runs=runs,
+        steps=reader.all(STEPS),
+        breaks=reader.listing(BREAKS),
+        breaks_by_type=reader.all(BREAKS_BY_TYPE),
+        breaks_cleared=cleared[0]["total"],
+        held=reader.listing(HELD),
+        flagged=flagged[0]["total"],
+        quarantined=reader.listing(QUARANTINED),
+        quarantine_reasons=reader.listing(QUARANTINE_REASONS),
+        files=reader.listing(FILES),
+        feeds=reader.listing(FEEDS, limit=200),
+        rules=reader.listing(RULES),
+        rules_checked=checked[0]["total"],
+    )
+
+
+class _Reader:
+    """Runs the queries below with the night's parameters."""
+
+    def __init__(self, connection: psycopg.Connection, business_date: date) -> None:
+        self.cursor = connection.cursor(row_factory=dict_row)
+        self.names: dict[str, Any] = {"date": business_date, "problems": list(PROBLEMS)}
+
+    def all(self, query: str) -> list[Row]:
+        return self.cursor.execute(query, self.names).fetchall()
+
+    def listing(self, query: str, limit: int = TOP) -> Listing:
+        """The first rows of an ordered query; each carries `total`, the number of rows without the limit."""
+        rows = self.cursor.execute(query + " LIMIT %(limit)s", {**self.names, "limit": limit}).fetchall()
+        return Listing(rows, rows[0]["total"] if rows else 0)
+
+
+STATUS = """
+SELECT tenant_id, source, expected, received, reconciled, held, published, published_at
+FROM marts.night_status WHERE business_date = %(date)s ORDER BY tenant_id, source
+"""
+
+# A feed that came on most nights of the last month, at least three, and not on this one. Master data that comes now
+# and then is no miss.
+OVERDUE = """
+WITH delivered AS (
+    SELECT DISTINCT f.tenant_id, f.vendor, f.feed, r.business_date FROM ops.file f JOIN ops.run r USING (run_no)
+    WHERE f.feed IS NOT NULL AND f.status IN ('accepted', 'withheld', 'refused')
+      AND r.business_date BETWEEN %(date)s::date - 31 AND %(date)s
+), nights AS (
+    SELECT tenant_id, count(DISTINCT business_date) AS nights FROM delivered WHERE business_date < %(date)s GROUP BY 1
+)
+SELECT tenant_id, vendor AS source, feed, count(*) AS came, nights
+FROM delivered JOIN nights USING (tenant_id) GROUP BY tenant_id, vendor, feed, nights
+HAVING NOT bool_or(business_date = %(date)s) AND count(*) >= 3 AND count(*) >= 0.6 * nights
+ORDER BY tenant_id, vendor, feed
+"""
+
+RUNS = """
+SELECT run_id, run_no, status, started_at, ended_at, code_version, tenant, vendor, from_date,
+       extract(epoch FROM ended_at - started_at)::float AS seconds
+FROM ops.run WHERE business_date = %(date)s ORDER BY run_no
+"""
+
+STEPS = """
+WITH took AS (
+    SELECT s.run_id, s.step, min(s.started_at) AS started_at,
+           (array_agg(s.status ORDER BY s.attempt DESC))[1] AS status,
+           (array_agg(s.details ->> 'error' ORDER BY s.attempt DESC))[1] AS error, max(s.attempt) AS attempts,
+           sum(extract(epoch FROM s.ended_at - s.started_at))::float AS seconds
+    FROM ops.step_run s GROUP BY s.run_id, s.step
+), usual AS (
+    SELECT t.step, percentile_cont(0.5) WITHIN GROUP (ORDER BY t.seconds) AS usual
+    FROM took t JOIN (SELECT run_id FROM ops.run WHERE status = 'done' AND business_date < %(date)s
+                      ORDER BY run_no DESC LIMIT 20) r USING (run_id) GROUP BY t.step
+)
+SELECT took.step, took.status, took.error, took.attempts, took.seconds, usual.usual
+FROM took LEFT JOIN usual USING (step) WHERE run_id = %(newest)s ORDER BY took.started_at
+"""
+
+# Open ones as far as they were known on the night, the largest first.
+BREAKS = """
+SELECT b.tenant_id, b.account_id, b.as_of_date, b.source_vendor, b.type, b.ours, b.theirs, b.difference,
+       b.difference_bps, b.severity, b.first_seen_on, b.reason, %(date)s::date - b.first_seen_on AS age_days,
+       p.currency, b.total
+FROM (SELECT *, count(*) OVER () AS total FROM marts.reconciliation_break
+      WHERE state = 'open' AND first_seen_on <= %(date)s) b
+LEFT JOIN marts.account_performance_daily p USING (tenant_id, account_id, as_of_date)
+ORDER BY abs(b.difference_bps) DESC NULLS LAST, b.tenant_id, b.account_id, b.as_of_date, b.type
+"""
+
+BREAKS_BY_TYPE = """
+SELECT type, count(*) FILTER (WHERE first_seen_on = %(date)s) AS tonight,
+       count(*) FILTER (WHERE first_seen_on < %(date)s) AS older
+FROM marts.reconciliation_break WHERE state = 'open' AND first_seen_on <= %(date)s
+GROUP BY type ORDER BY count(*) DESC, type
+"""
+
+HELD = """
+SELECT tenant_id, account_id, as_of_date, rule, reason, count(*) OVER () AS total
+FROM marts.held_account WHERE state = 'held' AND as_of_date <= %(date)s
+ORDER BY as_of_date DESC, tenant_id, account_id, rule
+"""
+
+QUARANTINED = """
+SELECT q.tenant_id, q.feed, f.path, f.member, q.line_no, q.target, q.failed_rules::jsonb AS failed, q.waits_for,
+       q.run_no = ANY (%(runs)s) AS is_tonight, count(*) OVER () AS total
+FROM marts.quarantined_row q LEFT JOIN ops.file f USING (file_id) LEFT JOIN ops.run r ON r.run_no = q.run_no
+WHERE q.state = 'open' AND coalesce(r.business_date, %(date)s) <= %(date)s
+ORDER BY q.run_no DESC, q.tenant_id, f.path, q.line_no, q.record_no
+"""
+
+QUARANTINE_REASONS = """
+SELECT q.tenant_id, q.feed, q.failed_rules::jsonb -> 0 ->> 'rule' AS rule,
+       q.failed_rules::jsonb -> 0 ->> 'column' AS column_name, count(*) AS rows,
+       count(*) FILTER (WHERE q.run_no = ANY (%(runs)s)) AS tonight, count(q.waits_for) AS waiting,
+       count(DISTINCT q.file_id) AS files, count(*) OVER () AS total
+FROM marts.quarantined_row q LEFT JOIN ops.run r ON r.run_no = q.run_no
+WHERE q.state = 'open' AND coalesce(r.business_date, %(date)s) <= %(date)s
+GROUP BY 1, 2, 3, 4 ORDER BY count(*) DESC, 1, 2, 3, 4
+"""
+
+FILES = """
+SELECT tenant_id, path, member, size_bytes, vendor, feed, status, message, registered_at, detection,
+       coalesce(run_no = ANY (%(runs)s), false) AS is_tonight, count(*) OVER () AS total
+FROM ops.file f
+WHERE status = ANY (%(problems)s)
+  AND NOT EXISTS (SELECT FROM ops.file later WHERE later.tenant_id = f.tenant_id AND later.path = f.path
+                  AND later.member = f.member AND later.arrival_no > f.arrival_no)
+ORDER BY coalesce(run_no = ANY (%(runs)s), false) DESC, array_position(%(problems)s::text[], status), tenant_id, path
+"""
+
+FEEDS = """
+SELECT tenant_id, vendor, feed, count(*) AS files, sum(lines) AS lines, sum(records) AS records,
+       sum(silver) AS silver, sum(quarantined) AS quarantined, sum(skipped) AS skipped, sum(size_bytes) AS size_bytes,
+       count(*) OVER () AS total
+FROM ops.file WHERE run_no = ANY (%(runs)s) AND feed IS NOT NULL
+GROUP BY tenant_id, vendor, feed ORDER BY tenant_id, vendor, feed
+"""
+
+RULES = """
+SELECT tenant_id, feed, table_name, rule, column_name, severity, observed, expected_value, rows_checked, rows_failed,
+       count(*) OVER () AS total
+FROM marts.data_quality_result WHERE run_no = ANY (%(runs)s) AND NOT success
+ORDER BY array_position(ARRAY['fail', 'hold', 'warn'], severity), rows_failed DESC, tenant_id, feed, rule, column_name
+"""
+
+
+def tenants_by_size(status: Sequence[Row]) -> list[str]:
+    """The night's tenants, the one with most accounts first."""
+    published = {row["tenant_id"]: row["published"] for row in status}
+    return sorted(published, key=lambda tenant: (-published[tenant], tenant))

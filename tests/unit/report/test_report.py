@@ -1,0 +1,234 @@
+"""The page of a night: it says what the database holds, in every state of it, and nothing that it must not say."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+import psycopg
+import pytest
+
+from jobs.platform.settings import Settings
+from jobs.report.words import masked, reasons
+from jobs.report.write import write_report
+
+NIGHT = date(2026, 3, 31)
+EMPTY_NIGHT = date(2026, 4, 1)
+AT = datetime.fromisoformat("2026-04-01 04:12:00+00:00")
+
+
+@pytest.fixture(scope="module")
+def filled(database_url: str) -> str:
+    """A database with one night of two tenants: 3 accounts, 40 breaks, a held account, quarantine and a bad file."""
+    with psycopg.connect(database_url) as connection, connection.cursor() as cursor:
+        fill(cursor)
+    return database_url
+
+
+def fill(cursor: psycopg.Cursor) -> None:
+    cursor.execute("SET ROLE dietz_loader")
+    cursor.execute("CREATE TABLE marts.daily_rest PARTITION OF marts.account_performance_daily DEFAULT")
+    cursor.execute(
+        "INSERT INTO ops.run (run_id, business_date, status, started_at, ended_at, code_version)"
+        " VALUES ('nightly-1', %s, 'done', %s, %s, '0.1.0')",
+        [NIGHT, AT, AT + timedelta(seconds=72)],
+    )
+    (run_no,) = cursor.execute("SELECT run_no FROM ops.run").fetchone() or (0,)
+    for place, step in enumerate(["detect", "ingest", "normalise", "check", "calculate", "reconcile", "publish"]):
+        began = AT + timedelta(seconds=10 * place)
+        cursor.execute(
+            "INSERT INTO ops.step_run (run_id, step, attempt, started_at, ended_at, status)"
+            " VALUES ('nightly-1', %s, 1, %s, %s, 'done')",
+            [step, began, began + timedelta(seconds=3.5)],
+        )
+    cursor.executemany(
+        "INSERT INTO marts.night_status VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 'nightly-1', %s)",
+        [
+            ("alpine", NIGHT, "canonical", 8, 8, 1, 0, 1, AT),
+            ("northwind", NIGHT, "brokerage", 2, 2, 2, 1, 2, AT),
+            ("northwind", NIGHT, "canonical", 8, 8, 1, 1, 2, AT),
+        ],
+    )
+    for tenant, account, value in (("northwind", "NW-1", 1000), ("northwind", "NW-2", 2000), ("alpine", "AL-1", 500)):
+        for back in range(5):
+            day, begin, end = NIGHT - timedelta(days=back), value, value + 10
+            cursor.execute(
+                "INSERT INTO marts.account_performance_daily (tenant_id, account_id, as_of_date, currency,"
+                " begin_market_value, end_market_value, gain_loss, weighted_capital, days, twrr_daily, twrr_itd,"
+                " track_no, status, quality_flags, epoch, run_id, published_at) VALUES (%s, %s, %s, 'USD', %s, %s, 10,"
+                " %s, 1, %s, %s, 1, 'ok', '', 1, 'nightly-1', %s)",
+                [tenant, account, day, begin, end, begin, 10 / value, (5 - back) * 10 / value, AT],
+            )
+    for number in range(40):
+        cursor.execute(
+            "INSERT INTO marts.reconciliation_break VALUES ('northwind', %s, %s, %s, 'canonical', 'twrr_daily', 0.01,"
+            " 0.009, NULL, %s, 'warn', 'open', %s, %s, 'differs', 'nightly-1', %s)",
+            [f"b{number}", f"NW-{number}", NIGHT, number + 0.5, NIGHT, NIGHT, AT],
+        )
+    cursor.execute(
+        "INSERT INTO marts.reconciliation_break VALUES ('northwind', 'old', 'NW-2', %s, 'canonical', 'end_value', 2010,"
+        " 1500.25, 509.75, -3397.8, 'warn', 'open', %s, %s, 'differs', 'nightly-1', %s)",
+        [NIGHT, NIGHT - timedelta(days=3), NIGHT, AT],
+    )
+    cursor.execute(
+        "INSERT INTO marts.held_account VALUES ('northwind', 'NW-9', %s, 'return_out_of_range',"
+        " 'return of 310 %% without a flow', 'hold', 'held', 'nightly-1', %s)",
+        [NIGHT, AT],
+    )
+    for file_id, path, status, message in (
+        ("f1", "northwind/Trust_XX876_Transactions_20260331-182317.csv", "accepted", None),
+        ("f2", "northwind/statement_U12345678.csv", "unrecognised", "no mapping fits; best is brokerage with 0.31"),
+    ):
+        cursor.execute(
+            "INSERT INTO ops.file (file_id, tenant_id, path, size_bytes, modified_at, vendor, feed, status, run_no,"
+            " arrival_no, lines, records, silver, quarantined, skipped, message) VALUES (%s, 'northwind', %s, 2048, %s,"
+            " 'brokerage', 'brokerage_transactions', %s, %s, nextval('ops.arrival_no'), 12, 9, 8, 1, 3, %s)",
+            [file_id, path, AT, status, run_no, message],
+        )
+    cursor.execute(
+        "INSERT INTO marts.quarantined_row VALUES ('northwind', 'f1', 7, 1, 'account', 'brokerage',"
+        " 'brokerage_transactions', 'U12345678', %s, 'Eleanor Rigby,U12345678', NULL, 'open', 'v1', %s, %s)",
+        [
+            '[{"rule": "too_long", "column": "account_name", "value": "Eleanor Rigby", "expected": "a short name"},'
+            ' {"rule": "not_a_number", "column": "amount", "value": "1.234,56", "expected": "plain number"}]',
+            run_no,
+            AT,
+        ],
+    )
+    cursor.execute(
+        "INSERT INTO marts.data_quality_result VALUES ('northwind', 'canonical', 'canonical_valuations', 'valuation',"
+        " 'row_count', '', 'warn', false, 0.42, 'between 0.5 and 2', 187, 0, %s, 'nightly-1', %s, %s)",
+        [run_no, NIGHT, AT],
+    )
+
+
+def page_of(settings: Settings, night: date) -> str:
+    path = write_report(settings, night)
+    assert path == settings.folder("reports") / f"{night}.html"
+    return path.read_text(encoding="utf-8")
+
+
+def text_of(page: str) -> str:
+    """What a reader sees: without markup, white space evened out."""
+    body = re.sub(r"<(style|svg).*?</\1>", " ", page, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body))
+
+
+def test_a_database_without_a_night_gives_a_page_that_says_so(settings: Settings) -> None:
+    page = text_of(page_of(settings, EMPTY_NIGHT))
+    assert "Not published No run published this date." in page
+    assert "Wednesday, 1 April 2026" in page
+    for empty in ("Nothing is published", "The quarantine is empty", "Every file was taken", "nothing to draw yet"):
+        assert empty in page
+
+
+def test_the_first_thing_said_is_what_needs_a_person(filled: str, settings: Settings) -> None:
+    page = text_of(page_of(settings, NIGHT))
+    expected = [
+        "Needs you now",
+        "3 accounts of 2 tenants published; 5 matters to look at.",
+        "1 file not recognised",
+        "1 account held back from publication",
+        "41 open breaks, 40 of them new tonight; the largest is -3,397.8 bp on the end value of NW-2",
+        "1 row in quarantine",
+        "1 quality rule not met",
+        "Tenants and sources",
+    ]
+    places = [page.index(words) for words in expected]
+    assert places == sorted(places)
+
+
+def test_long_lists_are_cut_with_their_number_and_the_largest_stay(filled: str, settings: Settings) -> None:
+    page = text_of(page_of(settings, NIGHT))
+    assert "Shown: 25 of 41 open breaks." in page
+    table = page[page.index("Breaks, largest first") : page.index("Accounts held")]
+    assert table.index("2,010.00 1,500.25 509.75 USD -3,397.8 bp 3") < table.index("NW-39")
+    assert "NW-16 " in table  # 24th by size
+    assert "NW-10 " not in table
+
+
+def test_figures_of_the_night_stand_in_their_tables(filled: str, settings: Settings) -> None:
+    page = text_of(page_of(settings, NIGHT))
+    assert "northwind brokerage 2 2 2 2 1 held" in page
+    assert "alpine canonical 8 8 1 1 0 complete" in page
+    assert "too long account_name brokerage_transactions northwind 1 1 0 1" in page
+    assert "Trust_XX876_Transactions_20260331-182317.csv 7" in page
+    assert "not a number: amount is “1.234,56”, expected plain number" in page
+    assert "no mapping fits; best is brokerage with 0.31" in page
+    assert "row_count canonical_valuations valuation 0.42 between 0.5 and 2 0 187 northwind" in page
+    assert "run nightly-1 , 1 min 12 s, dietz 0.1.0" in page
+
+
+def test_names_and_account_numbers_do_not_stand_there(filled: str, settings: Settings) -> None:
+    page = page_of(settings, NIGHT)
+    assert "Eleanor Rigby" not in page
+    assert "12345678" not in page
+    assert "statement_U•••678.csv" in page
+
+
+def test_the_page_needs_nothing_else(filled: str, settings: Settings) -> None:
+    page = page_of(settings, NIGHT)
+    assert page.count("<svg") == 6  # returns of two tenants, book, growth, steps, breaks
+    assert not re.search(r"(src|href)=\"(https?:)?//", page)
+    assert "<script" not in page
+    ids = re.findall(r"\bid=\"([^\"]+)\"", page)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r"(?:href=\"|url\()#([^\")]+)", page)) <= set(ids)
+    assert not re.search(r"#a100[01]\d", page)  # every colour is the page's own, light or dark
+
+
+def test_the_data_docs_of_the_night_are_linked_where_there_are_some(filled: str, settings: Settings) -> None:
+    assert "data_docs" not in page_of(settings, NIGHT)
+    docs = settings.folder("data_docs") / "2026-03-31" / "run-1" / "index.html"
+    docs.parent.mkdir(parents=True)
+    docs.write_text("docs", encoding="utf-8")
+    assert 'href="../data_docs/2026-03-31/run-1/index.html"' in page_of(settings, NIGHT)
+
+
+def test_a_slow_picture_is_left_out(filled: str, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.report.series.BOOK", "SELECT pg_sleep(2)")
+    monkeypatch.setattr("jobs.report.series.SECONDS_PER_QUERY", 1)
+    page = page_of(settings, NIGHT)
+    assert "the database took too long: book value." in page
+    assert page.count("<svg") == 5
+
+
+def test_book_value_keeps_an_account_that_is_not_valued_today(filled: str, settings: Settings) -> None:
+    """NW-1 (1,010) misses the last day: the tenant's book is its last value and NW-2's 2,010."""
+    from jobs.platform import database
+    from jobs.report.series import read_series
+
+    with database.connect(settings) as connection:
+        connection.execute(
+            "DELETE FROM marts.account_performance_daily WHERE account_id = 'NW-1' AND as_of_date = %s", [NIGHT]
+        )
+        currency, line = read_series(connection, NIGHT, ["northwind"]).book["northwind"]
+        connection.rollback()
+    assert (currency, line[-1]) == ("USD", (NIGHT, 3020.0))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("statement_U12345678.csv", "statement_U•••678.csv"),
+        ("CRS20260331.ACC", "CRS20260331.ACC"),
+        ("Trust_XX876_Transactions_20260331-182317.csv", "Trust_XX876_Transactions_20260331-182317.csv"),
+        ("account 000123456789 unknown", "account •••789 unknown"),
+        ("value 1234567.89 is not", "value 1234567.89 is not"),
+    ],
+)
+def test_long_numbers_are_shortened_and_dates_stay(text: str, shown: str) -> None:
+    assert masked(text) == shown
+
+
+def test_a_reason_of_an_unknown_table_shows_no_personal_column() -> None:
+    failed = [{"rule": "unknown_account", "column": "vendor_account_number", "value": "876", "expected": None}]
+    assert reasons(failed, None) == ["unknown account: vendor_account_number is “•••”"]
+
+
+def test_money_is_exact_in_the_table() -> None:
+    from jobs.report.words import money
+
+    assert money(Decimal("12345678901234.56")) == "12,345,678,901,234.56"
+    assert money(None) == "–"
