@@ -22,6 +22,7 @@ from jobs.platform.errors import DietzError
 from jobs.platform.settings import Settings
 
 DATABASE = "dietz"
+PUBLISH_LOCK = 0x70756200  # advisory lock: held while a publication becomes visible
 SERVER_OPTIONS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -60,6 +61,11 @@ def open_url(address: str, *, autocommit: bool = False) -> psycopg.Connection:
         where = psycopg.conninfo.conninfo_to_dict(address)
         name = f"{where.get('host', 'local')}:{where.get('port', 5432)}/{where.get('dbname', '')}"
         raise DietzError(f"database {name} cannot be reached: {str(error).strip().splitlines()[-1]}") from error
+
+
+def freeze_publications(connection: psycopg.Connection) -> None:
+    """Until the caller's transaction ends no publication becomes visible, so all its statements read one state."""
+    connection.execute("SELECT pg_advisory_xact_lock_shared(%s)", [PUBLISH_LOCK])
 
 
 def start(settings: Settings) -> str:

@@ -1,0 +1,329 @@
+"""publish: gold -> Postgres. The night is staged on several connections, then becomes visible in one transaction.
+
+What is published is what the Delta commits since the last publication have added, so publishing again finds nothing
+to do, and a publication that was killed starts over with an empty staging area.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import unquote
+
+import psycopg
+from psycopg import sql
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from jobs.platform import database
+from jobs.platform.errors import AccountingError
+from jobs.platform.lake import Lake
+from jobs.platform.ledger import Run
+from jobs.platform.schemas import table
+from jobs.platform.settings import Settings
+from jobs.publish import partitions, restate, small
+from jobs.publish.copy import Source, column_types, copy_files, dates_in, rows_in
+from jobs.publish.partitions import Range, Target, named
+from jobs.publish.status import write_night_status
+from jobs.publish.visible import in_one_transaction, one_publisher
+
+TARGET = Target(
+    table="marts.account_performance_daily",
+    history="history.account_performance_daily",
+    date="as_of_date",
+    key=["tenant_id", "account_id", "as_of_date"],
+)
+DAILY = TARGET.table
+EPOCHS, HOLDS = "stage.account_epoch", "stage.hold"
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The files of a lake table that are not published yet: those of its commits after `after` up to `through`."""
+
+    target: str
+    after: int
+    through: int
+    sources: list[Source]
+
+
+@dataclass(frozen=True)
+class Daily:
+    """The staged daily rows: those of new dates by range, all others in the staging table's rest."""
+
+    slice: Slice
+    staging: str
+    ranges: list[Range]
+    kept: int
+    held: list[tuple[str, str]]
+    released: list[tuple[str, str]]
+
+
+def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | str]:
+    """Publish what gold holds and Postgres does not. Returns counters: rows by their fate, and what changed beside."""
+    with database.connect(settings, autocommit=True) as connection, one_publisher(connection):
+        night = Publication(spark, settings, run, connection)
+        night.stage()
+        in_one_transaction(connection, night.make_visible)
+        partitions.clear_stage(connection)
+        return night.counters
+
+
+class Publication:
+    """One publication: `stage` gathers everything beside the published tables, `make_visible` runs in a transaction."""
+
+    def __init__(self, spark: SparkSession, settings: Settings, run: Run, connection: psycopg.Connection) -> None:
+        self.spark, self.settings, self.run, self.connection = spark, settings, run, connection
+        self.lake = Lake(spark, settings.lake_root)
+        row = connection.execute("SELECT clock_timestamp()").fetchone()
+        assert row is not None
+        self.published_at: datetime = row[0]
+        self.counters: dict[str, int | str] = {}
+        self.copied: dict[str, int] = {}  # published table -> rows that came from the lake
+
+    def stage(self) -> None:
+        """Bring everything that is new into `stage`; nothing of it is visible."""
+        partitions.clear_stage(self.connection)
+        self.smalls: list[tuple[small.Small, Slice]] = [
+            (one, self._stage_small(one, self._slice(one.source, one.table))) for one in small.SMALL
+        ]
+        accounts = self._slice("account", small.ACCOUNT.table)
+        self.smalls.append((small.ACCOUNT, self._stage_small(small.ACCOUNT, self._account_master(accounts))))
+        self.epochs = self._slice("account_epoch", "ops.account_epoch")
+        self._stage_like("ops.account_epoch", EPOCHS, {})
+        self.copied["ops.account_epoch"] = self._copy(self.epochs.sources, EPOCHS)
+        self.daily = self._stage_daily()
+        if self.daily.slice.sources:
+            self._advance_state()
+
+    def make_visible(self) -> None:
+        """Everything of the night, in the transaction of the caller; may be called again after a rollback."""
+        restate.open_epochs(self.connection, EPOCHS)
+        rest = partitions.rest_of(self.daily.staging)
+        superseded = restate.supersede(self.connection, TARGET, EPOCHS, rest, self.published_at)
+        inserted = restate.insert_new(self.connection, DAILY, rest)
+        for one in self.daily.ranges:
+            partitions.attach(self.connection, DAILY, self.daily.staging, one)
+        changed = {
+            one.table: restate.upsert(self.connection, one, _staging(one), self.published_at)
+            for one, part in self.smalls
+            if part.sources
+        }
+        self._keep_books()
+        self.counters |= {
+            "rows": self.daily.kept + inserted,
+            "to_history": superseded,
+            "partitions": len(self.daily.ranges),
+            "accounts_held": len(self.daily.held),
+            **{name.split(".")[1]: count for name, count in changed.items()},
+        }
+
+    # What is new
+
+    def _slice(self, source: str, target: str) -> Slice:
+        """Files of a lake table that were added since `target` was published last; of the first time, all of them."""
+        through = self.lake.version(source)
+        row = self.connection.execute(
+            "SELECT max(lake_version) FROM ops.publication WHERE table_name = %s", [target]
+        ).fetchone()
+        after = row[0] if row else None
+        if through < 0 or after == through:
+            return Slice(target, through, through, [])
+        if after is None:  # the log may be cleaned or compacted by now; the snapshot is not
+            return Slice(target, -1, through, self._snapshot(source))
+        added = self.lake.added_files(source, after, through)
+        return Slice(target, after, through, [Source(file.path) for file in added])
+
+    def _snapshot(self, source: str) -> list[Source]:
+        return [Source(_local(path)) for path in self.lake.read(source).inputFiles()]
+
+    def _account_master(self, slice_: Slice) -> Slice:
+        """The account master as files, where accounts have changed or attributes known before have begun since."""
+        as_of = F.lit(self.run.business_date)
+        begun = self.connection.execute("SELECT max(calculated_through) FROM ops.tenant_progress").fetchone()
+        if begun and begun[0]:
+            as_of = F.lit(max(begun[0], self.run.business_date))
+        if slice_.through < 0:
+            return slice_
+        accounts = self.lake.current("account")
+        if not slice_.sources:
+            since = F.col("effective_from") > F.lit(begun[0] if begun else None)
+            if accounts.where(since & (F.col("effective_from") <= as_of)).isEmpty():
+                return slice_
+        tenants = self.connection.execute("SELECT DISTINCT tenant_id FROM ops.file").fetchall()
+        priorities = {tenant: self.settings.tenant(tenant).source_priority for (tenant,) in tenants}
+        master = small.account_master(accounts, as_of, priorities)
+        return Slice(slice_.target, slice_.after, slice_.through, self._as_files(master, "account"))
+
+    def _as_files(self, frame: DataFrame, name: str) -> list[Source]:
+        """Write a derived frame beside the lake, so that it takes the same road as committed files."""
+        path = f"{self.lake.root}/_publish/{name}"
+        frame.write.mode("overwrite").parquet(path)
+        return [Source(_local(file)) for file in self.spark.read.parquet(path).inputFiles()]
+
+    # Staging
+
+    def _stage_small(self, one: small.Small, part: Slice) -> Slice:
+        if part.sources:
+            self._stage_like(one.table, _staging(one), {one.newest_by: "bigint"})
+            self.copied[one.table] = self._copy(part.sources, _staging(one))
+            for name in one.key:  # a key column may be empty in the lake, not in a primary key
+                if column_types(self.connection, _staging(one))[name] == "text":
+                    self.connection.execute(
+                        sql.SQL("UPDATE {} SET {column} = '' WHERE {column} IS NULL").format(
+                            named(_staging(one)), column=sql.Identifier(name)
+                        )
+                    )
+        return part
+
+    def _stage_like(self, model: str, staging: str, further: dict[str, str]) -> None:
+        """An unlogged table with the columns of `model` but published_at, all nullable, and `further` ones."""
+        types = {**further, **column_types(self.connection, model)}
+        types.pop("published_at", None)
+        columns = sql.SQL(", ").join(sql.SQL("{} {}").format(sql.Identifier(n), sql.SQL(t)) for n, t in types.items())
+        self.connection.execute(sql.SQL("CREATE UNLOGGED TABLE {} ({})").format(named(staging), columns))
+
+    def _copy(self, sources: list[Source], staging: str) -> int:
+        columns = [name for name in column_types(self.connection, staging) if name != "published_at"]
+        return copy_files(
+            sources,
+            staging,
+            columns,
+            lambda: database.connect(self.settings),
+            self.settings.conf.publish.connections,
+        )
+
+    def _stage_daily(self) -> Daily:
+        """Stage the new daily rows, without those that are held or superseded; every row is accounted for."""
+        part = self._slice("account_performance_daily", DAILY)
+        self._stage_holds()
+        released = self._released()
+        late = [Source(source.path, frozenset(released)) for source in self._unpublished_before(part, bool(released))]
+        published = partitions.existing_ranges(self.connection, DAILY)
+        ranges = partitions.new_ranges(dates_in([*part.sources, *late], TARGET.date), published)
+        staging = partitions.stage(self.connection, TARGET, ranges, self.published_at)
+        copied = self._copy(part.sources, staging)
+        if copied != rows_in(part.sources):
+            raise AccountingError(f"{DAILY}: {rows_in(part.sources)} rows in the lake's files, {copied} copied")
+        copied += self._copy(late, staging)
+        held = restate.drop_held(self.connection, staging, HOLDS)
+        superseded = restate.drop_superseded(self.connection, staging, EPOCHS)
+        self.copied[DAILY] = copied
+        self.counters |= {"rows_copied": copied, "rows_superseded": superseded}
+        with ThreadPoolExecutor(self.settings.conf.publish.connections) as pool:
+            kept = sum(pool.map(lambda one: self._finish(staging, one), ranges))
+        partitions.detach(self.connection, staging, ranges)
+        return Daily(part, staging, ranges, kept, held, released)
+
+    def _finish(self, staging: str, one: Range) -> int:
+        with database.connect(self.settings, autocommit=True) as connection:
+            return partitions.finish(connection, TARGET, staging, one)
+
+    def _stage_holds(self) -> None:
+        self.connection.execute(
+            sql.SQL("CREATE UNLOGGED TABLE {} (tenant_id text, account_id text, held_from date)").format(named(HOLDS))
+        )
+        if self.lake.exists("held_account"):
+            self._copy(self._as_files(small.holds(self.lake.read("held_account")), "hold"), HOLDS)
+
+    def _released(self) -> list[tuple[str, str]]:
+        """Accounts whose rows an earlier publication left out and that are held no longer."""
+        return self.connection.execute(
+            sql.SQL(
+                "SELECT tenant_id, account_id FROM ops.held_back b WHERE table_name = %s AND NOT EXISTS ("
+                "SELECT FROM {} h WHERE h.tenant_id = b.tenant_id AND h.account_id = b.account_id)"
+            ).format(named(HOLDS)),
+            [DAILY],
+        ).fetchall()
+
+    def _unpublished_before(self, part: Slice, wanted: bool) -> list[Source]:
+        new = {source.path for source in part.sources}
+        return [one for one in self._snapshot("account_performance_daily") if one.path not in new] if wanted else []
+
+    # The state that the next night builds on
+
+    def _advance_state(self) -> None:
+        """Rewrite gold.account_state before the commit in Postgres.
+
+        In this order a kill in between is harmless: the next run finds the state ahead of ops.tenant_progress, takes
+        the opening rows from gold instead, and arrives at equal rows. The other way round it would chain tomorrow to
+        the day before yesterday.
+        """
+        from jobs.calculate.state import next_state
+
+        state = next_state(self.lake.read("account_state"), self._published_rows())
+        self.lake.overwrite(state, "account_state", self.run.run_no, self.run.run_id)
+
+    def _published_rows(self) -> DataFrame:
+        """The daily rows of this publication as a frame: those staged, so without what is held or superseded."""
+        described = table("account_performance_daily")
+        rows = self.spark.read.schema(described.struct).parquet(*(one.path for one in self.daily.slice.sources))
+        if self.daily.released:
+            accounts = self.spark.createDataFrame(self.daily.released, "tenant_id string, account_id string")
+            every = self.lake.read("account_performance_daily")
+            rows = rows.unionByName(every.join(F.broadcast(accounts), ["tenant_id", "account_id"])).distinct()
+        if self.lake.exists("held_account"):
+            held = small.holds(self.lake.read("held_account")).alias("h")
+            rows = rows.alias("r").join(
+                held,
+                F.expr("r.tenant_id = h.tenant_id AND r.account_id = h.account_id AND r.as_of_date >= h.held_from"),
+                "left_anti",
+            )
+        if self.lake.exists("account_epoch"):
+            epochs = self.lake.read("account_epoch").alias("e")
+            superseded = (
+                "r.tenant_id = e.tenant_id AND r.account_id = e.account_id"
+                " AND r.epoch < e.epoch AND r.as_of_date >= e.from_date"
+            )
+            rows = rows.alias("r").join(epochs, F.expr(superseded), "left_anti")
+        return rows
+
+    # Books
+
+    def _keep_books(self) -> None:
+        """ops.publication, ops.held_back, ops.tenant_progress and the night's status."""
+        daily = self.daily
+        slices = [daily.slice, self.epochs, *(part for _, part in self.smalls)]
+        for part in slices:
+            if part.through > part.after:
+                self.connection.execute(
+                    "INSERT INTO ops.publication VALUES (%s, %s, %s, %s, %s)",
+                    [part.target, part.through, self.run.run_id, self.copied.get(part.target, 0), self.published_at],
+                )
+        for tenant_id, account_id in daily.released:
+            self.connection.execute(
+                "DELETE FROM ops.held_back WHERE (table_name, tenant_id, account_id) = (%s, %s, %s)",
+                [DAILY, tenant_id, account_id],
+            )
+        for tenant_id, account_id in daily.held:
+            self.connection.execute(
+                "INSERT INTO ops.held_back VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                [DAILY, tenant_id, account_id, daily.slice.after],
+            )
+        found = self.connection.execute(
+            "SELECT DISTINCT tenant_id FROM ops.file WHERE status = 'accepted'"
+            " AND (%(tenant)s::text IS NULL OR tenant_id = %(tenant)s) ORDER BY 1",
+            {"tenant": self.run.tenant},
+        )
+        tenants = [tenant_id for (tenant_id,) in found]
+        if self.run.from_date is None:
+            for tenant_id in tenants:
+                self.run.ledger.advance(tenant_id, self.run.business_date, self.run.run_no, connection=self.connection)
+        write_night_status(self.connection, tenants, self.run.business_date, self.run.run_id, self.published_at)
+
+
+def _staging(one: small.Small) -> str:
+    return f"stage.{one.table.split('.')[1]}"
+
+
+def _local(path: str) -> str:
+    """A path as Spark gives it (a URI), as pyarrow takes it."""
+    return str(Path(unquote(path.removeprefix("file:")))) if path.startswith("file:") else path
+
+
+if __name__ == "__main__":
+    from jobs.cli.step import submit
+
+    submit("publish")

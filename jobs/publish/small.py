@@ -1,0 +1,68 @@
+"""The small marts that travel with the night: account master, breaks, quarantine, holds, quality results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.window import Window
+
+
+@dataclass(frozen=True)
+class Small:
+    """A table of the lake that is published by upsert: of its rows per key the one of the latest run counts."""
+
+    source: str
+    table: str
+    key: list[str]
+    newest_by: str = "run_no"
+
+
+SMALL = [
+    Small("reconciliation_break", "marts.reconciliation_break", ["tenant_id", "break_id"]),
+    Small("held_account", "marts.held_account", ["tenant_id", "account_id", "as_of_date", "rule"]),
+    Small(
+        "data_quality_result",
+        "marts.data_quality_result",
+        ["tenant_id", "vendor", "feed", "table_name", "rule", "column_name", "run_no"],
+    ),
+    Small("quarantine", "marts.quarantined_row", ["tenant_id", "file_id", "line_no", "record_no", "target"]),
+]
+ACCOUNT = Small("account", "marts.account", ["tenant_id", "account_id"], "effective_from")
+
+
+def account_master(accounts: DataFrame, as_of: Column, priorities: dict[str, list[str]]) -> DataFrame:
+    """One row per account: its attributes on `as_of`, of the vendor that the tenant puts first.
+
+    `accounts` are current rows of silver.account (several per account, by vendor and effective_from); `priorities`
+    gives each tenant's vendors in order (others follow by name). An account that begins later counts as it will be.
+    """
+    rank: Column = F.lit(len(max(priorities.values(), key=len, default=[])))
+    for tenant_id, vendors in priorities.items():
+        for place, vendor in enumerate(vendors):
+            rank = F.when((F.col("tenant_id") == tenant_id) & (F.col("vendor") == vendor), place).otherwise(rank)
+    begun = F.col("effective_from") <= as_of
+    # Of one vendor: the latest that has begun; where none has, the first to come.
+    days_off = F.abs(F.datediff(F.col("effective_from"), as_of))
+    best_first = Window.partitionBy("tenant_id", "account_id").orderBy(rank, "vendor", F.desc(begun), days_off)
+    return (
+        accounts.withColumn("_place", F.row_number().over(best_first))
+        .where("_place = 1")
+        .drop("_place")
+        .withColumnRenamed("vendor", "source_vendor")
+    )
+
+
+def holds(held: DataFrame) -> DataFrame:
+    """Accounts that are withheld at present: tenant_id, account_id, held_from (first date that is kept back).
+
+    `held` are all rows of gold.held_account; per account, date and rule the latest run's state counts.
+    """
+    latest = Window.partitionBy("tenant_id", "account_id", "as_of_date", "rule").orderBy(F.desc("run_no"))
+    return (
+        held.withColumn("_place", F.row_number().over(latest))
+        .where("_place = 1 AND state = 'held'")
+        .groupBy("tenant_id", "account_id")
+        .agg(F.min("as_of_date").alias("held_from"))
+    )

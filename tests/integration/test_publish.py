@@ -1,0 +1,372 @@
+"""publish: what gold holds becomes visible once, whole, to those who may see it; what it replaces goes to history."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs.platform.lake import Lake
+from jobs.platform.ledger import FileRecord, Ledger, Run
+from jobs.platform.schemas import table
+from jobs.platform.settings import Settings
+from jobs.publish import job, partitions
+
+MON, TUE, WED = date(2026, 1, 5), date(2026, 1, 6), date(2026, 1, 7)
+EMPTY_ROW: dict[str, Any] = {
+    "tenant_id": "acme",
+    "currency": "USD",
+    "days": 1,
+    "method": "daily",
+    "status": "ok",
+    "quality_flags": "",
+    "epoch": 1,
+    "begin_date": date(2026, 1, 2),
+}
+
+
+@dataclass
+class Bench:
+    """One workspace with a lake and a database; `rows` and friends write gold as the earlier steps would."""
+
+    spark: SparkSession
+    settings: Settings
+    ledger: Ledger
+    admin: psycopg.Connection
+
+    @property
+    def lake(self) -> Lake:
+        return Lake(self.spark, self.settings.lake_root)
+
+    def run(self, night: date, **scope: Any) -> Run:
+        return self.ledger.open_run(night, **scope)
+
+    def write(self, name: str, run: Run, rows: list[dict[str, Any]]) -> None:
+        struct = table(name).struct
+        known = {"run_no": run.run_no, "run_id": run.run_id}
+        filled = [tuple({**known, **row}.get(column) for column in struct.names) for row in rows]
+        self.lake.write_run(self.spark.createDataFrame(filled, struct), name, run.run_no, run.run_id)
+
+    def daily(self, run: Run, *rows: dict[str, Any]) -> None:
+        self.write("account_performance_daily", run, [{**EMPTY_ROW, **row} for row in rows])
+
+    def publish(self, run: Run) -> dict[str, int | str]:
+        counters = job.run(self.spark, self.settings, run)
+        self.ledger.close_run(run, "done", {})
+        return counters
+
+    def marts(self, query: str) -> list[tuple[Any, ...]]:
+        return self.admin.execute(query).fetchall()
+
+
+def value(account_id: str, day: date, end: str, **columns: Any) -> dict[str, Any]:
+    return {"account_id": account_id, "as_of_date": day, "end_market_value": Decimal(end), **columns}
+
+
+VALUES = "SELECT account_id, as_of_date, end_market_value, epoch FROM {} ORDER BY 1, 2, 4"
+DAILY, HISTORY = "marts.account_performance_daily", "history.account_performance_daily"
+
+
+@pytest.fixture
+def bench(spark: SparkSession, settings: Settings, database_url: str) -> Iterator[Bench]:
+    ledger = Ledger(settings)
+    with psycopg.connect(database_url, autocommit=True) as admin:
+        for name in partitions.existing_ranges(admin, DAILY).values():
+            admin.execute(f"DROP TABLE {name}")
+        partitions.clear_stage(admin)
+        admin.execute(
+            "TRUNCATE ops.run, ops.step_run, ops.file, ops.tenant_progress, ops.publication, ops.account_epoch,"
+            " ops.held_back, history.account_performance_daily, marts.account, marts.reconciliation_break,"
+            " marts.quarantined_row, marts.held_account, marts.data_quality_result, marts.night_status"
+        )
+        yield Bench(spark, settings, ledger, admin)
+    ledger.close()
+
+
+def test_money_and_returns_arrive_exactly_and_publishing_again_changes_nothing(bench: Bench) -> None:
+    run = bench.run(MON)
+    bench.daily(
+        run,
+        value("A", MON, "12345678901234567890.12345678", twrr_daily=0.1 + 0.2, gain_loss=Decimal("-0.00000001")),
+        value("B", MON, "0", status="opening", begin_market_value=None),
+    )
+    first = bench.publish(run)
+    everything = bench.marts(f"SELECT * FROM {DAILY} ORDER BY account_id")
+    assert (first["rows"], first["partitions"]) == (2, 1)
+    assert bench.marts(
+        f"SELECT end_market_value, gain_loss, twrr_daily, begin_market_value FROM {DAILY} ORDER BY 1"
+    ) == [
+        (Decimal("0E-8"), None, None, None),
+        (Decimal("12345678901234567890.12345678"), Decimal("-1E-8"), 0.1 + 0.2, None),
+    ]
+    again = bench.publish(bench.run(MON))
+    assert (again["rows"], again["to_history"]) == (0, 0)
+    assert bench.marts(f"SELECT * FROM {DAILY} ORDER BY account_id") == everything
+    assert len(bench.marts("SELECT * FROM ops.publication WHERE table_name = 'marts.account_performance_daily'")) == 1
+
+
+def test_a_history_goes_into_months_and_each_night_into_a_day(bench: Bench) -> None:
+    run = bench.run(date(2026, 2, 3))
+    bench.daily(run, *(value("A", day, "1") for day in (date(2025, 12, 31), MON, WED, date(2026, 2, 3))))
+    bench.publish(run)
+    run = bench.run(date(2026, 2, 4))
+    bench.daily(run, value("A", date(2026, 2, 4), "2"), value("B", TUE, "3"))
+    bench.publish(run)
+    assert sorted(name for name in partitions.existing_ranges(bench.admin, DAILY).values()) == [
+        "marts.account_performance_daily_20251231",
+        "marts.account_performance_daily_20260105_20260107",
+        "marts.account_performance_daily_20260203",
+        "marts.account_performance_daily_20260204",
+    ]
+    assert [row[:2] for row in bench.marts(VALUES.format(DAILY))][-1] == ("B", TUE)  # by key, into the month
+
+
+def test_a_restatement_replaces_rows_and_history_says_what_was_known_when(bench: Bench) -> None:
+    first = bench.run(TUE)
+    bench.daily(first, value("A", MON, "10"), value("A", TUE, "11"), value("B", TUE, "5"))
+    bench.publish(first)
+    second = bench.run(WED)  # a new Monday; Tuesday's valuation was withdrawn
+    bench.write("account_epoch", second, [{"tenant_id": "acme", "account_id": "A", "epoch": 2, "from_date": MON}])
+    bench.daily(second, value("A", MON, "20", epoch=2), value("A", WED, "21", epoch=2), value("B", WED, "6"))
+    assert bench.publish(second)["to_history"] == 2
+    assert bench.marts(VALUES.format(DAILY)) == [
+        ("A", MON, Decimal(20), 2),
+        ("A", WED, Decimal(21), 2),
+        ("B", TUE, Decimal(5), 1),
+        ("B", WED, Decimal(6), 1),
+    ]
+    assert bench.marts(VALUES.format(HISTORY)) == [("A", MON, Decimal(10), 1), ("A", TUE, Decimal(11), 1)]
+    (told,) = bench.marts(
+        "SELECT h.known_from = old.published_at, h.known_to = d.published_at, h.known_from < h.known_to"
+        " FROM history.account_performance_daily h JOIN marts.account_performance_daily d"
+        " USING (account_id, as_of_date)"
+        " JOIN ops.publication old ON old.run_id = h.run_id AND old.table_name = 'marts.account_performance_daily'"
+    )
+    assert told == (True, True, True)
+
+
+def test_rows_of_an_older_epoch_never_come_back(bench: Bench) -> None:
+    new = bench.run(MON)
+    bench.write("account_epoch", new, [{"tenant_id": "acme", "account_id": "A", "epoch": 3, "from_date": MON}])
+    bench.daily(new, value("A", MON, "30", epoch=3))
+    bench.publish(new)
+    late = bench.run(TUE)  # calculated before, published after: an attempt that had hung
+    bench.daily(late, value("A", MON, "20", epoch=2), value("A", TUE, "21", epoch=2), value("B", MON, "1"))
+    counters = bench.publish(late)
+    assert counters["rows_superseded"] == 2
+    assert bench.marts(VALUES.format(DAILY)) == [("A", MON, Decimal(30), 3), ("B", MON, Decimal(1), 1)]
+    assert bench.marts(VALUES.format(HISTORY)) == []
+
+
+def test_held_accounts_are_left_out_until_they_are_released(bench: Bench) -> None:
+    hold = {"tenant_id": "acme", "account_id": "A", "as_of_date": TUE, "rule": "jump", "reason": "+900 %"}
+    night = bench.run(TUE)
+    bench.daily(night, value("A", MON, "1"), value("A", TUE, "10"), value("B", TUE, "5"))
+    bench.write("held_account", night, [{**hold, "severity": "hold", "state": "held"}])
+    assert bench.publish(night)["accounts_held"] == 1
+    assert [row[:2] for row in bench.marts(VALUES.format(DAILY))] == [("A", MON), ("B", TUE)]
+    state = {(row.account_id, row.as_of_date) for row in bench.lake.read("account_state").collect()}
+    assert state == {("A", MON), ("B", TUE)}  # tomorrow does not build on a held row
+
+    release = bench.run(WED)
+    bench.write("held_account", release, [{**hold, "severity": "hold", "state": "released"}])
+    bench.daily(release, value("B", WED, "6"))
+    bench.publish(release)
+    assert [row[:2] for row in bench.marts(VALUES.format(DAILY))] == [("A", MON), ("A", TUE), ("B", TUE), ("B", WED)]
+    assert bench.marts("SELECT account_id, state FROM marts.held_account") == [("A", "released")]
+
+
+def test_a_login_sees_its_tenants_only_by_every_road(bench: Bench, database_url: str) -> None:
+    first = bench.run(MON)
+    bench.daily(first, value("A", MON, "1"), value("Z", MON, "9", tenant_id="zeta"))
+    bench.publish(first)
+    second = bench.run(TUE)
+    epochs = [("acme", "A"), ("zeta", "Z")]
+    bench.write(
+        "account_epoch",
+        second,
+        [{"tenant_id": tenant, "account_id": name, "epoch": 2, "from_date": MON} for tenant, name in epochs],
+    )
+    bench.daily(second, value("A", MON, "2", epoch=2), value("Z", MON, "8", tenant_id="zeta", epoch=2))
+    bench.publish(second)
+    bench.admin.execute("DROP ROLE IF EXISTS alice_of_acme")
+    bench.admin.execute("CREATE ROLE alice_of_acme LOGIN IN ROLE dietz_analyst")
+    bench.admin.execute("INSERT INTO security.tenant_member VALUES ('alice_of_acme', 'acme'), ('dietz_loader', 'zeta')")
+    bench.admin.execute(f"CREATE VIEW marts.test_view WITH (security_invoker = true) AS SELECT * FROM {DAILY}")
+    bench.admin.execute("GRANT SELECT ON marts.test_view TO dietz_analyst")
+    partition = partitions.existing_ranges(bench.admin, DAILY).popitem()[1]
+    try:
+        with psycopg.connect(database_url.replace("postgres@", "alice_of_acme@"), autocommit=True) as alice:
+            for relation in (DAILY, HISTORY, "marts.test_view", "security.tenant_member"):
+                assert alice.execute(f"SELECT DISTINCT tenant_id FROM {relation}").fetchall() == [("acme",)], relation
+            for closed in (partition, "ops.file", "ops.account_epoch"):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    alice.execute(f"SELECT * FROM {closed}")
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                alice.execute("SET ROLE dietz_loader")
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                alice.execute("INSERT INTO security.tenant_member VALUES ('alice_of_acme', 'zeta')")
+            # Should someone grant a partition by mistake, its own policy still holds.
+            bench.admin.execute(f"GRANT SELECT ON {partition} TO dietz_analyst")
+            assert alice.execute(f"SELECT DISTINCT tenant_id FROM {partition}").fetchall() == [("acme",)]
+    finally:
+        bench.admin.execute("DROP VIEW marts.test_view")
+        bench.admin.execute("TRUNCATE security.tenant_member")
+        bench.admin.execute("DROP ROLE alice_of_acme")
+
+
+def test_a_reader_sees_all_of_a_night_or_nothing(bench: Bench, database_url: str) -> None:
+    """All of it: the new day, the restated rows, the breaks and the night's status."""
+    first = bench.run(MON)
+    bench.daily(first, *(value(f"A{number}", MON, "1") for number in range(50)))
+    bench.publish(first)
+    night = bench.run(TUE)
+    bench.write(
+        "account_epoch",
+        night,
+        [{"tenant_id": "acme", "account_id": f"A{n}", "epoch": 2, "from_date": MON} for n in range(50)],
+    )
+    bench.daily(night, *(value(f"A{n}", day, "2", epoch=2) for n in range(50) for day in (MON, TUE)))
+    query = f"""SELECT count(*) FILTER (WHERE as_of_date = '{TUE}'), count(*) FILTER (WHERE epoch = 2),
+        (SELECT count(*) FROM {HISTORY}), (SELECT count(*) FROM ops.publication WHERE run_id = '{night.run_id}'
+        AND table_name = '{DAILY}') FROM {DAILY}"""
+    seen: set[tuple[int, ...]] = set()
+    stop = threading.Event()
+
+    def poll() -> None:
+        with psycopg.connect(database_url, autocommit=True) as reader:
+            while not stop.is_set():
+                seen.add(reader.execute(query).fetchone())  # type: ignore[arg-type]
+
+    thread = threading.Thread(target=poll)
+    thread.start()
+    try:
+        bench.publish(night)
+    finally:
+        while not stop.is_set() and len(seen) < 2 and thread.is_alive():
+            stop.wait(0.05)
+        stop.set()
+        thread.join()
+    assert seen == {(0, 0, 0, 0), (50, 100, 50, 1)}
+
+
+def test_an_open_reader_does_not_keep_a_night_from_being_published(bench: Bench, database_url: str) -> None:
+    first = bench.run(MON)
+    bench.daily(first, value("A", MON, "1"))
+    bench.publish(first)
+    with psycopg.connect(database_url) as reader:  # a long report: its transaction holds ACCESS SHARE on the marts
+        reader.execute(f"SELECT * FROM {DAILY}")
+        night = bench.run(TUE)
+        bench.daily(night, value("A", TUE, "2"))
+        bench.publish(night)
+        assert reader.execute(f"SELECT count(*) FROM {DAILY}").fetchone() == (2,)
+
+
+def killed_in(name: str, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Replace a function of the job by one that does its work and then loses every connection of the pipeline."""
+    module, function = {
+        "copy": (job, "copy_files"),
+        "finish": (partitions, "finish"),
+        "attach": (partitions, "attach"),
+        "state": (job.Publication, "_advance_state"),
+    }[name]
+    real = getattr(module, function)
+
+    def then_die(*arguments: Any) -> Any:
+        result = real(*arguments)
+        bench.admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND application_name = 'dietz' AND pid <> %s",
+            [bench.ledger.connection.info.backend_pid],
+        )
+        return result
+
+    monkeypatch.setattr(module, function, then_die)
+    return real
+
+
+@pytest.mark.parametrize("moment", ["copy", "finish", "attach", "state"])
+def test_a_publication_that_is_killed_and_run_again_ends_like_an_undisturbed_one(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    first = bench.run(MON)
+    bench.daily(first, value("A", MON, "1"), value("B", MON, "2"))
+    bench.publish(first)
+    night = bench.run(TUE)
+    bench.write("account_epoch", night, [{"tenant_id": "acme", "account_id": "A", "epoch": 2, "from_date": MON}])
+    bench.daily(night, value("A", MON, "3", epoch=2), value("A", TUE, "4", epoch=2), value("B", TUE, "5"))
+    with monkeypatch.context() as patch:
+        killed_in(moment, bench, patch)
+        with pytest.raises(psycopg.Error):
+            bench.publish(night)
+    assert bench.marts(VALUES.format(DAILY)) == [("A", MON, Decimal(1), 1), ("B", MON, Decimal(2), 1)]
+    bench.publish(night)
+    assert bench.marts(VALUES.format(DAILY)) == [
+        ("A", MON, Decimal(3), 2),
+        ("A", TUE, Decimal(4), 2),
+        ("B", MON, Decimal(2), 1),
+        ("B", TUE, Decimal(5), 1),
+    ]
+    assert bench.marts(VALUES.format(HISTORY)) == [("A", MON, Decimal(1), 1)]
+    assert bench.marts("SELECT relname FROM pg_class WHERE relnamespace = 'stage'::regnamespace") == []
+
+
+def test_small_marts_take_the_latest_run_s_row_and_leave_equal_rows_alone(bench: Bench) -> None:
+    found = {
+        "tenant_id": "acme",
+        "break_id": "b1",
+        "account_id": "A",
+        "as_of_date": MON,
+        "source_vendor": "canonical",
+        "type": "end_value",
+        "difference": Decimal("1.5"),
+        "state": "open",
+        "first_seen_on": MON,
+        "last_seen_on": MON,
+        "reason": "differs",
+    }
+    first = bench.run(MON)
+    bench.write("reconciliation_break", first, [found, {**found, "break_id": "b2"}])
+    bench.publish(first)
+    second = bench.run(TUE)
+    bench.write("reconciliation_break", second, [{**found, "state": "resolved", "last_seen_on": TUE}])
+    assert bench.publish(second)["reconciliation_break"] == 1
+    assert bench.marts(
+        "SELECT break_id, state, difference, published_at = (SELECT max(published_at) FROM ops.publication)"
+        " FROM marts.reconciliation_break ORDER BY 1"
+    ) == [("b1", "resolved", Decimal("1.50000000"), True), ("b2", "open", Decimal("1.50000000"), False)]
+
+
+def test_progress_and_the_night_s_status_move_with_the_night(bench: Bench) -> None:
+    night = bench.run(MON)
+    noon = bench.marts("SELECT now()")[0][0]
+    shared = {"tenant_id": "acme", "size_bytes": 1, "modified_at": noon, "vendor": "canonical", "run_no": night.run_no}
+    bench.ledger.register_files(
+        [
+            FileRecord(file_id="f1", path="acme/a", status="accepted", feed="canonical_accounts", **shared),
+            FileRecord(file_id="f2", path="acme/v", status="withheld", feed="canonical_valuations", **shared),
+        ]
+    )
+    bench.daily(night, value("A", MON, "1"), value("B", MON, "1"))
+    bench.write(
+        "reconciliation_break",
+        night,
+        [
+            {
+                **{"tenant_id": "acme", "break_id": "b1", "account_id": "A", "as_of_date": MON, "reason": "differs"},
+                **{"source_vendor": "canonical", "type": "twrr_daily", "state": "open"},
+                **{"first_seen_on": MON, "last_seen_on": MON},
+            }
+        ],
+    )
+    bench.publish(night)
+    status = "SELECT source, expected, received, reconciled, held, published FROM marts.night_status"
+    assert bench.marts(status) == [("canonical", 2, 1, 1, 0, 2)]
+    assert bench.ledger.progress("acme").calculated_through == MON
