@@ -40,6 +40,8 @@ def submit(step: str) -> None:
         run = run_for(ledger, step, business_date, from_date=from_date, tenant=tenant, vendor=vendor, run_id=run_id)
         typer.echo(f"{run.run_id} {step}: {run_one(step, settings, run)}")
 
+    # A scheduler's template renders what its form leaves empty as an empty word.
+    sys.argv = [word for word in sys.argv if word]
     try:
         typer.run(arguments)
     except DietzError as error:
