@@ -7,14 +7,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 
 import structlog
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from jobs.normalise import quarantine, references
+from jobs.normalise import quarantine, references, replay
 from jobs.normalise.accounting import FileAccount
 from jobs.normalise.controls import ControlResult, broken_controls
 from jobs.normalise.in_kind import valued_in_kind
@@ -24,9 +24,9 @@ from jobs.normalise.versions import with_outcome
 from jobs.platform import schemas
 from jobs.platform.errors import AccountingError
 from jobs.platform.lake import Lake, latest
-from jobs.platform.ledger import FileRecord, Run
+from jobs.platform.ledger import FileRecord, Ledger, Run
 from jobs.platform.logs import mask
-from jobs.platform.mapping import Mapping, load_mappings
+from jobs.platform.mapping import Mapping, load_mappings, mapping_version
 from jobs.platform.settings import Settings
 
 log = structlog.get_logger()
@@ -42,6 +42,7 @@ class Batch:
 
     spark: SparkSession
     lake: Lake
+    ledger: Ledger
     run_id: str
     run_no: int
     files: list[FileRecord]
@@ -49,6 +50,9 @@ class Batch:
     accounts: dict[str, FileAccount] = field(default_factory=dict)
     controls: list[ControlResult] = field(default_factory=list)
     quarantined: list[DataFrame] = field(default_factory=list)
+    ready: DataFrame | None = None
+    replayed_files: dict[str, list[FileRecord]] = field(default_factory=dict)
+    replayed: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     persisted: list[DataFrame] = field(default_factory=list)
 
     @property
@@ -75,7 +79,7 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
         taken_by[int(file.run_no or 0)].append(file)
     totals: Counter[str] = Counter()
     for run_no, files in sorted(taken_by.items()):
-        batch = Batch(spark, lake, run.run_id, run_no, files)
+        batch = Batch(spark, lake, run.ledger, run.run_id, run_no, files)
         try:
             _normalise(batch)
         finally:
@@ -96,7 +100,7 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
             for name in ("records", "silver", "quarantined", "skipped"):
                 totals[name] += int(str(changes[file.file_id][name]))
             totals["refused"] += bool(refused)
-        run.ledger.update_files(changes)
+        run.ledger.update_files({**changes, **_after_replay(batch)})
     return {name: totals[name] for name in ("records", "silver", "quarantined", "skipped", "refused")}
 
 
@@ -112,14 +116,16 @@ def _normalise(batch: Batch) -> None:
                 emit("control_broken", file_id=result.file_id, file=path, line=result.line_no, reason=result.message)
     by_table: dict[str, list[DataFrame]] = defaultdict(list)
     for feed, frame in lines.items():
-        mapping = batch.mappings[feed]
-        for number, target in enumerate(mapping.targets):
-            first = 1 + sum(other.lines == target.lines for other in mapping.targets[:number])
-            rows = with_identity(canonical_rows(frame, mapping, target, first), target)
-            by_table[target.table].append(rows)
+        for table, rows in _rows(frame, batch.mappings[feed]):
+            by_table[table].append(rows)
+    accounts_came = False
     for name in FIRST:
         if name in by_table:
             _load(batch, name, by_table.pop(name))
+            accounts_came |= name in {"account", "account_xref"}
+    if accounts_came:
+        for table, rows in _replayed_rows(batch):
+            by_table[table].append(rows)
     with ThreadPoolExecutor(max_workers=3) as pool:
         for done in [pool.submit(_load, batch, name, parts) for name, parts in sorted(by_table.items())]:
             done.result()
@@ -129,10 +135,49 @@ def _normalise(batch: Batch) -> None:
     _say_what_did_not_fit(batch)
 
 
-def _lines(batch: Batch, feed: str, files: list[FileRecord]) -> DataFrame:
+def _rows(lines: DataFrame, mapping: Mapping) -> Iterator[tuple[str, DataFrame]]:
+    for number, target in enumerate(mapping.targets):
+        first = 1 + sum(other.lines == target.lines for other in mapping.targets[:number])
+        yield target.table, with_identity(canonical_rows(lines, mapping, target, first), target)
+
+
+def _replayed_rows(batch: Batch) -> Iterator[tuple[str, DataFrame]]:
+    """Rows that waited for an account that this batch brought, made anew from bronze."""
+    tenants = sorted({file.tenant_id for file in batch.files})
+    batch.ready = replay.ready_rows(batch.lake, tenants, batch.run_no)
+    if batch.ready is None:
+        return
+    batch.ready = batch.ready.persist()
+    batch.persisted.append(batch.ready)
+    batch.replayed_files = replay.files_of(batch.ready, batch.ledger)
+    for feed, files in batch.replayed_files.items():
+        in_force = [replace(file, mapping_version=mapping_version(feed)) for file in files]
+        run_nos = sorted({int(file.run_no or 0) for file in files})
+        lines = _lines(batch, feed, in_force, F.col("run_no").isin(run_nos))
+        for table, rows in _rows(lines, batch.mappings[feed]):
+            yield table, replay.only_ready(rows, batch.ready, table, batch.run_no)
+
+
+def _after_replay(batch: Batch) -> dict[str, dict[str, int]]:
+    """New counts of files whose waiting rows went through."""
+    changes = {}
+    for file in [file for files in batch.replayed_files.values() for file in files]:
+        went = batch.replayed[file.file_id]
+        silver, skipped = went["silver"], sum(n for name, n in went.items() if name.startswith("skipped"))
+        changes[file.file_id] = {
+            "silver": (file.silver or 0) + silver,
+            "skipped": (file.skipped or 0) + skipped,
+            "quarantined": (file.quarantined or 0) - silver - skipped,
+        }
+        log.info("waiting_rows_taken", file_id=file.file_id, file=file.path, rows=silver + skipped)
+    return changes
+
+
+def _lines(batch: Batch, feed: str, files: list[FileRecord], where: Column | None = None) -> DataFrame:
     mapping = batch.mappings[feed]
     facts = batch.spark.createDataFrame(file_facts(files), FILE_FACTS)
-    bronze = batch.lake.read("line").where((F.col("feed") == feed) & (F.col("run_no") == batch.run_no))
+    taken = F.col("run_no") == batch.run_no if where is None else where
+    bronze = batch.lake.read("line").where((F.col("feed") == feed) & taken)
     widest = max(len(file.detection["header"]) for file in files)
     lines = with_cells(classified(bronze.join(F.broadcast(facts), "file_id"), mapping), mapping, widest)
     if mapping.controls or len(mapping.targets) > 1:  # read more than once
@@ -183,14 +228,23 @@ def _load(batch: Batch, name: str, parts: list[DataFrame]) -> None:
         judged = with_outcome(typed, described, before)
         written = batch.lake.write_run(judged.where("outcome = 'silver'"), name, batch.run_no, batch.run_id)
         if written == sum(row["rows"] for row in per_file):
+            judged = typed
             counted = [(row["file_id"], "silver", row["rows"]) for row in per_file]
         else:
             judged = judged.persist()
             batch.persisted.append(judged)
             counted = [tuple(row) for row in judged.groupBy("file_id", "outcome").count().collect()]
-            batch.quarantined.append(quarantine.quarantine_rows(judged.where("outcome = 'quarantined'"), name))
+            # A row that waited and still does not fit is in the quarantine already.
+            misfits = judged.where((F.col("outcome") == "quarantined") & ~replay.is_replayed(batch.replayed_files))
+            batch.quarantined.append(quarantine.quarantine_rows(misfits, name))
+        if batch.ready is not None and any(file_id not in batch.accounts for file_id, _, _ in counted):
+            through = judged if judged is typed else judged.where("outcome <> 'quarantined'")
+            record = quarantine.RECORD[:-1]
+            closed = batch.ready.where(F.col("target") == name).join(through.select(*record), record, "left_semi")
+            batch.quarantined.append(quarantine.taken_rows(closed, batch.run_no))
         for file_id, outcome, count in counted:
-            batch.accounts[file_id].outcomes[outcome] += count
+            books = batch.accounts.get(file_id)
+            (books.outcomes if books else batch.replayed[file_id])[outcome] += count
         in_silver = sum(count for _, outcome, count in counted if outcome == "silver")
         if in_silver != written:
             raise AccountingError(f"{name}: {in_silver} rows fit, but {written} were written to silver")

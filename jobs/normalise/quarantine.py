@@ -13,7 +13,7 @@ RECORD = ["tenant_id", "file_id", "line_no", "record_no", "target"]
 def quarantine_rows(rows: DataFrame, target: str) -> DataFrame:
     """Rows of the quarantine table from rows with outcome `quarantined`: state open, reasons as JSON."""
     names = set(rows.columns)
-    account = F.coalesce("account_id", "vendor_account_number") if "account_id" in names else F.lit(None)
+    account = F.coalesce("account_id", "account_number") if "account_id" in names else F.lit(None)
     only_account = F.forall("failed_rules", lambda failed: failed["rule"] == "unknown_account")
     return rows.select(
         "tenant_id",

@@ -22,7 +22,7 @@ TEXT = "_text_"
 def canonical_rows(lines: DataFrame, mapping: Mapping, target: Target, first_record_no: int = 1) -> DataFrame:
     """Rows of the target's table, typed, from lines with cells (`records.with_cells`).
 
-    Columns: the table's own and its lineage; raw; failed_rules (empty: fits); vendor_account_number where the
+    Columns: the table's own and its lineage; raw; failed_rules (empty: fits); account_number (the vendor's) where the
     account is to be looked up (account_id is then NULL); skip (why the record is declared to be none, or NULL).
     """
     described = schemas.table(target.table)
@@ -56,7 +56,7 @@ def canonical_rows(lines: DataFrame, mapping: Mapping, target: Target, first_rec
         "run_no",
         "raw",
         F.coalesce(failed, F.array()).cast(RULES_TYPE).alias("failed_rules"),
-        number.alias("vendor_account_number"),
+        number.alias("account_number"),
         skip.alias("skip"),
     )
 
@@ -67,7 +67,7 @@ def with_identity(rows: DataFrame, target: Target) -> DataFrame:
         if source.identity is None:
             continue
         parts = [F.coalesce(F.col(c).cast("string"), F.lit("")) for c in source.identity]
-        content = F.concat_ws("|", F.col("vendor"), F.coalesce("vendor_account_number", F.lit("")), *parts)
+        content = F.concat_ws("|", F.col("vendor"), F.coalesce("account_number", F.lit("")), *parts)
         among_equals = Window.partitionBy("file_id", "_content").orderBy("line_no")
         rows = rows.withColumn("_content", content)
         made = F.concat_ws("|", "_content", F.row_number().over(among_equals).cast("string"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 
@@ -17,6 +18,8 @@ def get_spark(settings: Settings, app_name: str = "dietz") -> SparkSession:
     active = SparkSession.getActiveSession()
     if active is not None:
         return active
+    # PySpark prints the whole Java stack of an error as JSON; the exception says it in a line.
+    logging.getLogger("DataFrameQueryContextLogger").setLevel(logging.CRITICAL)
     os.environ["PYSPARK_PYTHON"] = sys.executable  # else Spark starts whatever python3 is first on the path
     # Under spark-submit the JVM runs already, and what it was given is in its system properties.
     submitted = SparkConf() if "PYSPARK_GATEWAY_PORT" in os.environ else None
