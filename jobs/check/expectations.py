@@ -168,14 +168,28 @@ def validate(slices: list[Slice], run_name: str, docs: Path | None) -> list[Outc
     Raises DietzError where an expectation could not be evaluated: an error is never a pass.
     """
     gx = _great_expectations()
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
-    context.variables.data_docs_sites = {}
+    context = _context(gx)
     source = context.data_sources.add_pandas("slices")
     outcomes = [one for each in slices if each.expected for one in _run(gx, context, source, each, run_name)]
     if docs is not None and outcomes:
         _build_docs(context, docs)
     return outcomes
+
+
+def _context(gx: Any) -> Any:
+    """A context that lives in memory, asks nobody and shows no progress bars."""
+    from great_expectations.data_context.types.base import (
+        DataContextConfig,
+        InMemoryStoreBackendDefaults,
+        ProgressBarsConfig,
+    )
+
+    config = DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(),  # without its temporary folder for a site
+        progress_bars=ProgressBarsConfig(globally=False),
+        analytics_enabled=False,
+    )
+    return gx.get_context(mode="ephemeral", project_config=config)
 
 
 def _run(gx: Any, context: Any, source: Any, each: Slice, run_name: str) -> Iterator[Outcome]:

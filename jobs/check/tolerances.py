@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from jobs.platform import schemas
 from jobs.platform.mapping import load_mappings
@@ -86,6 +86,16 @@ class Scope(StrictModel):
     vendor: str | None = None
     feed: str | None = None
 
+    @field_validator("vendor")
+    @classmethod
+    def _is_vendor(cls, word: str | None) -> str | None:
+        return word and _one_of("vendor", word, sorted({mapping.vendor for mapping in load_mappings().values()}))
+
+    @field_validator("feed")
+    @classmethod
+    def _is_feed(cls, word: str | None) -> str | None:
+        return word and _one_of("feed", word, list(load_mappings()))
+
     def covers(self, tenant: str, vendor: str, feed: str) -> bool:
         return all(
             wanted is None or wanted == given
@@ -108,6 +118,11 @@ class Rule(Scope):
     valid_from: date | None = None
     valid_to: date | None = None
 
+    @field_validator("applies_to")
+    @classmethod
+    def _is_table_or_feed(cls, word: str) -> str:
+        return _one_of("table or feed", word, [ANY, *_tables(), *load_mappings()])
+
     @model_validator(mode="after")
     def _means_something(self) -> Rule:
         if self.measure in RECONCILED and self.severity == "fail":
@@ -125,26 +140,15 @@ class Rule(Scope):
                 )
         if self.columns and self.measure != "empty_share":
             raise ValueError("columns are for the measure empty_share")
-        self._names_exist()
-        return self
-
-    def _names_exist(self) -> None:
-        tables = [table.table for table in schemas.tables("silver")]
-        feeds = load_mappings()
-        if self.applies_to not in {ANY, *tables, *feeds}:
-            raise ValueError(_unknown("table or feed", self.applies_to, [ANY, *tables, *feeds]))
-        if self.feed is not None and self.feed not in feeds:
-            raise ValueError(_unknown("feed", self.feed, list(feeds)))
-        vendors = {mapping.vendor for mapping in feeds.values()}
-        if self.vendor is not None and self.vendor not in vendors:
-            raise ValueError(_unknown("vendor", self.vendor, sorted(vendors)))
-        if self.columns:
-            if self.applies_to not in tables:
-                raise ValueError("columns need applies_to to name their table")
+        if self.columns and self.applies_to not in _tables():
+            raise ValueError("columns need applies_to to name their table")
+        for column in self.columns:
             names = schemas.table(self.applies_to).names
-            for column in self.columns:
-                if column not in names:
-                    raise ValueError(_unknown(f"column of {self.applies_to}", column, names))
+            if column not in names:
+                raise ValueError(_unknown(f"column of {self.applies_to}", column, names))
+        if self.measure == "quarantined_share" and self.applies_to in _tables():
+            raise ValueError("what was quarantined is counted per feed: applies_to is a feed or any")
+        return self
 
     @property
     def weight(self) -> tuple[bool, bool, bool, bool]:
@@ -227,6 +231,16 @@ def _overlap(one: Rule, other: Rule) -> bool:
     starts = max(one.valid_from or date.min, other.valid_from or date.min)
     ends = min(one.valid_to or date.max, other.valid_to or date.max)
     return starts <= ends
+
+
+def _tables() -> list[str]:
+    return [table.table for table in schemas.tables("silver")]
+
+
+def _one_of(what: str, word: str, known: list[str]) -> str:
+    if word not in known:
+        raise ValueError(_unknown(what, word, known))
+    return word
 
 
 def _unknown(what: str, word: str, known: list[str]) -> str:

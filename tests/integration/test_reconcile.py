@@ -1,0 +1,124 @@
+"""Reconciliation on a real lake: only what a run touched is compared, and files that the gate withheld are not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs.platform import schemas
+from jobs.platform.lake import Lake
+from jobs.platform.ledger import FileRecord, Ledger, Run
+from jobs.platform.settings import Settings
+from jobs.reconcile.job import run as reconcile
+
+MONDAY, TUESDAY = date(2026, 1, 5), date(2026, 1, 6)
+GOLD: dict[str, Any] = {
+    "tenant_id": "acme",
+    "currency": "USD",
+    "begin_market_value": Decimal("1000"),
+    "net_flow": Decimal("0"),
+    "end_market_value": Decimal("1010"),
+    "days": 1,
+    "method": "daily",
+    "twrr_daily": 0.01,
+    "twrr_mtd": 0.01,
+    "status": "ok",
+    "quality_flags": "",
+    "epoch": 1,
+    "begin_date": date(2026, 1, 4),
+    "inception_date": date(2025, 12, 31),
+}
+
+
+@pytest.fixture
+def ledger(settings: Settings) -> Iterator[Ledger]:
+    ledger = Ledger(settings)
+    ledger.connection.execute("TRUNCATE ops.file, ops.run CASCADE")
+    (settings.landing / "acme").mkdir(exist_ok=True)
+    yield ledger
+    ledger.close()
+
+
+def write(spark: SparkSession, lake: Lake, table: str, run: Run, rows: list[dict[str, Any]]) -> None:
+    names = schemas.table(table).names
+    values = [tuple({**row, "run_no": run.run_no, "run_id": run.run_id}.get(name) for name in names) for row in rows]
+    lake.write_run(spark.createDataFrame(values, schemas.table(table).struct), table, run.run_no, run.run_id)
+
+
+def reported(account: str, on: date, arrival_no: int, **figures: Any) -> dict[str, Any]:
+    return {
+        "account_id": account,
+        "as_of_date": on,
+        "tenant_id": "acme",
+        "vendor": "canonical",
+        "feed": "canonical_reported_performance",
+        "file_id": f"file-{arrival_no}",
+        "line_no": 2,
+        "record_no": 1,
+        "mapping_version": "m",
+        "arrival_no": arrival_no,
+        **figures,
+    }
+
+
+def breaks(lake: Lake, run: Run) -> list[tuple[Any, ...]]:
+    rows = lake.read("reconciliation_break").where(f"run_no = {run.run_no}").orderBy("account_id", "type").collect()
+    return [(r["account_id"], r["type"], r["state"], r["difference"], r["first_seen_on"]) for r in rows]
+
+
+def test_two_nights(spark: SparkSession, settings: Settings, ledger: Ledger) -> None:
+    """Monday: A1's begin value is off by 100, A2 agrees, A3 comes in a file that the gate withheld. Tuesday: a new
+    file corrects A1's Monday; A2's Monday is of no concern any more.
+    """
+    lake = Lake(spark, settings.lake_root)
+    monday = ledger.open_run(MONDAY)
+    withheld = FileRecord(
+        file_id="file-2",
+        tenant_id="acme",
+        path="acme/x.csv",
+        size_bytes=1,
+        modified_at=datetime(2026, 1, 5, tzinfo=UTC),
+        status="withheld",
+        vendor="canonical",
+        feed="canonical_reported_performance",
+        run_no=monday.run_no,
+    )
+    ledger.register_files([withheld])
+    gold = [{**GOLD, "account_id": name, "as_of_date": MONDAY} for name in ("A1", "A2", "A3")]
+    write(spark, lake, "account_performance_daily", monday, gold)
+    delivered = [
+        reported("A1", MONDAY, 1, begin_market_value=Decimal("900"), end_market_value=Decimal("1010"), twrr_daily=0.01),
+        reported("A2", MONDAY, 1, begin_market_value=Decimal("1000"), twrr_daily=0.01),
+        reported("A3", MONDAY, 2, begin_market_value=Decimal("1")),
+    ]
+    write(spark, lake, "reported_performance", monday, delivered)
+
+    counters = reconcile(spark, settings, monday)
+
+    assert breaks(lake, monday) == [("A1", "begin_value", "open", Decimal("100"), MONDAY)]
+    assert counters == {"breaks": 1, "resolved": 0, "not_comparable": 0}
+
+    ledger.close_run(monday, "done", {})
+    ledger.advance("acme", MONDAY, monday.run_no)
+    tuesday = ledger.open_run(TUESDAY)
+    corrected = reported("A1", MONDAY, 3, begin_market_value=Decimal("1000"), twrr_daily=0.02)
+    write(spark, lake, "reported_performance", tuesday, [corrected])
+
+    counters = reconcile(spark, settings, tuesday)
+
+    assert breaks(lake, tuesday) == [
+        ("A1", "begin_value", "resolved", Decimal("0"), MONDAY),
+        ("A1", "twrr_daily", "open", None, TUESDAY),
+    ]
+    assert counters == {"breaks": 1, "resolved": 1, "not_comparable": 0}
+
+
+def test_without_reports_there_is_nothing_to_reconcile(spark: SparkSession, settings: Settings, ledger: Ledger) -> None:
+    night = ledger.open_run(MONDAY)
+    assert reconcile(spark, settings, night) == {"breaks": 0, "resolved": 0, "not_comparable": 0}
+    assert not Lake(spark, settings.lake_root).exists("reconciliation_break")
