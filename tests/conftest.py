@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,9 +40,17 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 
 
 @pytest.fixture(scope="session")
-def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def database_home() -> Iterator[Path]:
+    """A folder for embedded servers. Not below pytest's own, which is closed to other users while PostgreSQL, where
+    root runs the tests, is another user."""
+    with tempfile.TemporaryDirectory(prefix="dietz-tests-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def _server(database_home: Path) -> Iterator[str]:
     """URI of an embedded Postgres whose database `template` is migrated."""
-    home = tmp_path_factory.mktemp("database")
+    home = database_home / "shared"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DIETZ_HOME", str(home))
         patch.delenv("DIETZ_DATABASE_URL", raising=False)

@@ -12,11 +12,11 @@ def apply(connection: psycopg.Connection) -> int:
     """Give every column that `schemas/` describes the comment it has there. Returns how many had another one."""
     changed = 0
     for described in tables():
-        for position, name in enumerate(described.published_as):
+        for name in [table for listed in described.published_as for table in _with_partitions(connection, listed)]:
             schema, table = name.split(".")
             found = _comments(connection, name)
             wanted = {column.name: text(column) for column in described.all_columns if column.name in found}
-            if position == 0:  # further tables, such as history, say in SQL what they are
+            if name == described.published_as[0]:  # history and partitions say themselves what they are
                 wanted[""] = described.meaning
             for column, comment in wanted.items():
                 if found[column] == comment:
@@ -31,6 +31,15 @@ def apply(connection: psycopg.Connection) -> int:
 def text(column: Column) -> str:
     """What a reader of the catalogue is told about a column."""
     return f"{column.meaning} (Personal data.)" if column.pii else column.meaning
+
+
+def _with_partitions(connection: psycopg.Connection, table: str) -> list[str]:
+    found = connection.execute(
+        "SELECT n.nspname || '.' || c.relname FROM pg_partition_tree(%s) JOIN pg_class c ON c.oid = relid"
+        " JOIN pg_namespace n ON n.oid = c.relnamespace ORDER BY level, 1",
+        [table],
+    ).fetchall()
+    return [name for (name,) in found] or [table]  # of a plain table there is no tree
 
 
 def _comments(connection: psycopg.Connection, table: str) -> dict[str, str | None]:

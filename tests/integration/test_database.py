@@ -16,14 +16,21 @@ from jobs.platform.settings import Settings
 OPEN_LEDGER = "from jobs.platform.ledger import Ledger; from jobs.platform.settings import Settings; Ledger(Settings())"
 
 
-@pytest.fixture
-def embedded(workspace: Path) -> Iterator[Settings]:
-    settings = Settings()
-    yield settings
-    database.stop(settings)
+@pytest.fixture(scope="module")
+def embedded(database_home: Path) -> Iterator[Settings]:
+    """A workspace with a server of its own, not started yet."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DIETZ_HOME", str(database_home / "embedded"))
+        patch.delenv("DIETZ_DATABASE_URL", raising=False)
+        yield (settings := Settings())
+        database.stop(settings)
 
 
-def test_processes_that_start_and_migrate_at_once_all_succeed_and_leave_it_running(embedded: Settings) -> None:
+def test_processes_that_start_and_migrate_at_once_all_succeed_and_leave_it_running(
+    embedded: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DIETZ_HOME", str(embedded.home))
+    monkeypatch.delenv("DIETZ_DATABASE_URL", raising=False)
     command = [sys.executable, "-c", OPEN_LEDGER]
     with ThreadPoolExecutor() as pool:
         done = list(pool.map(lambda _: subprocess.run(command, capture_output=True, check=False), range(3)))
