@@ -47,7 +47,12 @@ def url(settings: Settings) -> str:
 
 def connect(settings: Settings, *, autocommit: bool = False) -> psycopg.Connection:
     """A connection of the pipeline's own, acting as dietz_loader. The caller closes it."""
-    connection = open_url(url(settings), autocommit=True)
+    return connect_to(url(settings), autocommit=autocommit)
+
+
+def connect_to(address: str, *, autocommit: bool = False) -> psycopg.Connection:
+    """As `connect`, where the URI is known already: many connections need not look for the server each time."""
+    connection = open_url(address, autocommit=True)
     connection.execute("SET ROLE dietz_loader")
     connection.autocommit = autocommit
     return connection

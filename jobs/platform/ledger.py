@@ -23,6 +23,8 @@ from jobs.platform.settings import Settings
 UNFINISHED = ["detected", "ingested", "normalised"]
 # A file in one of these states has not been taken: the same content may come again.
 NOT_TAKEN = ["waiting", "unrecognised", "duplicate"]
+# A run that was killed just after it published is done, whatever its status says.
+PUBLISHED = "EXISTS (SELECT FROM ops.publication p WHERE p.run_id = run.run_id)"
 
 
 @dataclass
@@ -101,22 +103,22 @@ class Ledger:
     ) -> Run:
         """Begin a run, or go on with the one of that run_id.
 
-        A run that is done stays as it is, since running its steps again under its number would replace its rows in
-        the lake: going on with `nightly` then means a new run `nightly.2`. Raises DietzError where the run_id belongs
-        to another date.
+        A run that is done or has published stays as it is, since running its steps again under its number would
+        replace its rows in the lake: going on with `nightly` then means a new run `nightly.2`. Raises DietzError where
+        the run_id belongs to another date.
         """
         wanted = run_id or f"{business_date}-{secrets.token_hex(4)}"
         with self.connection.transaction():
             # Steps that start at the same time under one run_id must agree on the run.
             self.connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [wanted])
             known = self.connection.execute(
-                "SELECT run_id, business_date, status FROM ops.run"
+                f"SELECT run_id, business_date, status = 'done' OR {PUBLISHED} FROM ops.run"  # noqa: S608
                 " WHERE run_id = %s OR regexp_replace(run_id, '\\.[0-9]+$', '') = %s ORDER BY run_no DESC",
                 [wanted, wanted],
             ).fetchall()
             if known and known[0][1] != business_date:
                 raise DietzError(f"run '{wanted}' is of {known[0][1]}, not of {business_date}: choose another run id")
-            if known and known[0][2] != "done":
+            if known and not known[0][2]:
                 name = known[0][0]
                 self.connection.execute(
                     "UPDATE ops.run SET status = 'running', ended_at = NULL WHERE run_id = %s", [name]
@@ -134,9 +136,9 @@ class Ledger:
         return run
 
     def latest_run(self, business_date: date, *, tenant: str | None = None, vendor: str | None = None) -> Run | None:
-        """The newest run of that date and scope that has not ended."""
+        """The newest run of that date and scope that has neither ended nor published."""
         return self._run(
-            "status = 'running' AND business_date = %s AND tenant IS NOT DISTINCT FROM %s"
+            f"status = 'running' AND NOT {PUBLISHED} AND business_date = %s AND tenant IS NOT DISTINCT FROM %s"
             " AND vendor IS NOT DISTINCT FROM %s",
             [business_date, tenant, vendor],
         )

@@ -17,6 +17,7 @@ from psycopg import sql
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from jobs.calculate.state import next_state
 from jobs.platform import database
 from jobs.platform.errors import AccountingError
 from jobs.platform.lake import Lake
@@ -26,6 +27,7 @@ from jobs.platform.settings import Settings
 from jobs.publish import partitions, restate, small
 from jobs.publish.copy import Source, column_types, copy_files, dates_in, rows_in
 from jobs.publish.partitions import Range, Target, named
+from jobs.publish.state import after_restatements, publishable
 from jobs.publish.status import write_night_status
 from jobs.publish.visible import in_one_transaction, one_publisher
 
@@ -76,6 +78,7 @@ class Publication:
 
     def __init__(self, spark: SparkSession, settings: Settings, run: Run, connection: psycopg.Connection) -> None:
         self.spark, self.settings, self.run, self.connection = spark, settings, run, connection
+        self.address = database.url(settings)
         self.lake = Lake(spark, settings.lake_root)
         row = connection.execute("SELECT clock_timestamp()").fetchone()
         assert row is not None
@@ -95,7 +98,7 @@ class Publication:
         self._stage_like("ops.account_epoch", EPOCHS, {})
         self.copied["ops.account_epoch"] = self._copy(self.epochs.sources, EPOCHS)
         self.daily = self._stage_daily()
-        if self.daily.slice.sources:
+        if self.daily.slice.sources or self.daily.released or self.epochs.sources:
             self._advance_state()
 
     def make_visible(self) -> None:
@@ -159,9 +162,12 @@ class Publication:
 
     def _as_files(self, frame: DataFrame, name: str) -> list[Source]:
         """Write a derived frame beside the lake, so that it takes the same road as committed files."""
-        path = f"{self.lake.root}/_publish/{name}"
+        path = self._beside(name)
         frame.write.mode("overwrite").parquet(path)
         return [Source(_local(file)) for file in self.spark.read.parquet(path).inputFiles()]
+
+    def _beside(self, name: str) -> str:
+        return f"{self.lake.root}/_publish/{name}"
 
     # Staging
 
@@ -191,7 +197,7 @@ class Publication:
             sources,
             staging,
             columns,
-            lambda: database.connect(self.settings),
+            lambda: database.connect_to(self.address),
             self.settings.conf.publish.connections,
         )
 
@@ -218,7 +224,7 @@ class Publication:
         return Daily(part, staging, ranges, kept, held, released)
 
     def _finish(self, staging: str, one: Range) -> int:
-        with database.connect(self.settings, autocommit=True) as connection:
+        with database.connect_to(self.address, autocommit=True) as connection:
             return partitions.finish(connection, TARGET, staging, one)
 
     def _stage_holds(self) -> None:
@@ -251,34 +257,20 @@ class Publication:
         the opening rows from gold instead, and arrives at equal rows. The other way round it would chain tomorrow to
         the day before yesterday.
         """
-        from jobs.calculate.state import next_state
-
-        state = next_state(self.lake.read("account_state"), self._published_rows())
-        self.lake.overwrite(state, "account_state", self.run.run_no, self.run.run_id)
-
-    def _published_rows(self) -> DataFrame:
-        """The daily rows of this publication as a frame: those staged, so without what is held or superseded."""
-        described = table("account_performance_daily")
-        rows = self.spark.read.schema(described.struct).parquet(*(one.path for one in self.daily.slice.sources))
+        state, gold = self.lake.read("account_state"), self.lake.read("account_performance_daily")
+        held = self.spark.read.parquet(self._beside("hold")) if self.lake.exists("held_account") else None
+        epochs = self.lake.read("account_epoch") if self.lake.exists("account_epoch") else None
+        struct = table("account_performance_daily").struct
+        rows = self.spark.read.schema(struct).parquet(*(one.path for one in self.daily.slice.sources))
         if self.daily.released:
             accounts = self.spark.createDataFrame(self.daily.released, "tenant_id string, account_id string")
-            every = self.lake.read("account_performance_daily")
-            rows = rows.unionByName(every.join(F.broadcast(accounts), ["tenant_id", "account_id"])).distinct()
-        if self.lake.exists("held_account"):
-            held = small.holds(self.lake.read("held_account")).alias("h")
-            rows = rows.alias("r").join(
-                held,
-                F.expr("r.tenant_id = h.tenant_id AND r.account_id = h.account_id AND r.as_of_date >= h.held_from"),
-                "left_anti",
-            )
-        if self.lake.exists("account_epoch"):
-            epochs = self.lake.read("account_epoch").alias("e")
-            superseded = (
-                "r.tenant_id = e.tenant_id AND r.account_id = e.account_id"
-                " AND r.epoch < e.epoch AND r.as_of_date >= e.from_date"
-            )
-            rows = rows.alias("r").join(epochs, F.expr(superseded), "left_anti")
-        return rows
+            rows = rows.unionByName(gold.join(F.broadcast(accounts), ["tenant_id", "account_id"], "left_semi"))
+        published = publishable(rows, held, epochs)
+        if epochs is None:
+            following = next_state(state, published)
+        else:
+            following = after_restatements(state, published, publishable(gold, held, epochs), epochs)
+        self.lake.overwrite(following, "account_state", self.run.run_no, self.run.run_id)
 
     # Books
 

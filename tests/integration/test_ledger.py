@@ -42,6 +42,13 @@ def test_a_run_that_is_done_gets_a_new_number_so_that_its_rows_stay(ledger: Ledg
     assert ledger.open_run(NIGHT, run_id="nightly") == second  # the next step of the same scheduler run
 
 
+def test_a_run_that_was_killed_just_after_it_published_is_done(ledger: Ledger) -> None:
+    run = ledger.open_run(NIGHT, run_id="nightly")
+    ledger.connection.execute("INSERT INTO ops.publication VALUES ('marts.x', 1, 'nightly', 0, now())")
+    assert ledger.latest_run(NIGHT) is None
+    assert ledger.open_run(NIGHT, run_id="nightly").run_no > run.run_no
+
+
 def test_a_run_id_belongs_to_one_date(ledger: Ledger) -> None:
     ledger.open_run(NIGHT, run_id="nightly")
     with pytest.raises(DietzError, match="run 'nightly' is of 2026-01-05, not of 2026-01-06"):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -13,63 +12,13 @@ import psycopg
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs.platform.lake import Lake
-from jobs.platform.ledger import FileRecord, Ledger, Run
-from jobs.platform.schemas import table
+from jobs.platform.ledger import FileRecord, Ledger
 from jobs.platform.settings import Settings
 from jobs.publish import job, partitions
+from jobs.publish.maintenance import fold_days_into_months
+from tests.publishing import Bench, value
 
 MON, TUE, WED = date(2026, 1, 5), date(2026, 1, 6), date(2026, 1, 7)
-EMPTY_ROW: dict[str, Any] = {
-    "tenant_id": "acme",
-    "currency": "USD",
-    "days": 1,
-    "method": "daily",
-    "status": "ok",
-    "quality_flags": "",
-    "epoch": 1,
-    "begin_date": date(2026, 1, 2),
-}
-
-
-@dataclass
-class Bench:
-    """One workspace with a lake and a database; `rows` and friends write gold as the earlier steps would."""
-
-    spark: SparkSession
-    settings: Settings
-    ledger: Ledger
-    admin: psycopg.Connection
-
-    @property
-    def lake(self) -> Lake:
-        return Lake(self.spark, self.settings.lake_root)
-
-    def run(self, night: date, **scope: Any) -> Run:
-        return self.ledger.open_run(night, **scope)
-
-    def write(self, name: str, run: Run, rows: list[dict[str, Any]]) -> None:
-        struct = table(name).struct
-        known = {"run_no": run.run_no, "run_id": run.run_id}
-        filled = [tuple({**known, **row}.get(column) for column in struct.names) for row in rows]
-        self.lake.write_run(self.spark.createDataFrame(filled, struct), name, run.run_no, run.run_id)
-
-    def daily(self, run: Run, *rows: dict[str, Any]) -> None:
-        self.write("account_performance_daily", run, [{**EMPTY_ROW, **row} for row in rows])
-
-    def publish(self, run: Run) -> dict[str, int | str]:
-        counters = job.run(self.spark, self.settings, run)
-        self.ledger.close_run(run, "done", {})
-        return counters
-
-    def marts(self, query: str) -> list[tuple[Any, ...]]:
-        return self.admin.execute(query).fetchall()
-
-
-def value(account_id: str, day: date, end: str, **columns: Any) -> dict[str, Any]:
-    return {"account_id": account_id, "as_of_date": day, "end_market_value": Decimal(end), **columns}
-
-
 VALUES = "SELECT account_id, as_of_date, end_market_value, epoch FROM {} ORDER BY 1, 2, 4"
 DAILY, HISTORY = "marts.account_performance_daily", "history.account_performance_daily"
 
@@ -150,6 +99,19 @@ def test_a_restatement_replaces_rows_and_history_says_what_was_known_when(bench:
         " JOIN ops.publication old ON old.run_id = h.run_id AND old.table_name = 'marts.account_performance_daily'"
     )
     assert told == (True, True, True)
+
+
+def test_the_state_goes_back_where_an_account_s_last_row_is_no_more(bench: Bench) -> None:
+    """Else the next night would be chained to a row that no longer exists."""
+    first = bench.run(TUE)
+    bench.daily(first, *(value(name, day, "1") for name in "AB" for day in (MON, TUE)))
+    bench.publish(first)
+    second = bench.run(WED)
+    bench.write("account_epoch", second, [{"tenant_id": "acme", "account_id": "A", "epoch": 2, "from_date": TUE}])
+    bench.daily(second, value("B", WED, "2"))
+    bench.publish(second)
+    state = {(row.account_id, row.as_of_date) for row in bench.lake.read("account_state").collect()}
+    assert state == {("A", MON), ("B", WED)}
 
 
 def test_rows_of_an_older_epoch_never_come_back(bench: Bench) -> None:
@@ -269,7 +231,7 @@ def test_an_open_reader_does_not_keep_a_night_from_being_published(bench: Bench,
         assert reader.execute(f"SELECT count(*) FROM {DAILY}").fetchone() == (2,)
 
 
-def killed_in(name: str, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+def killed_in(name: str, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace a function of the job by one that does its work and then loses every connection of the pipeline."""
     module, function = {
         "copy": (job, "copy_files"),
@@ -289,12 +251,10 @@ def killed_in(name: str, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Calla
         return result
 
     monkeypatch.setattr(module, function, then_die)
-    return real
 
 
-@pytest.mark.parametrize("moment", ["copy", "finish", "attach", "state"])
 def test_a_publication_that_is_killed_and_run_again_ends_like_an_undisturbed_one(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, moment: str
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = bench.run(MON)
     bench.daily(first, value("A", MON, "1"), value("B", MON, "2"))
@@ -302,11 +262,12 @@ def test_a_publication_that_is_killed_and_run_again_ends_like_an_undisturbed_one
     night = bench.run(TUE)
     bench.write("account_epoch", night, [{"tenant_id": "acme", "account_id": "A", "epoch": 2, "from_date": MON}])
     bench.daily(night, value("A", MON, "3", epoch=2), value("A", TUE, "4", epoch=2), value("B", TUE, "5"))
-    with monkeypatch.context() as patch:
-        killed_in(moment, bench, patch)
-        with pytest.raises(psycopg.Error):
-            bench.publish(night)
-    assert bench.marts(VALUES.format(DAILY)) == [("A", MON, Decimal(1), 1), ("B", MON, Decimal(2), 1)]
+    for moment in ("copy", "finish", "state", "attach"):
+        with monkeypatch.context() as patch:
+            killed_in(moment, bench, patch)
+            with pytest.raises(psycopg.Error):
+                bench.publish(night)
+        assert bench.marts(VALUES.format(DAILY)) == [("A", MON, Decimal(1), 1), ("B", MON, Decimal(2), 1)], moment
     bench.publish(night)
     assert bench.marts(VALUES.format(DAILY)) == [
         ("A", MON, Decimal(3), 2),
@@ -316,6 +277,25 @@ def test_a_publication_that_is_killed_and_run_again_ends_like_an_undisturbed_one
     ]
     assert bench.marts(VALUES.format(HISTORY)) == [("A", MON, Decimal(1), 1)]
     assert bench.marts("SELECT relname FROM pg_class WHERE relnamespace = 'stage'::regnamespace") == []
+
+
+def test_days_fold_into_months_under_the_readers_eyes(bench: Bench) -> None:
+    for night in (MON, TUE, date(2026, 2, 2)):
+        run = bench.run(night)
+        bench.daily(run, value("A", night, "1"), value("B", night, "2"))
+        bench.publish(run)
+    before = bench.marts(f"SELECT * FROM {DAILY} ORDER BY account_id, as_of_date")
+    assert fold_days_into_months(bench.settings, date(2026, 2, 28)) == 1
+    assert bench.marts(f"SELECT * FROM {DAILY} ORDER BY account_id, as_of_date") == before
+    assert sorted(partitions.existing_ranges(bench.admin, DAILY).values()) == [
+        "marts.account_performance_daily_20260105_20260106",
+        "marts.account_performance_daily_20260202",
+    ]
+    unprotected = (
+        "SELECT oid::regclass FROM pg_class WHERE relispartition AND relkind = 'r' AND NOT relforcerowsecurity"
+    )
+    assert bench.marts(unprotected) == []
+    assert fold_days_into_months(bench.settings, date(2026, 2, 28)) == 0
 
 
 def test_small_marts_take_the_latest_run_s_row_and_leave_equal_rows_alone(bench: Bench) -> None:
