@@ -59,14 +59,14 @@ def book_picture(series: Series) -> str:
         axes.fill_between(days, values, min(values), color=colour, alpha=0.12, linewidth=0)
         axes.set_title(f"{tenant}, {unit}{currency}", loc="left", fontsize=9, color=INK)
         axes.annotate(f"{values[-1]:,.1f}", (days[-1], values[-1]), xytext=(4, 0), textcoords="offset points",
-                      fontsize=9, color=INK, va="center", annotation_clip=False)  # fmt: skip
+                      fontsize=9, color=INK, va="center", annotation_clip=False, in_layout=False)  # fmt: skip
         _date_axis(axes)
 
     def draw(panels: list[Axes]) -> None:
         for axes, tenant, colour in zip(panels, tenants, SERIES, strict=False):
             draw_panel(axes, tenant, colour)
 
-    return _svg_panels("book", len(tenants), draw, "Book value over time per tenant")
+    return _svg_panels("book", len(tenants), draw, "Book value over time per tenant", right=0.93)
 
 
 def growth_picture(series: Series) -> str:
@@ -85,7 +85,7 @@ def growth_picture(series: Series) -> str:
         _date_axis(axes)
         axes.set_ylabel("growth of 100")
 
-    return _svg("growth", draw, "Cumulative growth of tenants and of the largest accounts", right=0.76)
+    return _svg("growth", draw, "Cumulative growth of tenants and of the largest accounts", right=0.72)
 
 
 def steps_picture(steps: list[Row]) -> str:
@@ -144,7 +144,7 @@ def _label_ends(axes: Axes, ends: list[tuple[float, str, str, bool]]) -> None:
         place = max(100 * growth, place + step)
         axes.annotate(f"{name}  {100 * growth:.1f}", (1.02, place), xycoords=("axes fraction", "data"), fontsize=8,
                       color=colour, va="center", weight="bold" if is_tenant else "normal",
-                      annotation_clip=False)  # fmt: skip
+                      annotation_clip=False, in_layout=False)  # fmt: skip
 
 
 def _date_axis(axes: Axes) -> None:

@@ -92,10 +92,11 @@ def _missing(night: Night) -> Iterable[Task]:
 
 def _files(night: Night) -> Iterable[Task]:
     for status, words in FILE_WORDS.items():
-        count = sum(row["status"] == status for row in night.files.rows)
-        if count:
+        names = [masked(row["path"].rsplit("/", 1)[-1]) for row in night.files.rows if row["status"] == status]
+        if names:
             severity = "warn" if status == "waiting" else "bad"
-            yield Task(severity, f"{_count(count, 'file')} {words}", "files")
+            which = f": {names[0]}" if len(names) == 1 else ""
+            yield Task(severity, f"{_count(len(names), 'file')} {words}{which}", "files")
 
 
 FILE_WORDS = {

@@ -128,7 +128,7 @@ def test_the_first_thing_said_is_what_needs_a_person(filled: str, settings: Sett
     expected = [
         "Needs you now",
         "3 accounts of 2 tenants published; 5 matters to look at.",
-        "1 file not recognised",
+        "1 file not recognised: statement_U•••678.csv",
         "1 account held back from publication",
         "41 open breaks, 40 of them new tonight; the largest is -3,397.8 bp on the end value of NW-2",
         "1 row in quarantine",
