@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -104,7 +104,7 @@ with DAG(
     # Midnight, since `airflow backfill` reads --to-date as a midnight and would leave out a later tick of that day.
     # The run at the midnight that begins a weekday takes the weekday before it.
     schedule=CronPartitionTimetable("0 0 * * 1-5", timezone=ZONE, run_offset=-1, key_format="%Y-%m-%d"),
-    start_date=datetime(2020, 1, 1, tzinfo=UTC),
+    # No start date: with one, Airflow takes the last day at once when somebody lets the DAG loose.
     catchup=False,
     max_active_runs=1,
     params=FORM,

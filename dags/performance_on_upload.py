@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, Asset, AssetWatcher
@@ -32,7 +32,6 @@ with DAG(
     description="Run nightly_performance when vendor files land.",
     doc_md=DOC,
     schedule=[landing],
-    start_date=datetime(2020, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
     tags=["performance", "impact/tier_2"],
