@@ -156,8 +156,8 @@ class Publication:
             if accounts.where(since & (F.col("effective_from") <= as_of)).isEmpty():
                 return slice_
         tenants = self.connection.execute("SELECT DISTINCT tenant_id FROM ops.file").fetchall()
-        priorities = {tenant: self.settings.tenant(tenant).source_priority for (tenant,) in tenants}
-        master = small.account_master(accounts, as_of, priorities)
+        policies = {tenant_id: self.settings.tenant(tenant_id) for (tenant_id,) in tenants}
+        master = small.account_master(accounts, as_of, policies)
         return Slice(slice_.target, slice_.after, slice_.through, self._as_files(master, "account"))
 
     def _as_files(self, frame: DataFrame, name: str) -> list[Source]:
@@ -208,12 +208,14 @@ class Publication:
         released = self._released()
         late = [Source(source.path, frozenset(released)) for source in self._unpublished_before(part, bool(released))]
         published = partitions.existing_ranges(self.connection, DAILY)
-        ranges = partitions.new_ranges(dates_in([*part.sources, *late], TARGET.date), published)
+        dates = dates_in([*part.sources, *late], TARGET.date)
+        ranges = partitions.new_ranges(dates, published)
         staging = partitions.stage(self.connection, TARGET, ranges, self.published_at)
-        copied = self._copy(part.sources, staging)
+        entry = partitions.entry(staging, ranges, dates)
+        copied = self._copy(part.sources, entry)
         if copied != rows_in(part.sources):
             raise AccountingError(f"{DAILY}: {rows_in(part.sources)} rows in the lake's files, {copied} copied")
-        copied += self._copy(late, staging)
+        copied += self._copy(late, entry)
         held = restate.drop_held(self.connection, staging, HOLDS)
         superseded = restate.drop_superseded(self.connection, staging, EPOCHS)
         self.copied[DAILY] = copied

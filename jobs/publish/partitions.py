@@ -116,6 +116,13 @@ def rest_of(staging: str) -> str:
     return f"{staging}_rest"
 
 
+def entry(staging: str, ranges: list[Range], dates: set[date]) -> str:
+    """Table to copy into: where all dates are in one new range its own partition, which spares the server a fifth of
+    the work by not looking for each row's partition; else the staging table."""
+    whole = [one for one in ranges if all(day in one for day in dates)]
+    return _part(staging, whole[0]) if whole else staging
+
+
 def finish(connection: psycopg.Connection, target: Target, staging: str, one: Range) -> int:
     """Make a filled staging partition ready to be attached: key, bounds, statistics. May run in parallel.
 

@@ -8,6 +8,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
+from jobs.calculate.policies import Policies, source_rank
+
 
 @dataclass(frozen=True)
 class Small:
@@ -32,20 +34,16 @@ SMALL = [
 ACCOUNT = Small("account", "marts.account", ["tenant_id", "account_id"], "effective_from")
 
 
-def account_master(accounts: DataFrame, as_of: Column, priorities: dict[str, list[str]]) -> DataFrame:
-    """One row per account: its attributes on `as_of`, of the vendor that the tenant puts first.
+def account_master(accounts: DataFrame, as_of: Column, policies: Policies) -> DataFrame:
+    """One row per account: its attributes on `as_of`, of the vendor that the tenant puts first, as in calculate.
 
-    `accounts` are current rows of silver.account (several per account, by vendor and effective_from); `priorities`
-    gives each tenant's vendors in order (others follow by name). An account that begins later counts as it will be.
+    `accounts` are current rows of silver.account (several per account, by vendor and effective_from). An account that
+    begins later counts as it will be.
     """
-    rank: Column = F.lit(len(max(priorities.values(), key=len, default=[])))
-    for tenant_id, vendors in priorities.items():
-        for place, vendor in enumerate(vendors):
-            rank = F.when((F.col("tenant_id") == tenant_id) & (F.col("vendor") == vendor), place).otherwise(rank)
     begun = F.col("effective_from") <= as_of
     # Of one vendor: the latest that has begun; where none has, the first to come.
     days_off = F.abs(F.datediff(F.col("effective_from"), as_of))
-    best_first = Window.partitionBy("tenant_id", "account_id").orderBy(rank, "vendor", F.desc(begun), days_off)
+    best_first = Window.partitionBy("tenant_id", "account_id").orderBy(source_rank(policies), F.desc(begun), days_off)
     return (
         accounts.withColumn("_place", F.row_number().over(best_first))
         .where("_place = 1")
