@@ -19,7 +19,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from jobs.check.profile import Fact, Profile
+from jobs.check.profiles import Fact, Profile
 from jobs.check.tolerances import Rule, Tolerances
 from jobs.platform import schemas
 from jobs.platform.errors import DietzError

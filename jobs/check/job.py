@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from jobs.check import accounts, expectations
 from jobs.check.expectations import Outcome, Slice
-from jobs.check.profile import GROUP, ONE_TASK_ROWS, Profile, collect_profiles, facts_of, profile
+from jobs.check.profiles import GROUP, ONE_TASK_ROWS, Profile, collect_profiles, facts_of, profile
 from jobs.check.tolerances import Tolerances, load_currencies, load_tolerances
 from jobs.platform import schemas
 from jobs.platform.lake import Lake

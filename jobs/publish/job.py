@@ -25,7 +25,7 @@ from jobs.platform.ledger import Run
 from jobs.platform.schemas import table
 from jobs.platform.settings import Settings
 from jobs.publish import partitions, restate, small
-from jobs.publish.copy import Source, column_types, copy_files, dates_in, rows_in
+from jobs.publish.binary_copy import Source, column_types, copy_files, dates_in, rows_in
 from jobs.publish.partitions import Range, Target, named
 from jobs.publish.state import after_restatements, publishable
 from jobs.publish.status import write_night_status

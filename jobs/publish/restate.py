@@ -7,7 +7,7 @@ from datetime import datetime
 import psycopg
 from psycopg import sql
 
-from jobs.publish.copy import column_types
+from jobs.publish.binary_copy import column_types
 from jobs.publish.partitions import Target, named
 from jobs.publish.small import Small
 

@@ -13,7 +13,7 @@ import pytest
 
 from jobs.check import expectations
 from jobs.check.expectations import Expected, Outcome, Slice, delivery_slice, table_slice, validate, write_index
-from jobs.check.profile import Fact, Profile, facts_of
+from jobs.check.profiles import Fact, Profile, facts_of
 from jobs.check.tolerances import Limit, Rule, Tolerances
 from jobs.platform import schemas
 from jobs.platform.errors import DietzError
