@@ -61,6 +61,15 @@ class SampleSummary:
     planted_breaks: int
     kinds: tuple[str, ...]
 
+    def __str__(self) -> str:
+        kinds = "" if len(self.kinds) == len(KINDS) else f"; canonical kinds: {', '.join(self.kinds) or 'none'}"
+        return (
+            f"{self.files:,} files, {self.rows:,} rows, {self.size_bytes / 10**6:,.1f} MB of {self.accounts:,} accounts"
+            f" of {len(self.tenants)} tenants over {len(self.days)} business days, {self.days[0]} to {self.days[-1]},"
+            f" in {self.out}{kinds}; in {EXPECTED}: {self.expected_rows:,} rows of {self.expected_accounts:,} accounts,"
+            f" {self.planted_breaks} planted breaks"
+        )
+
     @property
     def files(self) -> int:
         return len(self.deliveries)
@@ -100,12 +109,12 @@ def write_sample(
     performance and group members. Expected rows cover the first `expected_accounts` accounts of each tenant; reported
     performance covers the same ones. Raises DietzError for arguments that make no sample.
     """
-    names = _tenant_names(tenants)
+    names = _tenant_names(min(tenants, accounts) if isinstance(tenants, int) else tenants)
     days = business_days(start, end)
     nightly_from = (
         None if daily_files_from is None else next((i for i, d in enumerate(days) if d >= daily_files_from), None)
     )
-    if accounts < len(names):
+    if accounts < max(len(names), 1):
         raise DietzError(f"sample: {accounts} accounts are too few for {len(names)} tenants")
     wanted = _kinds(kinds, accounts * len(days))
     _empty(out, names)

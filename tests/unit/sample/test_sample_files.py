@@ -302,6 +302,14 @@ def test_a_large_book_is_written_in_runs_without_the_optional_kinds(
     assert len({account for account, _ in expected(big)}) == 10
 
 
+@pytest.mark.parametrize("accounts", [1, 2, 7])
+def test_a_handful_of_accounts_makes_a_sample_too(tmp_path: Path, accounts: int) -> None:
+    few = write_sample(accounts, START, END, 3, tmp_path / "few", daily_files_from=NIGHTLY_FROM)
+    found = [row["account_id"] for tenant in few.tenants for row in canonical(few, "accounts", tenant)]
+    assert len(set(found)) == few.expected_accounts == accounts
+    assert str(few).startswith(f"{few.files} files, {few.rows:,} rows")
+
+
 def test_a_folder_with_other_peoples_files_is_left_alone(tmp_path: Path) -> None:
     mine = tmp_path / NORTHWIND / "mine.csv"
     mine.parent.mkdir()
@@ -315,7 +323,7 @@ def test_a_folder_with_other_peoples_files_is_left_alone(tmp_path: Path) -> None
     ("arguments", "message"),
     [
         ({"start": date(2026, 1, 3), "end": date(2026, 1, 4)}, "no business day"),
-        ({"accounts": 1}, "too few for 2 tenants"),
+        ({"accounts": 1, "tenants": ["one", "two"]}, "too few for 2 tenants"),
         ({"kinds": ["valuation"]}, "no canonical file is called 'valuation'"),
     ],
 )
