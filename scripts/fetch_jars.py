@@ -14,43 +14,58 @@ import pyspark
 
 SPARK_HOME = Path(pyspark.__file__).parent
 JARS = SPARK_HOME / "jars"
+# What the packages bring beyond the jars that PySpark ships itself.
+WANTED = ("io.delta", "io.unitycatalog", "org.apache.hadoop_hadoop-aws", "software.amazon")
 DELTA = f"io.delta:delta-spark_{'.'.join(version('pyspark').split('.')[:2])}_2.13:{version('delta-spark')}"
-OURS = ("io.delta", "io.unitycatalog")  # what Delta brings beyond the jars that PySpark ships itself
 ATTEMPTS = 2
 
 
-def main() -> int:
-    """Fetch unless the jars of this Delta are there. Exit status 1 with one line where Ivy does not find them."""
-    stamp = Path(sys.prefix) / "delta.version"
-    there = any(JARS.glob("io.delta_delta-spark*"))
-    if there and stamp.exists() and stamp.read_text(encoding="utf-8").strip() == DELTA:
+def main(arguments: list[str]) -> int:
+    """Fetch what is not there; with --s3 also what Spark needs to read and write s3a:// (half a gigabyte).
+
+    Exit status 1 with one line where Ivy does not find it.
+    """
+    packages = [DELTA, *([s3_package()] if "--s3" in arguments else [])]
+    return max(fetch(package) for package in packages)
+
+
+def s3_package() -> str:
+    """The package for s3a:// of the Hadoop that PySpark ships."""
+    client = next(JARS.glob("hadoop-client-api-*.jar"))
+    return f"org.apache.hadoop:hadoop-aws:{client.stem.rsplit('-', 1)[-1]}"
+
+
+def fetch(package: str) -> int:
+    """Resolve the package and copy what Spark does not ship itself; a second time does nothing. Returns 0, or 1."""
+    stamp = Path(sys.prefix) / f"{package.split(':')[1]}.jars"
+    of, *names = stamp.read_text(encoding="utf-8").splitlines() if stamp.exists() else [""]
+    if of == package and all((JARS / name).exists() for name in names):
         return 0
-    print(f"setup: {DELTA}, beside Spark's own jars")
+    print(f"setup: {package}, beside Spark's own jars")
     for attempt in range(1, ATTEMPTS + 1):
         with tempfile.TemporaryDirectory(prefix="dietz-ivy-") as ivy:
-            output = resolve(Path(ivy))
-            found = [jar for jar in Path(ivy, "jars").glob("*.jar") if jar.name.startswith(OURS)]
-            if any("delta-spark" in jar.name for jar in found):
-                for old in JARS.glob("io.*"):
-                    if old.name.startswith(OURS):
-                        old.unlink()
+            output = resolve(package, Path(ivy))
+            found = [jar for jar in Path(ivy, "jars").glob("*.jar") if jar.name.startswith(WANTED)]
+            if any(package.split(":")[1] in jar.name for jar in found):
+                for name in names:  # of another version
+                    (JARS / name).unlink(missing_ok=True)
                 for jar in found:
                     shutil.copyfile(jar, JARS / jar.name)
-                stamp.write_text(DELTA + "\n", encoding="utf-8")
+                stamp.write_text("\n".join([package, *(jar.name for jar in found)]) + "\n", encoding="utf-8")
                 return 0
         if attempt < ATTEMPTS:
             print("setup: that failed, once more")
-    print(f"dietz: {DELTA} could not be fetched: {reason(output)}", file=sys.stderr)
+    print(f"dietz: {package} could not be fetched: {reason(output)}", file=sys.stderr)
     return 1
 
 
-def resolve(ivy: Path) -> str:
+def resolve(package: str, ivy: Path) -> str:
     """Let spark-submit resolve the package into `ivy`, running nothing; returns what it printed."""
     nothing = ivy / "nothing.py"
     nothing.write_text("", encoding="utf-8")
     submit = [str(SPARK_HOME / "bin" / "spark-submit"), "--master", "local[1]", "--conf", f"spark.jars.ivy={ivy}"]
     done = subprocess.run(
-        [*submit, "--packages", DELTA, str(nothing)],
+        [*submit, "--packages", package, str(nothing)],
         env={**os.environ, "SPARK_HOME": str(SPARK_HOME), "PYSPARK_PYTHON": sys.executable},
         capture_output=True,
         text=True,
@@ -67,4 +82,4 @@ def reason(output: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

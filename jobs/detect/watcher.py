@@ -54,10 +54,10 @@ class LandingWatcher(BaseEventTrigger):
 
     async def _announced(self) -> str | None:
         store = self.asset_state_store
-        return str(await store.aget(ANNOUNCED)) if store else None
+        return None if store is None else str(await store.aget(ANNOUNCED))
 
     async def _announce(self, what: str) -> None:
-        if self.asset_state_store:
+        if self.asset_state_store is not None:
             await self.asset_state_store.aset(ANNOUNCED, what)
 
 

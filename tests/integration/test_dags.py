@@ -1,0 +1,298 @@
+"""The DAGs: what they are when parsed, which date they take, that the look-out only looks, and one night for real."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import psycopg
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs.pipeline import STEPS, run_all
+from jobs.platform.ledger import Ledger
+from jobs.platform.settings import PROJECT_ROOT, Settings
+from jobs.sample.write import write_sample
+from tests.scheduling import Airflow, marts
+
+DAGS = PROJECT_ROOT / "dags"
+DESCRIBE = """
+import json, sys
+from airflow.dag_processing.dagbag import DagBag
+bag = DagBag(sys.argv[1])
+print("\\n" + json.dumps({
+    "errors": bag.import_errors,
+    "pyspark": "pyspark" in sys.modules,
+    "dags": {
+        dag.dag_id: {
+            "tags": sorted(dag.tags), "doc": dag.doc_md, "catchup": dag.catchup, "runs": dag.max_active_runs,
+            "params": dag.params.dump(),
+            "tasks": {
+                task.task_id: {
+                    "owner": task.owner, "retries": task.retries, "timeout": task.execution_timeout.total_seconds(),
+                    "tells": bool(task.on_failure_callback), "then": sorted(task.downstream_task_ids),
+                    "application": getattr(task, "application", None), "conf": getattr(task, "conf", None),
+                    "arguments": getattr(task, "_application_args", None) or getattr(task, "application_args", None),
+                } for task in dag.tasks
+            },
+        } for dag in bag.dags.values()
+    },
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An AIRFLOW_HOME of the test's own, set before Airflow is imported."""
+    home = tmp_path_factory.mktemp("airflow")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW_HOME", str(home))
+        patch.setenv("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
+        patch.setenv("DIETZ_HOME", str(home))
+        yield home
+
+
+@pytest.fixture(scope="module")
+def described(airflow_home: Path) -> dict[str, Any]:
+    """What Airflow makes of the folder dags/, in a process that has imported nothing else."""
+    done = subprocess.run(
+        [sys.executable, "-c", DESCRIBE, str(DAGS)], capture_output=True, text=True, check=False, env=os.environ
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def night(airflow_home: Path) -> ModuleType:
+    """The module dags/nightly_performance.py."""
+    spec = importlib.util.spec_from_file_location("nightly_performance", DAGS / "nightly_performance.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_dag_imports_without_an_error_and_without_spark(described: dict[str, Any]) -> None:
+    assert described["errors"] == {}
+    assert sorted(described["dags"]) == ["nightly_performance", "performance_on_upload"]
+    assert not described["pyspark"]
+
+
+def test_every_task_has_an_owner_retries_a_time_limit_and_every_dag_a_tier_and_a_runbook(
+    described: dict[str, Any],
+) -> None:
+    for dag in described["dags"].values():
+        assert any(tag.startswith("impact/tier_") for tag in dag["tags"])
+        assert "docs/operate.md" in dag["doc"]
+        assert (dag["catchup"], dag["runs"]) == (False, 1)
+        for task in dag["tasks"].values():
+            assert task["owner"] == "performance-operations"
+            assert task["retries"] >= 1
+            assert task["timeout"] > 0
+
+
+def test_the_night_is_the_seven_steps_in_order_each_with_its_own_job(described: dict[str, Any]) -> None:
+    tasks = described["dags"]["nightly_performance"]["tasks"]
+    assert list(tasks) == STEPS
+    assert [task["then"] for task in tasks.values()] == [*([step] for step in STEPS[1:]), []]
+    for step, task in tasks.items():
+        assert Path(task["application"]) == PROJECT_ROOT / "jobs" / step / "job.py"
+        assert Path(task["application"]).exists()
+        assert task["tells"]
+        assert task["conf"]["spark.sql.extensions"] == "io.delta.sql.DeltaSparkSessionExtension"
+
+
+def test_no_module_beside_a_job_hides_one_of_pythons_own() -> None:
+    beside = [path for step in STEPS for path in (PROJECT_ROOT / "jobs" / step).glob("*.py")]
+    assert [str(path) for path in beside if path.stem in sys.stdlib_module_names] == []
+
+
+def test_every_argument_of_a_task_is_one_that_the_job_knows(described: dict[str, Any]) -> None:
+    words = described["dags"]["nightly_performance"]["tasks"]["publish"]["arguments"]
+    usage = subprocess.run(
+        [sys.executable, str(PROJECT_ROOT / "jobs" / "publish" / "job.py"), "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "COLUMNS": "200"},
+    ).stdout
+    options = [option for option in ("--date", "--run-id", "--from", "--tenant", "--vendor") if option in usage]
+    assert [[option for option in options if f"{option}=" in word] for word in words] == [
+        [option] for option in ("--date", "--run-id", "--from", "--tenant", "--vendor")
+    ]
+
+
+def test_the_form_asks_for_dates_tenant_and_vendor_and_may_be_left_empty(described: dict[str, Any]) -> None:
+    assert described["dags"]["nightly_performance"]["params"] == dict.fromkeys(["date", "from", "tenant", "vendor"])
+
+
+@pytest.mark.parametrize(
+    ("form", "partition", "moment", "expected"),
+    [
+        pytest.param("2026-03-29", "2026-03-30", "2026-04-01T12:00", "2026-03-29", id="form, any calendar date"),
+        pytest.param(None, "2026-03-30", "2026-04-01T12:00", "2026-03-30", id="partition of schedule and backfill"),
+        pytest.param(None, None, "2026-04-01T12:00", "2026-03-31", id="by hand on a Wednesday: Tuesday"),
+        pytest.param(None, None, "2026-03-30T12:00", "2026-03-27", id="by hand on a Monday: Friday"),
+        pytest.param(None, None, "2026-03-29T12:00", "2026-03-27", id="on a Sunday: Friday"),
+        pytest.param(None, None, "2026-04-01T03:59", "2026-03-30", id="still Tuesday in New York: Monday"),
+        pytest.param(None, None, "2026-04-01T04:00", "2026-03-31", id="midnight in New York: Tuesday has ended"),
+        pytest.param(None, None, "2026-01-14T04:59", "2026-01-12", id="winter time"),
+    ],
+)
+def test_business_date(night: ModuleType, form: str, partition: str, moment: str, expected: str) -> None:
+    at = datetime.fromisoformat(moment).replace(tzinfo=UTC)
+    asked = SimpleNamespace(partition_key=partition, logical_date=None, run_after=at)
+    assert night.business_date(asked, {"date": form}) == expected
+    dated = SimpleNamespace(partition_key=partition, logical_date=at, run_after=datetime(2030, 1, 1, tzinfo=UTC))
+    assert night.business_date(dated, {"date": form}) == expected
+
+
+def test_a_business_date_that_is_none_is_refused(night: ModuleType) -> None:
+    with pytest.raises(ValueError, match="day is out of range"):
+        night.business_date(SimpleNamespace(partition_key=None), {"date": "2026-02-30"})
+
+
+def test_the_schedule_takes_the_weekday_that_has_just_ended(night: ModuleType) -> None:
+    from airflow.serialization.encoders import coerce_to_core_timetable
+    from airflow.timetables.base import TimeRestriction
+
+    timetable = coerce_to_core_timetable(night.dag.timetable)
+    taken, last = [], None
+    for _ in range(4):
+        last = timetable.next_dagrun_info_v2(
+            last_dagrun_info=last,
+            restriction=TimeRestriction(earliest=datetime(2026, 3, 5, 12, tzinfo=UTC), latest=None, catchup=True),
+        )
+        assert last
+        asked = SimpleNamespace(partition_key=None, logical_date=None, run_after=last.run_after)
+        assert night.business_date(asked, {}) == last.partition_key, "a run by hand would take another day"
+        taken.append((f"{last.run_after.in_timezone(night.ZONE):%a %Y-%m-%d %H:%M}", last.partition_key))
+    assert taken == [
+        ("Fri 2026-03-06 00:00", "2026-03-05"),
+        ("Mon 2026-03-09 00:00", "2026-03-06"),  # over the change to summer time
+        ("Tue 2026-03-10 00:00", "2026-03-09"),
+        ("Wed 2026-03-11 00:00", "2026-03-10"),
+    ]
+
+
+def listing(folder: Path) -> dict[str, tuple[int, int, bytes]]:
+    return {
+        str(path): (path.stat().st_mtime_ns, path.stat().st_ino, path.read_bytes())
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+async def events(landing: Path, seconds: float, *, then: Any = None, store: Any = None) -> list[dict[str, Any]]:
+    from jobs.detect.watcher import LandingWatcher
+
+    watcher = LandingWatcher(str(landing), settle_seconds=0.05)
+    watcher.asset_state_store = store
+    found: list[dict[str, Any]] = []
+
+    async def watch() -> None:
+        async for event in watcher.run():
+            found.append(event.payload)
+            if then:
+                then(len(found))
+
+    task = asyncio.create_task(watch())
+    await asyncio.sleep(seconds)
+    task.cancel()
+    return found
+
+
+@pytest.fixture
+def landing(airflow_home: Path, tmp_path: Path) -> Path:
+    """Landing with one complete file, one that is still being written, a marker and a hidden file."""
+    folder = tmp_path / "landing" / "acme"
+    folder.mkdir(parents=True)
+    for name, text in {"a.csv": "a\n", "b.csv.part": "b", "a.csv.done": "", ".c.csv": "c", "empty.csv": ""}.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder.parent
+
+
+def test_the_look_out_says_once_that_a_batch_is_complete_and_touches_no_file(landing: Path) -> None:
+    before = listing(landing)
+    assert asyncio.run(events(landing, 1.0)) == [{"landing": str(landing), "complete_files": 1}]
+    assert listing(landing) == before
+
+
+def test_the_look_out_speaks_again_when_a_file_comes_or_changes(landing: Path) -> None:
+    def deliver(times: int) -> None:
+        if times == 1:
+            (landing / "acme" / "d.csv").write_text("d\n", encoding="utf-8")
+        elif times == 2:
+            (landing / "acme" / "a.csv").write_text("a corrected\n", encoding="utf-8")
+
+    assert [event["complete_files"] for event in asyncio.run(events(landing, 2.5, then=deliver))] == [1, 2, 2]
+
+
+def test_the_look_out_waits_while_a_file_grows(landing: Path) -> None:
+    growing = landing / "acme" / "growing.csv"
+
+    async def grow() -> list[dict[str, Any]]:
+        async def write() -> None:
+            for _ in range(40):
+                with growing.open("a", encoding="utf-8") as file:
+                    file.write("more\n")
+                await asyncio.sleep(0.02)
+
+        writing = asyncio.create_task(write())
+        found = await events(landing, 0.6)
+        await writing
+        return found
+
+    assert asyncio.run(grow()) == []
+
+
+def test_a_restarted_look_out_does_not_repeat_itself(landing: Path) -> None:
+    class Store(dict[str, str]):
+        async def aget(self, key: str) -> str | None:
+            return self.get(key)
+
+        async def aset(self, key: str, value: str) -> None:
+            self[key] = value
+
+    store = Store()
+    assert len(asyncio.run(events(landing, 1.0, store=store))) == 1
+    assert asyncio.run(events(landing, 1.0, store=store)) == []
+
+
+def test_a_night_by_airflow_publishes_what_dietz_run_publishes(
+    spark: SparkSession, settings: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    last = date(2026, 3, 6)
+    write_sample(12, date(2026, 3, 2), last, 7, settings.landing)
+    other = tmp_path_factory.mktemp("airflow-workspace")
+    shutil.copytree(settings.home / "landing", other / "landing")
+    shutil.copytree(settings.conf_folder, other / "conf")
+    mine = str(settings.database_url)
+    theirs = mine.rsplit("/", 1)[0] + "/by_airflow"
+    with psycopg.connect(mine, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE by_airflow TEMPLATE template")
+
+    ledger = Ledger(settings)
+    run_all(spark, settings, ledger.open_run(last))
+    ledger.close()
+    Airflow.on(other, theirs)("dags", "test", "nightly_performance", "--conf", json.dumps({"date": str(last)}))
+
+    by_hand, by_airflow = marts(mine), marts(theirs)
+    assert len(by_hand["account_performance_daily"]) >= 12 * 4
+    assert by_airflow == by_hand
+    with psycopg.connect(theirs) as connection:
+        runs = connection.execute("SELECT business_date, status FROM ops.run").fetchall()
+        steps = connection.execute("SELECT step, attempt, status FROM ops.step_run ORDER BY started_at").fetchall()
+    assert runs == [(last, "done")]
+    assert steps == [(step, 1, "done") for step in STEPS]
