@@ -10,15 +10,22 @@ from pathlib import Path
 import structlog
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 from jobs.detect.landing import open_members
 from jobs.ingest.bronze import decoded, numbered_lines
 from jobs.platform.lake import Lake
 from jobs.platform.ledger import FileRecord, Run
+from jobs.platform.local_rows import local_rows
 from jobs.platform.mapping import load_mappings
 from jobs.platform.settings import Settings
 
 log = structlog.get_logger()
+
+OWNER = T.StructType(
+    [T.StructField(name, T.StringType()) for name in ("file_name", "tenant_id", "vendor", "feed")]
+    + [T.StructField("run_no", T.LongType())]
+)
 
 
 def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | str]:
@@ -72,10 +79,7 @@ def _bronze(spark: SparkSession, group: list[FileRecord], incoming: Path) -> Dat
         by_encoding[mappings[str(file.feed)].reader.encoding].append(file)
     parts = []
     for encoding, files in by_encoding.items():
-        owners = spark.createDataFrame(
-            [(f.file_id, f.tenant_id, f.vendor, f.feed, f.run_no) for f in files],
-            "file_name string, tenant_id string, vendor string, feed string, run_no long",
-        )
+        owners = local_rows(spark, [(f.file_id, f.tenant_id, f.vendor, f.feed, f.run_no) for f in files], OWNER)
         lines = decoded(numbered_lines(spark, [str(incoming / f.file_id) for f in files]), encoding)
         parts.append(lines.join(F.broadcast(owners), "file_name").withColumnRenamed("file_name", "file_id"))
     every = parts[0]

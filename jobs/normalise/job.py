@@ -11,28 +11,30 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 
 import structlog
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.normalise import quarantine, references, replay
 from jobs.normalise.accounting import FileAccount
 from jobs.normalise.controls import ControlResult, broken_controls
 from jobs.normalise.in_kind import valued_in_kind
-from jobs.normalise.records import FILE_FACTS, classified, file_facts, rule_struct, with_cells
+from jobs.normalise.records import FILE_FACTS, classified, common_header, file_facts, rule_struct, with_cells
 from jobs.normalise.targets import canonical_rows, with_identity
 from jobs.normalise.versions import with_outcome
 from jobs.platform import schemas
 from jobs.platform.errors import AccountingError
 from jobs.platform.lake import Lake, latest
 from jobs.platform.ledger import FileRecord, Ledger, Run
+from jobs.platform.local_rows import local_rows
 from jobs.platform.logs import mask
 from jobs.platform.mapping import Mapping, load_mappings, mapping_version
 from jobs.platform.settings import Settings
 
 log = structlog.get_logger()
 
-# Tables that others refer to, in this order; then all the rest side by side.
-FIRST = ["account", "account_xref", "security", "price"]
+# Tables that others refer to, in this order; then the rest side by side.
+FIRST = ["account", "account_xref"]
+LAST = ["transaction"]  # a transfer in kind asks for the price
 REASONS_SHOWN = 5
 
 
@@ -105,7 +107,9 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
 
 
 def _normalise(batch: Batch) -> None:
-    lines = {feed: _lines(batch, feed, files) for feed, files in batch.by_feed.items()}
+    bronze = batch.lake.read("line").where(F.col("run_no") == batch.run_no).persist()
+    batch.persisted.append(bronze)
+    lines = {feed: _lines(batch, feed, files, bronze) for feed, files in batch.by_feed.items()}
     _count_lines(batch, lines)
     for feed, frame in lines.items():
         for control in batch.mappings[feed].controls:
@@ -116,7 +120,7 @@ def _normalise(batch: Batch) -> None:
                 emit("control_broken", file_id=result.file_id, file=path, line=result.line_no, reason=result.message)
     by_table: dict[str, list[DataFrame]] = defaultdict(list)
     for feed, frame in lines.items():
-        for table, rows in _rows(frame, batch.mappings[feed]):
+        for table, rows in _rows(frame, batch.mappings[feed], batch.by_feed[feed]):
             by_table[table].append(rows)
     accounts_came = False
     for name in FIRST:
@@ -126,19 +130,23 @@ def _normalise(batch: Batch) -> None:
     if accounts_came:
         for table, rows in _replayed_rows(batch):
             by_table[table].append(rows)
+    last = {name: by_table.pop(name) for name in LAST if name in by_table}
     with ThreadPoolExecutor(max_workers=3) as pool:
         for done in [pool.submit(_load, batch, name, parts) for name, parts in sorted(by_table.items())]:
             done.result()
+    for name, parts in last.items():
+        _load(batch, name, parts)
     _write_quarantine(batch)
     for books in batch.accounts.values():
         books.check()
     _say_what_did_not_fit(batch)
 
 
-def _rows(lines: DataFrame, mapping: Mapping) -> Iterator[tuple[str, DataFrame]]:
+def _rows(lines: DataFrame, mapping: Mapping, files: list[FileRecord]) -> Iterator[tuple[str, DataFrame]]:
+    header = common_header(mapping, files)
     for number, target in enumerate(mapping.targets):
         first = 1 + sum(other.lines == target.lines for other in mapping.targets[:number])
-        yield target.table, with_identity(canonical_rows(lines, mapping, target, first), target)
+        yield target.table, with_identity(canonical_rows(lines, mapping, target, header, first), target)
 
 
 def _replayed_rows(batch: Batch) -> Iterator[tuple[str, DataFrame]]:
@@ -153,8 +161,8 @@ def _replayed_rows(batch: Batch) -> Iterator[tuple[str, DataFrame]]:
     for feed, files in batch.replayed_files.items():
         in_force = [replace(file, mapping_version=mapping_version(feed)) for file in files]
         run_nos = sorted({int(file.run_no or 0) for file in files})
-        lines = _lines(batch, feed, in_force, F.col("run_no").isin(run_nos))
-        for table, rows in _rows(lines, batch.mappings[feed]):
+        lines = _lines(batch, feed, in_force, batch.lake.read("line").where(F.col("run_no").isin(run_nos)))
+        for table, rows in _rows(lines, batch.mappings[feed], in_force):
             yield table, replay.only_ready(rows, batch.ready, table, batch.run_no)
 
 
@@ -173,13 +181,12 @@ def _after_replay(batch: Batch) -> dict[str, dict[str, int]]:
     return changes
 
 
-def _lines(batch: Batch, feed: str, files: list[FileRecord], where: Column | None = None) -> DataFrame:
+def _lines(batch: Batch, feed: str, files: list[FileRecord], bronze: DataFrame) -> DataFrame:
     mapping = batch.mappings[feed]
-    facts = batch.spark.createDataFrame(file_facts(files), FILE_FACTS)
-    taken = F.col("run_no") == batch.run_no if where is None else where
-    bronze = batch.lake.read("line").where((F.col("feed") == feed) & taken)
+    facts = local_rows(batch.spark, file_facts(files), FILE_FACTS)
+    of_feed = bronze.where(F.col("feed") == feed).join(F.broadcast(facts), "file_id")
     widest = max(len(file.detection["header"]) for file in files)
-    lines = with_cells(classified(bronze.join(F.broadcast(facts), "file_id"), mapping), mapping, widest)
+    lines = with_cells(classified(of_feed, mapping), mapping, widest)
     if mapping.controls or len(mapping.targets) > 1:  # read more than once
         lines = lines.persist()
         batch.persisted.append(lines)

@@ -94,8 +94,15 @@ def with_cells(lines: DataFrame, mapping: Mapping, widest: int) -> DataFrame:
     return counted
 
 
-def cell(titles: list[str]) -> Column:
-    """The text under the first of these titles that the file has; NULL where it has none of them."""
+def cell(titles: list[str], header: list[str] | None = None) -> Column:
+    """The text under the first of these titles that the file has; NULL where it has none of them.
+
+    With `header`, the one header that all files of the feed have, places are known before the first row is read.
+    """
+    if header is not None:
+        names = [normalise_title(name) for name in header]
+        places = [names.index(normalise_title(title)) for title in titles if normalise_title(title) in names]
+        return F.get("cells", F.lit(places[0])) if places else F.lit(None).cast("string")
     found = [F.get("cells", _place(title)) for title in titles]
     return found[0] if len(found) == 1 else F.coalesce(*found)
 
@@ -103,6 +110,12 @@ def cell(titles: list[str]) -> Column:
 def _place(title: str) -> Column:
     names = F.transform("titles", lambda t: F.lower(F.trim(F.regexp_replace(t, r"\s*\(\$\)$", ""))))
     return (F.array_position(names, normalise_title(title)) - 1).cast("int")
+
+
+def common_header(mapping: Mapping, files: list[FileRecord]) -> list[str] | None:
+    """The header that all files have; None where they differ or a file may have several."""
+    headers = {tuple(file.detection["header"]) for file in files}
+    return list(headers.pop()) if len(headers) == 1 and mapping.reader.header == "once" else None
 
 
 def cell_problem(mapping: Mapping) -> Column:

@@ -17,22 +17,29 @@ from jobs.platform.mapping import Code, ColumnSource, Mapping, Target
 RULES_TYPE = "array<struct<rule:string,column:string,value:string,expected:string>>"
 # Text before it is read: kept beside the typed columns under this prefix.
 TEXT = "_text_"
+PROBLEM = "_problem_"
 
 
-def canonical_rows(lines: DataFrame, mapping: Mapping, target: Target, first_record_no: int = 1) -> DataFrame:
+def canonical_rows(
+    lines: DataFrame, mapping: Mapping, target: Target, header: list[str] | None = None, first_record_no: int = 1
+) -> DataFrame:
     """Rows of the target's table, typed, from lines with cells (`records.with_cells`).
 
     Columns: the table's own and its lineage; raw; failed_rules (empty: fits); account_number (the vendor's) where the
     account is to be looked up (account_id is then NULL); skip (why the record is declared to be none, or NULL).
     """
     described = schemas.table(target.table)
+    names = [column.name for column in described.columns]
     rows = lines.where(F.col("kind") == target.lines)
     rows = _unpivoted(rows, target) if target.unpivot else rows.withColumn("record_no", F.lit(first_record_no))
-    rows = rows.withColumns({f"_code_{name}": _code_index(code, mapping) for name, code in mapping.codes.items()})
-    texts = {f"{TEXT}{c.name}": _text(target, c.name, mapping) for c in described.columns}
-    rows = rows.withColumns(texts)
-    readings = {c.name: _reading(target, c, mapping) for c in described.columns}
-    problems = [cell_problem(mapping), *[r.problem for r in readings.values()], *_unknown_codes(target, mapping)]
+    # Layer by layer: each is used more than once by the next, and Spark then works each out once.
+    rows = rows.withColumns({f"_code_{name}": _code_index(code, header) for name, code in mapping.codes.items()})
+    rows = rows.withColumns({f"{TEXT}{name}": _text(target, name, mapping, header) for name in names})
+    readings = {column.name: _reading(target, column, mapping) for column in described.columns}
+    misread = [reading.problem for reading in readings.values() if reading.problem is not None]
+    problems = [cell_problem(mapping), *misread, *_unknown_codes(target, mapping, header)]
+    rows = rows.withColumns({f"{PROBLEM}{n}": problem for n, problem in enumerate(problems)})
+    noted = [F.col(f"{PROBLEM}{n}") for n in range(len(problems))]
     typed = {name: reading.value for name, reading in readings.items()}
     if "feed_flow_timing" in typed:
         typed["feed_flow_timing"] = F.lit(mapping.flow_timing)
@@ -41,8 +48,8 @@ def canonical_rows(lines: DataFrame, mapping: Mapping, target: Target, first_rec
     skip = F.lit(None).cast("string")
     if target.unpivot:
         skip = F.when(F.col("_cell").isin(target.unpivot.skip_values), "no_value")
-    any_problem = reduce(or_, [problem.isNotNull() for problem in problems])
-    failed = F.when(any_problem & skip.isNull(), F.filter(F.array(*problems), lambda p: p.isNotNull()))
+    any_problem = reduce(or_, [problem.isNotNull() for problem in noted])
+    failed = F.when(any_problem & skip.isNull(), F.filter(F.array(*noted), lambda p: p.isNotNull()))
     return rows.select(
         *[typed[c.name].cast(schemas.SPARK_TYPES[c.type]).alias(c.name) for c in described.columns],
         "tenant_id",
@@ -88,7 +95,7 @@ def _unpivoted(rows: DataFrame, target: Target) -> DataFrame:
     )
 
 
-def _text(target: Target, name: str, mapping: Mapping) -> Column:
+def _text(target: Target, name: str, mapping: Mapping, header: list[str] | None) -> Column:
     if target.unpivot and name == target.unpivot.name:
         return F.col("_title")
     if target.unpivot and name == target.unpivot.value:
@@ -96,20 +103,20 @@ def _text(target: Target, name: str, mapping: Mapping) -> Column:
     source = target.columns.get(name)
     if source is None:
         return F.lit(None).cast("string")
-    text = _source_text(source, mapping)
+    text = _source_text(source, mapping, header)
     if source.same_as:
-        text = _text(target, source.same_as, mapping)
+        text = _text(target, source.same_as, mapping, header)
     if source.part:
         taken = F.regexp_extract(text, source.part, 1)
         text = F.when(taken != "", taken).otherwise(text)
     if source.otherwise:
-        text = F.coalesce(text, _text(target, source.otherwise, mapping))
+        text = F.coalesce(text, _text(target, source.otherwise, mapping, header))
     return text
 
 
-def _source_text(source: ColumnSource, mapping: Mapping) -> Column:
+def _source_text(source: ColumnSource, mapping: Mapping, header: list[str] | None) -> Column:
     if source.titles:
-        return _emptied(cell(source.titles), mapping)
+        return _emptied(cell(source.titles, header), mapping)
     if source.context:
         return F.col(f"ctx_{source.context}")
     if source.constant is not None:
@@ -137,16 +144,16 @@ def _reading(target: Target, column: schemas.Column, mapping: Mapping) -> Readin
         number = "plain"
     reading = read(F.col(f"{TEXT}{column.name}"), column, number, (source.date if source else None) or mapping.dates)
     if source and (source.account or source.identity):  # filled later, so nothing is missing yet
-        return Reading(F.lit(None), F.lit(None))
+        return Reading(F.lit(None), None)
     if source and source.negate_when:
         negative = _given(source.negate_when, mapping) == "yes"
         return Reading(F.when(negative, -reading.value).otherwise(reading.value), reading.problem)
     return reading
 
 
-def _code_index(code: Code, mapping: Mapping) -> Column:
+def _code_index(code: Code, header: list[str] | None) -> Column:
     """Number of the first rule of a code map that the line's word meets; NULL for none."""
-    word = cell([code.title])
+    word = cell([code.title], header)
     index: Column | None = None
     for number, rule in enumerate(code.rules):
         if rule.equals is not None:
@@ -174,14 +181,11 @@ def _given(reference: str, mapping: Mapping) -> Column:
     return text
 
 
-def _unknown_codes(target: Target, mapping: Mapping) -> list[Column]:
+def _unknown_codes(target: Target, mapping: Mapping, header: list[str] | None) -> list[Column]:
     used = {s.code.split(".")[0] for s in target.columns.values() if s.code}
-    return [
-        F.when(
-            F.col(f"_code_{name}").isNull(),
-            rule_struct(
-                "unknown_code", mapping.codes[name].title, cell([mapping.codes[name].title]), f"a word of '{name}'"
-            ),
-        )
-        for name in sorted(used)
-    ]
+    problems = []
+    for name in sorted(used):
+        word = cell([mapping.codes[name].title], header)
+        failed = rule_struct("unknown_code", mapping.codes[name].title, word, f"a word of '{name}'")
+        problems.append(F.when(F.col(f"_code_{name}").isNull(), failed))
+    return problems

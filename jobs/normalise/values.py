@@ -25,10 +25,10 @@ DATE_TOKENS = {"yyyy": r"\d{4}", "MMMM": "[A-Za-z]+", "MMM": "[A-Za-z]{3}", "MM"
 
 @dataclass(frozen=True)
 class Reading:
-    """A typed value and, where the text does not give one, the failed rule (else NULL)."""
+    """A typed value and, where the text does not give one, the failed rule (else NULL; None: nothing can fail)."""
 
     value: SparkColumn
-    problem: SparkColumn
+    problem: SparkColumn | None
 
 
 def read(text: SparkColumn, column: Column, number: NumberStyle, date_format: str) -> Reading:
@@ -47,7 +47,7 @@ def read(text: SparkColumn, column: Column, number: NumberStyle, date_format: st
         value = text.try_cast("long" if column.type == "long" else "int")
         typed = Reading(value, _unless(value, text, "number", column, "a whole number"))
     else:
-        typed = Reading(text, F.lit(None))
+        typed = Reading(text, None)
     return _conforming(typed, text, column)
 
 
@@ -87,13 +87,15 @@ def _unless(value: SparkColumn, text: SparkColumn, rule: str, column: Column, ex
 
 def _conforming(typed: Reading, text: SparkColumn, column: Column) -> Reading:
     """Default, nullability and domain of the canonical column on top of the type."""
-    value, problem = typed.value, typed.problem
+    value = typed.value
     if column.default is not None:
         default = F.lit(column.default)
         if column.type != "string":
             default = default.cast(MONEY if column.type == "decimal" else column.type)
         value = F.when(text.isNull(), default).otherwise(value)
-    rules = [(text.isNotNull() & problem.isNotNull(), problem)]
+    rules: list[tuple[SparkColumn, SparkColumn]] = []
+    if typed.problem is not None:
+        rules.append((typed.problem.isNotNull(), typed.problem))
     if not column.nullable and column.default is None:
         rules.append((text.isNull(), rule_struct("required", column.name, text, "a value")))
     if column.values:
@@ -106,6 +108,8 @@ def _conforming(typed: Reading, text: SparkColumn, column: Column) -> Reading:
         rules.append((value <= 0, rule_struct("sign", column.name, text, "more than 0")))
     if column.sign == "not_negative":
         rules.append((value < 0, rule_struct("sign", column.name, text, "0 or more")))
+    if not rules:
+        return Reading(value, None)
     chain = F.when(*rules[0])
     for test, failed in rules[1:]:
         chain = chain.when(test, failed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
+from jobs.platform.local_rows import local_rows
 from jobs.platform.schemas import Table, table
 
 PARTITIONS = {"line": ["feed"]}
@@ -45,7 +47,7 @@ class Lake:
     def read(self, name: str) -> DataFrame:
         """All rows, every version of them; no rows where nothing was written yet."""
         if not self.exists(name):
-            return self.spark.createDataFrame([], table(name).struct)
+            return local_rows(self.spark, [], table(name).struct)
         return self.spark.read.format("delta").load(self.path(name))
 
     def current(self, name: str, where: Column | None = None) -> DataFrame:
@@ -60,14 +62,12 @@ class Lake:
         the commit says it wrote.
         """
         self._create(table(name))
-        (
-            rows.select(*table(name).names)
-            .write.format("delta")
-            .mode("overwrite")
-            .option("replaceWhere", f"run_no = {run_no}")
-            .option("userMetadata", json.dumps({"run_id": run_id, "run_no": run_no}))
-            .save(self.path(name))
-        )
+        writer = rows.select(*table(name).names).write.format("delta")
+        writer = writer.option("userMetadata", json.dumps({"run_id": run_id, "run_no": run_no}))
+        if self._last_run(name) < run_no:  # nothing of this run can be there: no need to look for what to replace
+            writer.mode("append").save(self.path(name))
+        else:
+            writer.mode("overwrite").option("replaceWhere", f"run_no = {run_no}").save(self.path(name))
         added = [json.loads(line) for line in self._log(name, self.version(name))]
         return sum(json.loads(a["add"]["stats"])["numRecords"] for a in added if "add" in a)
 
@@ -100,13 +100,21 @@ class Lake:
         for version in range(after + 1, through + 1):
             for line in self._log(name, version):
                 action = json.loads(line)
-                if "remove" in action:
+                if "remove" in action and action["remove"].get("dataChange", True):
                     alive.pop(action["remove"]["path"], None)
                 elif "add" in action and action["add"].get("dataChange", True):
                     add = action["add"]
                     rows = json.loads(add.get("stats") or "{}").get("numRecords", -1)
                     alive[add["path"]] = AddedFile(f"{self.path(name)}/{add['path']}", rows, version)
         return list(alive.values())
+
+    def _last_run(self, name: str) -> float:
+        """The run that made the last commit, which is the latest of all: run numbers grow. Infinite if unknown."""
+        infos = [json.loads(line).get("commitInfo") for line in self._log(name, self.version(name))]
+        info: dict[str, str] = next((one for one in infos if one), {})
+        if info.get("operation") == "CREATE TABLE":
+            return 0
+        return json.loads(info.get("userMetadata") or "{}").get("run_no", math.inf)
 
     def _log(self, name: str, version: int) -> list[str]:
         path = f"{self.path(name)}/_delta_log/{version:020d}.json"

@@ -43,7 +43,7 @@ FILES = {
     "Joint_XX876_Transactions_20260303-142105.csv": TRANSACTIONS + TOTAL,
     "Cut_XX876_Transactions_20260304-142105.csv": TRANSACTIONS.replace("2026 02:21", "2026 03:21"),
     "Wrong_XX876_Transactions_20260305-142105.csv": TRANSACTIONS + TOTAL.replace("2,674.45", "2,674.54"),
-    "New_XX876_Transactions_20260306-142105.csv": """"Transactions  for account General Investing ...876 as of 03/06/2026"
+    "New_XX876_Transactions_20260306-142105.csv": """"Transactions  for account Investing ...876 as of 03/06/2026"
 "Date","Action","Symbol","Description","Quantity","Price","Fees & Comm","Amount"
 "03/06/2026","Crypto Staking Reward","","","","","","$1.00"
 "03/06/2026","Bank Interest","","","","","","$0.25"
