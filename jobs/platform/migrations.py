@@ -6,7 +6,7 @@ A new migration is a new file `NNNN_purpose.sql`; nothing else is to be written.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
+from functools import partial, update_wrapper
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -61,7 +61,7 @@ def migrate_url(address: str) -> str:
             for path in sorted(Path(self.dir).glob("*.sql")):
                 module: Any = ModuleType(path.stem)
                 module.revision, module.down_revision = _number(path), before
-                module.upgrade = partial(_execute, path)
+                module.upgrade = update_wrapper(partial(_execute, path), _execute)  # Alembic's log wants its name
                 before = module.revision
                 yield Script(module, module.revision, path)
 
