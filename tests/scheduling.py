@@ -27,7 +27,9 @@ class Airflow:
     @classmethod
     def on(cls, workspace: Path, database_url: str, **more: str) -> Airflow:
         """`workspace` holds conf/local.yaml and landing/; `more` is added to the environment."""
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTEST"))}
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW", "PYTEST"))
+        }
         own = {
             "DIETZ_HOME": str(workspace),
             "DIETZ_CONF": str(workspace / "conf" / "local.yaml"),

@@ -59,14 +59,17 @@ def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("AIRFLOW_HOME", str(home))
         patch.setenv("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
         patch.setenv("DIETZ_HOME", str(home))
+        # Imported as a library, Airflow leaves the logging of the other tests alone.
+        patch.setenv("_AIRFLOW__AS_LIBRARY", "1")
         yield home
 
 
 @pytest.fixture(scope="module")
 def described(airflow_home: Path) -> dict[str, Any]:
     """What Airflow makes of the folder dags/, in a process that has imported nothing else."""
+    environment = {name: value for name, value in os.environ.items() if name != "_AIRFLOW__AS_LIBRARY"}
     done = subprocess.run(
-        [sys.executable, "-c", DESCRIBE, str(DAGS)], capture_output=True, text=True, check=False, env=os.environ
+        [sys.executable, "-c", DESCRIBE, str(DAGS)], capture_output=True, text=True, check=False, env=environment
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
