@@ -55,7 +55,12 @@ def fx_rates(spark: SparkSession, rows: Iterable[Row]) -> DataFrame:
 
 def by_account(rows: DataFrame) -> dict[str, list[Row]]:
     """The rows of each account, in order of date."""
-    found: dict[str, list[Row]] = {}
-    for row in sorted(rows.collect(), key=lambda row: (row["account_id"], row["as_of_date"])):
-        found.setdefault(row["account_id"], []).append(row.asDict())
+    return {account_id: of_account for (_, account_id), of_account in by_tenant_and_account(rows).items()}
+
+
+def by_tenant_and_account(rows: DataFrame) -> dict[tuple[str, str], list[Row]]:
+    """The rows of each tenant's account, in order of date."""
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in sorted(rows.collect(), key=lambda row: row["as_of_date"]):
+        found.setdefault((row["tenant_id"], row["account_id"]), []).append(row.asDict())
     return found

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.calculate.money import MONEY, RATE, converted
-from jobs.calculate.policies import Policies, per_tenant, source_rank
+from jobs.calculate.policies import Policies, per_tenant, source_rank_sql
 from jobs.platform.business_calendar import with_business_days
 
 MAX_AGE_BUSINESS_DAYS = 5
 LONGEST_SERVICE_DAYS = 40  # calendar days that 5 business days can span, whatever the holidays
-PRODUCT = "decimal(35,16)"
+PRODUCT = "DECIMAL(35,16)"
 
 
 def usable_rates(fx_rates: DataFrame, calendar: DataFrame | None, policies: Policies) -> DataFrame:
@@ -22,32 +22,32 @@ def usable_rates(fx_rates: DataFrame, calendar: DataFrame | None, policies: Poli
     from_currency, to_currency, rate_date, multiplier, divisor (the unused one is 1). Small, to be broadcast.
     """
     pair = ["tenant_id", "from_currency", "to_currency"]
-    rates = fx_rates.select(
-        *pair, "as_of_date", F.col("rate").try_cast(RATE).alias("rate"), source_rank(policies).alias("rank")
+    best = (
+        fx_rates.selectExpr(
+            *pair, "as_of_date", f"TRY_CAST(rate AS {RATE}) AS rate", f"{source_rank_sql(policies)} AS source_rank"
+        )
+        .where("rate > 0")
+        .groupBy(*pair, "as_of_date")
+        .agg(F.expr("min_by(rate, source_rank) AS rate"))
     )
-    best = rates.where("rate > 0").groupBy(*pair, "as_of_date").agg(F.min_by("rate", "rank").alias("rate"))
-    until = F.date_sub(F.lead("as_of_date").over(Window.partitionBy(*pair).orderBy("as_of_date")), 1)
-    longest = F.date_add(F.col("as_of_date"), LONGEST_SERVICE_DAYS)
-    served = best.withColumn("until", F.coalesce(F.least(until, longest), longest))
-    served = with_business_days(served, "as_of_date", calendar).withColumnRenamed("business_day_no", "rate_day_no")
-    served = served.withColumn("rate_date", F.explode(F.sequence("as_of_date", "until")))
-    served = with_business_days(served.drop("is_business_day"), "rate_date", calendar)
-    young = served.where(F.col("business_day_no") - F.col("rate_day_no") <= MAX_AGE_BUSINESS_DAYS)
-    one = F.lit(1).cast(PRODUCT)
-    direct = young.select(
-        *pair, "rate_date", F.lit(0).alias("way"), F.col("rate").cast(PRODUCT).alias("multiplier"), one.alias("divisor")
+    next_rate = f"lead(as_of_date) OVER (PARTITION BY {', '.join(pair)} ORDER BY as_of_date)"
+    served = best.selectExpr(
+        "*", f"coalesce(date_sub({next_rate}, 1), date_add(as_of_date, {LONGEST_SERVICE_DAYS})) AS until"
+    ).selectExpr("*", f"least(until, date_add(as_of_date, {LONGEST_SERVICE_DAYS})) AS last_day")
+    aged = with_business_days(served, "as_of_date", calendar).selectExpr(
+        *pair, "rate", "business_day_no AS rate_day_no", "explode(sequence(as_of_date, last_day)) AS rate_date"
     )
-    inverse = young.select(
-        "tenant_id",
-        F.col("to_currency").alias("from_currency"),
-        F.col("from_currency").alias("to_currency"),
-        "rate_date",
-        F.lit(1).alias("way"),
-        one.alias("multiplier"),
-        F.col("rate").cast(PRODUCT).alias("divisor"),
+    young = with_business_days(aged, "rate_date", calendar).where(
+        f"business_day_no - rate_day_no <= {MAX_AGE_BUSINESS_DAYS}"
     )
+    rate, one = f"CAST(rate AS {PRODUCT})", f"CAST(1 AS {PRODUCT})"
+    direct = young.selectExpr(*pair, "rate_date", "0 AS way", f"{rate} AS multiplier", f"{one} AS divisor")
+    inverse = young.selectExpr(
+        "tenant_id", "to_currency AS from_currency", "from_currency AS to_currency", "rate_date", "1 AS way",
+        f"{one} AS multiplier", f"{rate} AS divisor",
+    )  # fmt: skip
     ways = direct.unionByName(inverse).groupBy(*pair, "rate_date")
-    return ways.agg(F.min_by("multiplier", "way").alias("multiplier"), F.min_by("divisor", "way").alias("divisor"))
+    return ways.agg(F.expr("min_by(multiplier, way) AS multiplier"), F.expr("min_by(divisor, way) AS divisor"))
 
 
 def in_base_currency(rows: DataFrame, rates: DataFrame | None, policies: Policies) -> DataFrame:
@@ -56,46 +56,39 @@ def in_base_currency(rows: DataFrame, rates: DataFrame | None, policies: Policie
     Direct or inverse, else through the tenant's pivot currency, each leg alike; rounded once to 8 decimals. NULL
     where there is no usable rate. `rates` is what `usable_rates` gave, None where there are none at all.
     """
-    same = F.col("currency") == F.col("base_currency")
+    others = [name for name in rows.columns if name != "amount"]
     if rates is None:
-        return rows.withColumn("amount", F.when(same, F.col("amount")))
-    pivot = per_tenant(policies, "pivot_currency")
-    joined = rows.withColumn("_pivot", pivot)
+        return rows.selectExpr(*others, "IF(currency = base_currency, amount, NULL) AS amount")
+    # An amount that needs no conversion looks nothing up.
+    joined = rows.selectExpr(
+        "*",
+        "IF(currency = base_currency, NULL, currency) AS source_currency",
+        f"{per_tenant(policies, 'pivot_currency')} AS pivot_currency",
+    )
     for name, source, target in (
-        ("_d", "currency", "base_currency"),
-        ("_p", "currency", "_pivot"),
-        ("_q", "_pivot", "base_currency"),
+        ("direct", "source_currency", "base_currency"),
+        ("in_leg", "source_currency", "pivot_currency"),
+        ("out_leg", "IF(source_currency IS NULL, NULL, pivot_currency)", "base_currency"),
     ):
-        joined = _with_leg(joined, rates, name, F.when(same, F.lit(None)).otherwise(F.col(source)), F.col(target))
+        joined = _with_leg(joined, rates, name, source, target)
     crossed = converted(
-        F.col("amount"),
-        (F.col("_p_multiplier").cast(RATE) * F.col("_q_multiplier").cast(RATE)).cast(PRODUCT),
-        (F.col("_p_divisor").cast(RATE) * F.col("_q_divisor").cast(RATE)).cast(PRODUCT),
+        "amount",
+        f"CAST(CAST(in_leg.multiplier AS {RATE}) * CAST(out_leg.multiplier AS {RATE}) AS {PRODUCT})",
+        f"CAST(CAST(in_leg.divisor AS {RATE}) * CAST(out_leg.divisor AS {RATE}) AS {PRODUCT})",
     )
-    amount = (
-        F.when(same, F.col("amount"))
-        .when(
-            F.col("_d_multiplier").isNotNull(), converted(F.col("amount"), F.col("_d_multiplier"), F.col("_d_divisor"))
-        )
-        .otherwise(crossed)
+    return joined.selectExpr(
+        *others,
+        f"""CAST(CASE WHEN source_currency IS NULL THEN amount
+                      WHEN direct IS NOT NULL THEN {converted("amount", "direct.multiplier", "direct.divisor")}
+                      ELSE {crossed} END AS {MONEY}) AS amount""",
     )
-    return joined.withColumn("amount", amount.cast(MONEY)).select(*rows.columns)
 
 
-def _with_leg(rows: DataFrame, rates: DataFrame, name: str, source: Column, target: Column) -> DataFrame:
-    """`rows` with the rate of one pair on event_date as <name>_multiplier and <name>_divisor, NULL without one."""
-    leg = rates.select(
-        F.col("tenant_id").alias("_tenant"),
-        F.col("from_currency").alias("_from"),
-        F.col("to_currency").alias("_to"),
-        F.col("rate_date").alias("_on"),
-        F.col("multiplier").alias(f"{name}_multiplier"),
-        F.col("divisor").alias(f"{name}_divisor"),
-    )
-    match = (
-        (F.col("tenant_id") == F.col("_tenant"))
-        & (source == F.col("_from"))
-        & (target == F.col("_to"))
-        & (F.col("event_date") == F.col("_on"))
-    )
-    return rows.join(F.broadcast(leg), match, "left").drop("_tenant", "_from", "_to", "_on")
+def _with_leg(rows: DataFrame, rates: DataFrame, name: str, source: str, target: str) -> DataFrame:
+    """`rows` with `name`, the struct (multiplier, divisor) of one pair on event_date, NULL without a rate."""
+    leg = rates.selectExpr(
+        "tenant_id AS leg_tenant", "from_currency AS leg_from", "to_currency AS leg_to", "rate_date AS leg_on",
+        f"struct(multiplier, divisor) AS {name}",
+    )  # fmt: skip
+    match = F.expr(f"tenant_id = leg_tenant AND {source} = leg_from AND {target} = leg_to AND event_date = leg_on")
+    return rows.join(F.broadcast(leg), match, "left").drop("leg_tenant", "leg_from", "leg_to", "leg_on")

@@ -30,7 +30,8 @@ def affected_accounts(
     from_date: date | None,
     policies: Policies,
 ) -> DataFrame:
-    """tenant_id, account_id, from_date: the earliest date whose row may change or is new.
+    """tenant_id, account_id, from_date (the earliest date whose row may change or is new), has_input (more than its
+    attributes is due).
 
     All inputs are rows of silver with every version of them. An input dated up to `business_date` is due if a run
     after the tenant's published one loaded it, if it is dated after what is published, or if it is dated on or after
@@ -38,35 +39,31 @@ def affected_accounts(
     attributes are due from the day they hold, where they differ; a rate that came late is due for the amounts in
     foreign currency since its date.
     """
-    by_valuation = valuations.where(_is_due("as_of_date", progress, business_date, from_date))
-    parts = [
-        by_valuation.select(*ACCOUNT, F.col("as_of_date").alias("from_date")),
-        _by_transaction(transactions, progress, business_date, from_date),
-        _by_attributes(accounts, progress, business_date),
-    ]
-    if fx_rates is not None:
-        parts.append(
-            _by_rate(
-                fx_rates,
-                valuations,
-                transactions,
-                accounts,
-                progress=progress,
-                business_date=business_date,
-                policies=policies,
-            )
+    due = _is_due("as_of_date", progress, business_date, from_date)
+    inputs = [valuations.where(due).select(*ACCOUNT, F.col("as_of_date").alias("from_date"))]
+    inputs.append(_by_transaction(transactions, progress, business_date, from_date))
+    has_history = any(done.calculated_through is not None for done in progress.values())
+    if has_history and fx_rates is not None:
+        foreign = _foreign_amounts(valuations, transactions, accounts, policies)
+        inputs.append(_by_rate(fx_rates, foreign.where(F.col("from_date") <= business_date), progress))
+    every = reduce(DataFrame.unionByName, inputs).withColumn("has_input", F.lit(True))
+    if has_history:
+        every = every.unionByName(
+            _by_attributes(accounts, progress, business_date).withColumn("has_input", F.lit(False))
         )
-    every = reduce(DataFrame.unionByName, parts)
-    return every.groupBy(*ACCOUNT).agg(F.min("from_date").alias("from_date"))
+    return every.groupBy(*ACCOUNT).agg(F.min("from_date").alias("from_date"), F.bool_or("has_input").alias("has_input"))
 
 
 def with_state(affected: DataFrame, state: DataFrame) -> DataFrame:
     """`affected` with `state`, the account's row of gold.account_state as a struct (NULL without one), and goes_back:
     something on or before the state's date is due, so that the state cannot be gone on from."""
-    names = [name for name in table("account_state").names if name not in ACCOUNT]
-    known = state.select(*ACCOUNT, F.struct(*names).alias("state"))
-    goes_back = F.coalesce(F.col("from_date") <= F.col("state.as_of_date"), F.lit(False))
-    return affected.join(known, ACCOUNT, "left").withColumn("goes_back", goes_back)
+    row = ", ".join(name for name in _names() if name not in ACCOUNT)
+    known = state.selectExpr(*ACCOUNT, f"struct({row}) AS state")
+    return (
+        affected.join(known, ACCOUNT, "left")
+        .where("has_input OR state IS NOT NULL")  # attributes alone give an account no row
+        .selectExpr(*ACCOUNT, "from_date", "state", "coalesce(from_date <= state.as_of_date, false) AS goes_back")
+    )
 
 
 def opening_from_state(due: DataFrame) -> DataFrame:
@@ -133,28 +130,31 @@ def _by_attributes(accounts: DataFrame, progress: Mapping[str, Progress], busine
     return differing.select(*ACCOUNT, F.col("effective_from").alias("from_date"))
 
 
-def _by_rate(
-    fx_rates: DataFrame,
-    valuations: DataFrame,
-    transactions: DataFrame,
-    accounts: DataFrame,
-    *,
-    progress: Mapping[str, Progress],
-    business_date: date,
-    policies: Policies,
+def _foreign_amounts(
+    valuations: DataFrame, transactions: DataFrame, accounts: DataFrame, policies: Policies
 ) -> DataFrame:
-    """Amounts in foreign currency dated on or after a rate that came later than it was used."""
-    late = fx_rates.where(_is_fresh(progress) & (F.col("as_of_date") <= business_date))
-    since = late.groupBy("tenant_id").agg(F.min("as_of_date").alias("_since"))
-    amounts = valuations.select(*ACCOUNT, F.col("as_of_date").alias("from_date"), "currency").unionByName(
-        transactions.select(*ACCOUNT, F.col("performance_date").alias("from_date"), "currency")
+    """Accounts and dates of amounts in another currency than the account's."""
+    amounts = valuations.selectExpr(*ACCOUNT, "as_of_date AS from_date", "currency").unionByName(
+        transactions.selectExpr(*ACCOUNT, "performance_date AS from_date", "currency")
     )
-    foreign = amounts.where("currency IS NOT NULL").where(F.col("from_date") <= business_date)
-    base = accounts.select(
-        *ACCOUNT, F.coalesce("base_currency", per_tenant(policies, "reporting_currency")).alias("_base")
+    base = accounts.selectExpr(
+        *ACCOUNT, f"coalesce(base_currency, {per_tenant(policies, 'reporting_currency')}) AS base"
     ).distinct()
-    concerned = foreign.join(F.broadcast(since), "tenant_id").where(F.col("from_date") >= F.col("_since"))
-    return concerned.join(base, ACCOUNT).where("currency <> _base").select(*ACCOUNT, "from_date")
+    foreign = amounts.where("currency IS NOT NULL").join(base, ACCOUNT).where("currency <> base")
+    return foreign.select(*ACCOUNT, "from_date")
+
+
+def _by_rate(fx_rates: DataFrame, foreign: DataFrame, progress: Mapping[str, Progress]) -> DataFrame:
+    """Amounts in foreign currency dated on or after a rate that came later than it was used."""
+    published = [
+        (F.col("tenant_id") == tenant_id) & (F.col("as_of_date") <= done.calculated_through)
+        for tenant_id, done in sorted(progress.items())
+        if done.calculated_through is not None
+    ]
+    late = fx_rates.where(_is_fresh(progress) & reduce(or_, published, F.lit(False)))
+    since = late.groupBy("tenant_id").agg(F.min("as_of_date").alias("since"))
+    concerned = foreign.join(F.broadcast(since), "tenant_id").where("from_date >= since")
+    return concerned.select(*ACCOUNT, "from_date")
 
 
 def _is_fresh(progress: Mapping[str, Progress]) -> Column:

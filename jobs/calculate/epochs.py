@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import or_
-
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.platform.schemas import table
@@ -38,13 +35,13 @@ def first_differences(calculated: DataFrame, existing: DataFrame) -> DataFrame:
         .join(existing.select(*KEY, F.struct(*_compared()).alias("old")), KEY, "full")
         .groupBy(*ACCOUNT)
         .agg(
-            F.max(F.when(F.col("old").isNotNull(), F.col("as_of_date"))).alias("last_existing"),
-            F.min(F.when(F.col("old").isNotNull() & _differ(), F.col("as_of_date"))).alias("changed"),
-            F.min(F.when(F.col("old").isNull(), F.col("as_of_date"))).alias("added"),
+            F.expr("max(IF(old IS NOT NULL, as_of_date, NULL)) AS last_existing"),
+            F.expr(f"min(IF(old IS NOT NULL AND ({_differ()}), as_of_date, NULL)) AS changed"),
+            F.expr("min(IF(old IS NULL, as_of_date, NULL)) AS added"),
         )
     )
-    inserted = F.when(F.col("added") < F.col("last_existing"), F.col("added"))
-    return both.select(*ACCOUNT, F.least("changed", inserted).alias("from_date")).where("from_date IS NOT NULL")
+    first = "least(changed, IF(added < last_existing, added, NULL))"  # NULL only where both are
+    return both.selectExpr(*ACCOUNT, f"{first} AS from_date").where("from_date IS NOT NULL")
 
 
 def rows_to_write(
@@ -80,16 +77,14 @@ def _compared() -> list[str]:
     return [name for name in table("account_performance_daily").names if name not in {*KEY, *PROVENANCE}]
 
 
-def _differ() -> Column:
+def _differ() -> str:
     """Whether new and old figures of one date differ; a row that is no more differs."""
-    different = []
+    different = ["new IS NULL"]
     for column in table("account_performance_daily").columns:
+        new, old = f"new.{column.name}", f"old.{column.name}"
         if column.name not in _compared():
             continue
-        new, old = F.col(f"new.{column.name}"), F.col(f"old.{column.name}")
-        differs = ~new.eqNullSafe(old)
-        if column.type == "double":
-            close = F.abs(new - old) <= RETURN_TOLERANCE * F.greatest(F.abs(old), F.lit(1.0))
-            differs &= ~F.coalesce(close, F.lit(False))
-        different.append(differs)
-    return F.col("new").isNull() | reduce(or_, different)
+        close = f"coalesce(abs({new} - {old}) <= {RETURN_TOLERANCE} * greatest(abs({old}), 1D), false)"
+        differs = f"NOT ({new} <=> {old})"
+        different.append(f"({differs} AND NOT {close})" if column.type == "double" else differs)
+    return " OR ".join(different)

@@ -5,39 +5,34 @@ One exchange and one sort by account serve every later step.
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame, Window
-from pyspark.sql import functions as F
-from pyspark.sql.window import WindowSpec
+from functools import reduce
+
+from pyspark.sql import DataFrame
+from pyspark.sql.window import Window, WindowSpec
 
 from jobs.calculate.flows import flows_and_fees, weight_extra
-from jobs.calculate.policies import Policies, per_tenant, source_rank
+from jobs.calculate.policies import Policies, per_tenant, source_rank_sql
 from jobs.platform.schemas import table
 
 # Kinds of events, in the order in which they count within a day.
 ATTRIBUTES, FLOW, FEE, VALUATION, OPENING = range(5)
-ACCOUNT = ["tenant_id", "account_id"]
 STATE_COLUMNS = [
     "as_of_date", "currency", "status", "cumulative_net_flow", "cumulative_fees", "tracks", "inception_date",
     "chain_net", "chain_gross", "wiped_out_on", "wiped_out_gross_on",
     "mtd_base_net", "qtd_base_net", "ytd_base_net", "mtd_base_gross", "qtd_base_gross", "ytd_base_gross",
 ]  # fmt: skip
 
-
-def by_account() -> WindowSpec:
-    """An account's events in order; every window of the calculation has this partition and order."""
-    return Window.partitionBy(*ACCOUNT).orderBy("event_date", "kind", "source_rank")
-
-
-def so_far() -> WindowSpec:
-    return by_account().rowsBetween(Window.unboundedPreceding, Window.currentRow)
+# Every window of the calculation has this partition and order, so the events are sorted once.
+BY_ACCOUNT = "PARTITION BY tenant_id, account_id ORDER BY event_date, kind, source_rank"
+SO_FAR = f"OVER ({BY_ACCOUNT} ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
+BEFORE = f"OVER ({BY_ACCOUNT} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
+WHOLE = f"OVER ({BY_ACCOUNT} ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)"
 
 
-def before() -> WindowSpec:
-    return by_account().rowsBetween(Window.unboundedPreceding, -1)
-
-
-def whole() -> WindowSpec:
-    return by_account().rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
+def window(last_row: int = Window.currentRow) -> WindowSpec:
+    """SO_FAR as a window specification, for the one function that SQL lacks; with -1 BEFORE."""
+    ordered = Window.partitionBy("tenant_id", "account_id").orderBy("event_date", "kind", "source_rank")
+    return ordered.rowsBetween(Window.unboundedPreceding, last_row)
 
 
 def account_events(
@@ -54,109 +49,81 @@ def account_events(
     parts = [_valuations(valuations, policies), _flows(transactions, policies), _attributes(accounts, policies)]
     if opening is not None:
         parts.append(_opening(opening))
-    events = parts[0]
-    for part in parts[1:]:
-        events = events.unionByName(part, allowMissingColumns=True)
-
-    kind = F.col("kind")
-    is_booking = kind.isin(FLOW, FEE)
-    known = events.withColumns(
-        {
-            "_now": F.last("attributes", ignorenulls=True).over(so_far()),
-            "_first": F.first("attributes", ignorenulls=True).over(whole()),
-            "_opened": F.max(F.when(kind == OPENING, F.col("event_date"))).over(whole()),
-            "_booking_rank": F.min(F.when(is_booking, F.col("source_rank"))).over(whole()),
-            "_last_date": F.lag("event_date").over(by_account()),
-            "_last_kind": F.lag("kind").over(by_account()),
-        }
+    known = reduce(DataFrame.unionByName, parts).selectExpr(
+        "*",
+        f"last(attributes, true) {SO_FAR} AS now",
+        f"first(attributes, true) {WHOLE} AS at_first",
+        f"max(IF(kind = {OPENING}, event_date, NULL)) {WHOLE} AS opened",
+        f"min(IF(kind IN ({FLOW}, {FEE}), source_rank, NULL)) {WHOLE} AS booking_rank",
+        f"lag(IF(kind = {VALUATION}, event_date, NULL)) OVER ({BY_ACCOUNT}) AS valued_before",
     )
-    after_opening = F.col("_opened").isNull() | (F.col("event_date") > F.col("_opened")) | (kind == OPENING)
-    second_source = (
-        (kind == VALUATION) & (F.col("_last_kind") == VALUATION) & (F.col("_last_date") == F.col("event_date"))
-    )
-    other_source = is_booking & (F.col("source_rank") != F.col("_booking_rank"))
     counted = known.where(
-        (kind != ATTRIBUTES) & after_opening & ~F.coalesce(second_source, F.lit(False)) & ~other_source
+        f"kind <> {ATTRIBUTES}"
+        f" AND (opened IS NULL OR event_date > opened OR kind = {OPENING})"
+        f" AND NOT (kind = {VALUATION} AND event_date <=> valued_before)"
+        f" AND NOT (kind IN ({FLOW}, {FEE}) AND source_rank <> booking_rank)"
     )
-    base = F.coalesce("_now.base_currency", "_first.base_currency", per_tenant(policies, "reporting_currency"))
-    policy = F.coalesce(
-        "_now.flow_timing", "_first.flow_timing", "feed_flow_timing", per_tenant(policies, "flow_timing")
-    )
-    return counted.select(
-        *ACCOUNT,
+    base = f"coalesce(now.base_currency, at_first.base_currency, {per_tenant(policies, 'reporting_currency')})"
+    policy = f"coalesce(now.flow_timing, at_first.flow_timing, feed_flow_timing, {per_tenant(policies, 'flow_timing')})"
+    return counted.selectExpr(
+        "tenant_id",
+        "account_id",
         "event_date",
         "kind",
         "source_rank",
         "amount",
-        F.coalesce("currency", base).alias("currency"),
-        base.alias("base_currency"),
-        F.coalesce("_now.in_performance", F.lit(True)).alias("in_performance"),
-        F.when(kind == FLOW, weight_extra(F.col("amount"), F.col("timing"), policy)).alias("weight_extra"),
+        f"coalesce(currency, {base}) AS currency",
+        f"{base} AS base_currency",
+        "coalesce(now.in_performance, true) AS in_performance",
+        f"IF(kind = {FLOW}, {weight_extra('amount', 'timing', policy)}, NULL) AS weight_extra",
         "state",
     )
 
 
 def _valuations(valuations: DataFrame, policies: Policies) -> DataFrame:
-    return valuations.select(
-        *ACCOUNT,
-        F.col("as_of_date").alias("event_date"),
-        F.lit(VALUATION).alias("kind"),
-        source_rank(policies).alias("source_rank"),
-        F.col("market_value").alias("amount"),
-        "currency",
-        F.lit(None).cast("int").alias("timing"),
-        F.lit(None).cast("string").alias("feed_flow_timing"),
-        F.lit(None).cast(_attribute_type()).alias("attributes"),
-        F.lit(None).cast(_state_type()).alias("state"),
-    )
+    return valuations.selectExpr(*_event(
+        kind=str(VALUATION), event_date="as_of_date", source_rank=source_rank_sql(policies), amount="market_value",
+        currency="currency",
+    ))  # fmt: skip
 
 
 def _flows(transactions: DataFrame, policies: Policies) -> DataFrame:
-    return flows_and_fees(transactions, policies).select(
-        *ACCOUNT,
-        "event_date",
-        F.when(F.col("is_fee"), F.lit(FEE)).otherwise(F.lit(FLOW)).alias("kind"),
-        "source_rank",
-        "amount",
-        "currency",
-        "timing",
-        "feed_flow_timing",
-    )
+    return flows_and_fees(transactions, policies).selectExpr(*_event(
+        kind=f"IF(is_fee, {FEE}, {FLOW})", event_date="event_date", source_rank="source_rank", amount="amount",
+        currency="currency", timing="timing", feed_flow_timing="feed_flow_timing",
+    ))  # fmt: skip
 
 
 def _attributes(accounts: DataFrame, policies: Policies) -> DataFrame:
     """One event per version of an account, of the vendor that the tenant puts first."""
-    ranked = accounts.withColumn("source_rank", source_rank(policies))
-    best = F.min("source_rank").over(Window.partitionBy(*ACCOUNT))
-    return (
-        ranked.withColumn("_best", best)
-        .where("source_rank = _best")
-        .select(
-            *ACCOUNT,
-            F.col("effective_from").alias("event_date"),
-            F.lit(ATTRIBUTES).alias("kind"),
-            "source_rank",
-            F.struct("base_currency", "flow_timing", "in_performance").alias("attributes"),
-        )
-    )
+    ranked = accounts.selectExpr("*", f"{source_rank_sql(policies)} AS source_rank")
+    best = ranked.selectExpr("*", "min(source_rank) OVER (PARTITION BY tenant_id, account_id) AS best_rank")
+    return best.where("source_rank = best_rank").selectExpr(*_event(
+        kind=str(ATTRIBUTES), event_date="effective_from", source_rank="source_rank",
+        attributes="struct(base_currency, flow_timing, in_performance)",
+    ))  # fmt: skip
 
 
 def _opening(opening: DataFrame) -> DataFrame:
-    return opening.select(
-        *ACCOUNT,
-        F.col("as_of_date").alias("event_date"),
-        F.lit(OPENING).alias("kind"),
-        F.lit("").alias("source_rank"),
-        F.col("end_market_value").alias("amount"),
-        "currency",
-        F.struct(*STATE_COLUMNS).alias("state"),
-    )
+    return opening.selectExpr(*_event(
+        kind=str(OPENING), event_date="as_of_date", source_rank="''", amount="end_market_value", currency="currency",
+        state=f"struct({', '.join(STATE_COLUMNS)})",
+    ))  # fmt: skip
 
 
-def _attribute_type() -> str:
-    return "struct<base_currency:string,flow_timing:string,in_performance:boolean>"
-
-
-def _state_type() -> str:
-    columns = [table("account_state").struct[name] for name in STATE_COLUMNS]
-    return f"struct<{','.join(f'{c.name}:{c.dataType.simpleString()}' for c in columns)}>"
+def _event(**given: str) -> list[str]:
+    """SQL for the columns of an event: those given, the others NULL."""
+    state = [table("account_state").struct[name] for name in STATE_COLUMNS]
+    types = {
+        "event_date": "DATE",
+        "kind": "INT",
+        "source_rank": "STRING",
+        "amount": "DECIMAL(28,8)",
+        "currency": "STRING",
+        "timing": "INT",
+        "feed_flow_timing": "STRING",
+        "attributes": "STRUCT<base_currency: STRING, flow_timing: STRING, in_performance: BOOLEAN>",
+        "state": f"STRUCT<{', '.join(f'{column.name}: {column.dataType.simpleString()}' for column in state)}>",
+    }
+    columns = [f"CAST({given.get(name, 'NULL')} AS {kind}) AS {name}" for name, kind in types.items()]
+    return ["tenant_id", "account_id", *columns]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+from pyspark.sql import DataFrame
 
 from jobs.calculate.money import times
-from jobs.calculate.policies import Policies, source_rank
-
-FLOW_TYPES = ["DEPOSIT", "WITHDRAWAL", "TRANSFER_IN", "TRANSFER_OUT", "JOURNAL"]
-FEE = "FEE"
+from jobs.calculate.policies import Policies, source_rank_sql
 
 START, MID, END = 2, 1, 0  # what the timing adds to the numerator k of the weight k / 2D
-TRANSACTION_TIMING = {"start": START, "mid": MID, "end": END}
+
+# The amount; of a transfer in kind without one quantity x price, signed by its type.
+WORTH = f"abs({times('quantity', 'price')})"
+AMOUNT = f"""
+    CASE WHEN type = 'TRANSFER_IN' AND amount = 0 AND quantity <> 0 THEN {WORTH}
+         WHEN type = 'TRANSFER_OUT' AND amount = 0 AND quantity <> 0 THEN -{WORTH}
+         ELSE amount END"""
+TIMING = f"CASE flow_timing WHEN 'start' THEN {START} WHEN 'mid' THEN {MID} WHEN 'end' THEN {END} END"
 
 
 def flows_and_fees(transactions: DataFrame, policies: Policies) -> DataFrame:
@@ -22,50 +25,29 @@ def flows_and_fees(transactions: DataFrame, policies: Policies) -> DataFrame:
     in kind that nobody has priced, never 0), currency (NULL: the account's), timing (START, MID, END or NULL),
     feed_flow_timing, source_rank. Cancelled transactions and amounts of 0 move nothing and are left out.
     """
-    amount = _amount()
-    counted = transactions.where(F.col("type").isin([*FLOW_TYPES, FEE]) & (F.col("status") != "cancel"))
-    return counted.select(
+    counted = transactions.where(
+        "type IN ('DEPOSIT', 'WITHDRAWAL', 'TRANSFER_IN', 'TRANSFER_OUT', 'JOURNAL', 'FEE') AND status <> 'cancel'"
+    )
+    return counted.selectExpr(
         "tenant_id",
         "account_id",
-        F.col("performance_date").alias("event_date"),
-        (F.col("type") == FEE).alias("is_fee"),
-        amount.alias("amount"),
+        "performance_date AS event_date",
+        "type = 'FEE' AS is_fee",
+        f"{AMOUNT} AS amount",
         "currency",
-        _timing().alias("timing"),
+        f"{TIMING} AS timing",
         "feed_flow_timing",
-        source_rank(policies).alias("source_rank"),
+        f"{source_rank_sql(policies)} AS source_rank",
     ).where("amount IS NULL OR amount <> 0")
 
 
-def weight_extra(amount: Column, timing: Column, policy: Column) -> Column:
+def weight_extra(amount: str, timing: str, policy: str) -> str:
     """What the timing adds to the weight's numerator: 2 at start of day, 1 at mid day, 0 at end of day.
 
     The transaction's own `timing` wins, else the policy decides (by the sign of the amount where it is
     inflow_start_outflow_end).
     """
-    of_policy = (
-        F.when(policy == "start_of_day", F.lit(START))
-        .when(policy == "mid_day", F.lit(MID))
-        .when(policy == "end_of_day", F.lit(END))
-        .otherwise(F.when(amount > 0, F.lit(START)).otherwise(F.lit(END)))
+    return (
+        f"coalesce({timing}, CASE {policy} WHEN 'start_of_day' THEN {START} WHEN 'mid_day' THEN {MID}"
+        f" WHEN 'end_of_day' THEN {END} ELSE IF({amount} > 0, {START}, {END}) END)"
     )
-    return F.coalesce(timing, of_policy)
-
-
-def _amount() -> Column:
-    """The amount; of a transfer in kind without one quantity x price, signed by its type."""
-    worth = F.abs(times(F.col("quantity"), F.col("price")))
-    in_kind = (
-        F.col("type").isin("TRANSFER_IN", "TRANSFER_OUT")
-        & (F.col("amount") == 0)
-        & (F.coalesce("quantity", F.lit(0)) != 0)
-    )
-    signed = F.when(F.col("type") == "TRANSFER_OUT", -worth).otherwise(worth)
-    return F.when(in_kind, signed).otherwise(F.col("amount"))
-
-
-def _timing() -> Column:
-    chosen = F.lit(None).cast("int")
-    for word, extra in TRANSACTION_TIMING.items():
-        chosen = F.when(F.col("flow_timing") == word, F.lit(extra)).otherwise(chosen)
-    return chosen

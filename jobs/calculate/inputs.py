@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.calculate.currency import LONGEST_SERVICE_DAYS
-from jobs.calculate.policies import Policies, source_rank
+from jobs.calculate.policies import Policies, source_rank_sql
 from jobs.platform.lake import Lake, latest
 from jobs.platform.schemas import table
 
@@ -52,7 +52,7 @@ class Silver:
         deliverers = every.select("tenant_id", "vendor").distinct().collect()
         if len({row["tenant_id"] for row in deliverers}) == len(deliverers):
             return wanted
-        best = every.groupBy(*ACCOUNT).agg(F.min_by("vendor", source_rank(policies)).alias("vendor"))
+        best = every.groupBy(*ACCOUNT).agg(F.expr(f"min_by(vendor, {source_rank_sql(policies)}) AS vendor"))
         return wanted.join(best, [*ACCOUNT, "vendor"], "left_semi")
 
     def accounts(self, begin: DataFrame) -> DataFrame:

@@ -14,7 +14,7 @@ from jobs.platform.settings import Settings
 from jobs.platform.yaml_model import StrictModel, load_yaml
 
 if TYPE_CHECKING:  # the scheduler asks for business days without starting Spark
-    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 MONDAY = date(1969, 12, 29)  # the Monday before day 0 of Spark's dates: business days are counted from here
 
@@ -93,8 +93,6 @@ def calendar_days(
     From `since` (default: each calendar's first holiday, before which weekdays alone decide) to `through`. Tenants
     without holidays have no rows; None where no tenant has any, so that there is nothing to join.
     """
-    from pyspark.sql import functions as F
-
     rows = [
         (tenant_id, calendar.weekday_holidays, since or calendar.weekday_holidays[0])
         for tenant_id, calendar in sorted(calendars.items())
@@ -103,14 +101,12 @@ def calendar_days(
     if not rows:
         return None
     tenants = spark.createDataFrame(rows, "tenant_id string, holidays array<date>, since date")
-    days = tenants.withColumn("calendar_date", F.explode(F.sequence("since", F.lit(through))))
-    day = F.col("calendar_date")
-    holidays_so_far = F.size(F.filter("holidays", lambda holiday: holiday <= day))
-    return days.select(
+    days = tenants.selectExpr("tenant_id", "holidays", f"explode(sequence(since, DATE '{through}')) AS calendar_date")
+    return days.selectExpr(
         "tenant_id",
         "calendar_date",
-        (weekday_no(day) - holidays_so_far).alias("business_day_no"),
-        (is_weekday(day) & ~F.array_contains("holidays", day)).alias("is_business_day"),
+        f"{weekday_no('calendar_date')} - size(filter(holidays, day -> day <= calendar_date)) AS business_day_no",
+        "weekday(calendar_date) < 5 AND NOT array_contains(holidays, calendar_date) AS is_business_day",
     )
 
 
@@ -122,35 +118,20 @@ def with_business_days(rows: DataFrame, day: str, calendar: DataFrame | None) ->
     from pyspark.sql import functions as F
 
     if calendar is None:
-        return rows.withColumns({"business_day_no": weekday_no(F.col(day)), "is_business_day": is_weekday(F.col(day))})
-    days = calendar.select(
-        F.col("tenant_id").alias("_tenant"),
-        F.col("calendar_date").alias("_day"),
-        F.col("business_day_no").alias("_no"),
-        F.col("is_business_day").alias("_is"),
+        return rows.selectExpr("*", f"{weekday_no(day)} AS business_day_no", f"weekday({day}) < 5 AS is_business_day")
+    days = calendar.selectExpr(
+        "tenant_id AS day_tenant", "calendar_date AS day_date", "business_day_no AS day_no", "is_business_day AS day_is"
     )
-    joined = rows.join(
-        F.broadcast(days), (F.col("tenant_id") == F.col("_tenant")) & (F.col(day) == F.col("_day")), "left"
+    joined = rows.join(F.broadcast(days), F.expr(f"tenant_id = day_tenant AND {day} = day_date"), "left")
+    return joined.selectExpr(
+        *rows.columns,
+        f"coalesce(day_no, {weekday_no(day)}) AS business_day_no",
+        f"coalesce(day_is, weekday({day}) < 5) AS is_business_day",
     )
-    return joined.withColumns(
-        {
-            "business_day_no": F.coalesce("_no", weekday_no(F.col(day))),
-            "is_business_day": F.coalesce("_is", is_weekday(F.col(day))),
-        }
-    ).drop("_tenant", "_day", "_no", "_is")
 
 
-def weekday_no(day: Column) -> Column:
-    """Business days up to and including the date where there are no holidays."""
-    from pyspark.sql import functions as F
-
-    since_monday = F.unix_date(day) + F.lit((date(1970, 1, 1) - MONDAY).days)
-    week = F.floor(since_monday / F.lit(7)).cast("int")
-    return week * F.lit(5) + F.least(since_monday - week * F.lit(7) + F.lit(1), F.lit(5))
-
-
-def is_weekday(day: Column) -> Column:
-    """Whether the date is a Monday to Friday."""
-    from pyspark.sql import functions as F
-
-    return F.weekday(day) < F.lit(5)
+def weekday_no(day: str) -> str:
+    """SQL for the business days up to and including the date where there are no holidays."""
+    since_monday = f"(unix_date({day}) + {(date(1970, 1, 1) - MONDAY).days})"
+    week = f"CAST(floor({since_monday} / 7D) AS INT)"
+    return f"({week} * 5 + least({since_monday} - {week} * 7 + 1, 5))"

@@ -61,6 +61,24 @@ def cases(family: str) -> Iterator[Case]:
         )
 
 
+def silver_rows(chosen: list[Case], feed: str) -> list[dict[str, object]]:
+    """Rows of a feed of several cases as silver would hold them, each case as a tenant of its own (calendars belong to
+    tenants): empty fields left out, the trade date counting for performance."""
+    return [{"tenant_id": case.name, **_as_silver(row)} for case in chosen for row in case.rows(feed)]
+
+
+def _as_silver(row: dict[str, str]) -> dict[str, object]:
+    given: dict[str, object] = {name: text for name, text in row.items() if text != ""}
+    for name in ("amount", "market_value"):
+        if name in given:
+            given[name] = Decimal(row[name])
+    if "as_of_date" in given:
+        given["as_of_date"] = date.fromisoformat(row["as_of_date"])
+    if "trade_date" in given:
+        given["performance_date"] = date.fromisoformat(row["trade_date"])
+    return given
+
+
 def typed(name: str, text: str) -> object:
     """A field of expected.csv as what it means."""
     if text == "":

@@ -12,25 +12,21 @@ from jobs.calculate.daily import daily_performance
 from jobs.platform.business_calendar import Calendar, calendar_days
 from jobs.sample.reference import Booking, daily_rows
 from tests import calculation
-from tests.golden.cases import Case, cases, differences
+from tests.golden.cases import Case, cases, differences, silver_rows
 
 CASES = list(cases("daily"))
 
 
 @pytest.fixture(scope="module")
 def calculated(spark: SparkSession) -> dict[str, list[dict[str, object]]]:
-    """Rows per case; a case is an account, and a tenant of its own because calendars belong to tenants."""
-    inputs: dict[str, list[dict[str, object]]] = {"accounts": [], "valuations": [], "transactions": []}
-    for case in CASES:
-        for feed, rows in inputs.items():
-            rows.extend({"tenant_id": case.name, **_typed(row)} for row in case.rows(feed))
+    """Rows per case: a case is an account."""
     calendars = {case.name: Calendar(name=case.name, holidays=case.holidays) for case in CASES}
     return calculation.by_account(
         daily_performance(
             None,
-            calculation.valuations(spark, inputs["valuations"]),
-            calculation.transactions(spark, inputs["transactions"]),
-            calculation.accounts(spark, inputs["accounts"]),
+            calculation.valuations(spark, silver_rows(CASES, "valuations")),
+            calculation.transactions(spark, silver_rows(CASES, "transactions")),
+            calculation.accounts(spark, silver_rows(CASES, "accounts")),
             calendar=calendar_days(spark, calendars, date(2026, 12, 31)),
         )
     )
@@ -53,16 +49,3 @@ def test_reference(case: Case) -> None:
     ]
     rows = daily_rows(values, bookings, flow_timing=case.flow_timing, holidays=case.holidays)
     assert [line for want, got in zip(case.expected, rows, strict=True) for line in differences(want, got)] == []
-
-
-def _typed(row: dict[str, str]) -> dict[str, object]:
-    """A canonical row as silver would hold it: empty fields left out, the trade date counting for performance."""
-    given: dict[str, object] = {name: text for name, text in row.items() if text != ""}
-    for name in ("amount", "market_value"):
-        if name in given:
-            given[name] = Decimal(row[name])
-    if "as_of_date" in given:
-        given["as_of_date"] = date.fromisoformat(row["as_of_date"])
-    if "trade_date" in given:
-        given["performance_date"] = date.fromisoformat(row["trade_date"])
-    return given
