@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from functools import reduce
 from operator import or_
 
@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from jobs.check import accounts, expectations
 from jobs.check.expectations import Outcome, Slice
-from jobs.check.profiles import GROUP, ONE_TASK_ROWS, Profile, collect_profiles, facts_of, profile
+from jobs.check.profiles import GROUP, Profile, collect_profiles, facts_of, measured
 from jobs.check.tolerances import Tolerances, load_currencies, load_tolerances
 from jobs.platform import schemas
 from jobs.platform.lake import Lake
@@ -23,6 +23,9 @@ from jobs.platform.mapping import load_mappings
 from jobs.platform.settings import Settings
 
 Feed = tuple[str, str, str]  # tenant, vendor, feed
+Series = tuple[str, str, str, str]  # the same and a table
+
+LOOK_BACK_DAYS = 400  # bounds what is read for the trailing average
 
 
 @dataclass(frozen=True)
@@ -80,9 +83,9 @@ def _slices(lake: Lake, settings: Settings, run: Run, delivery: Delivery, tolera
     currencies = load_currencies(settings)
     logs = [feed for feed, mapping in load_mappings().items() if mapping.delivery == "log"]
     parts = [
-        profile(_written(lake, name, delivery), schemas.table(name), facts[name], currencies, logs) for name in tables
+        measured(_written(lake, name, delivery), schemas.table(name), facts[name], currencies, logs) for name in tables
     ]
-    profiles = collect_profiles(parts, facts)
+    profiles = collect_profiles(parts, facts, delivery.rows)
     usual = _usual_counts(lake, profiles, tolerances, run.business_date)
     on = run.business_date
     slices = [_delivery_slice(feed, files, tolerances, on) for feed, files in delivery.files.items()]
@@ -90,13 +93,12 @@ def _slices(lake: Lake, settings: Settings, run: Run, delivery: Delivery, tolera
 
 
 def _written(lake: Lake, table: str, delivery: Delivery) -> DataFrame:
-    """The slice of a silver table that the night's feeds wrote, in one partition where it is small."""
+    """The slice of a silver table that the night's feeds wrote."""
     feeds = [
         (F.col("tenant_id") == tenant) & (F.col("vendor") == vendor) & (F.col("feed") == feed)
         for tenant, vendor, feed in delivery.files
     ]
-    rows = lake.read(table).where(F.col("run_no").isin(delivery.run_nos)).where(reduce(or_, feeds))
-    return rows.coalesce(1) if delivery.rows < ONE_TASK_ROWS else rows
+    return lake.read(table).where(F.col("run_no").isin(delivery.run_nos)).where(reduce(or_, feeds))
 
 
 def _delivery_slice(feed: Feed, files: list[FileRecord], tolerances: Tolerances, on: date) -> Slice:
@@ -105,13 +107,13 @@ def _delivery_slice(feed: Feed, files: list[FileRecord], tolerances: Tolerances,
     return expectations.delivery_slice(feed, records=records, quarantined=quarantined, tolerances=tolerances, on=on)
 
 
-def _series(p: Profile) -> tuple[str, str, str, str]:
+def _series(p: Profile) -> Series:
     return p.tenant_id, p.vendor, p.feed, p.table
 
 
 def _usual_counts(
     lake: Lake, profiles: list[Profile], tolerances: Tolerances, on: date
-) -> dict[tuple[str, str, str, str], tuple[float, int]]:
+) -> dict[Series, tuple[float, int]]:
     """Per feed and table that has a row-count rule: (rows per date, dates) of its latest deliveries before `on`."""
     wanted = {}
     for p in profiles:
@@ -120,38 +122,21 @@ def _usual_counts(
             wanted[_series(p)] = rules[0]
     if not wanted or not lake.exists("data_quality_result"):
         return {}
-    names = sorted({rule.name for rule in wanted.values()})
-    past = (
-        lake.read("data_quality_result")
-        .where(F.col("rule").isin(names) & (F.col("business_date") < on) & (F.col("observed") > 0))
-        .select(*GROUP, "table_name", "business_date", "run_no", "rows_checked", "observed")
+    past = lake.read("data_quality_result").where(
+        F.col("rule").isin(sorted({rule.name for rule in wanted.values()}))
+        & F.col("business_date").between(on - timedelta(days=LOOK_BACK_DAYS), on - timedelta(days=1))
+        & (F.col("observed") > 0)
     )
-    found: dict[tuple[str, str, str, str], tuple[float, int]] = {}
-    for series, deliveries in _latest_deliveries(past, max(rule.over_dates for rule in wanted.values())).items():
-        rows, dates = 0.0, 0
-        for counted, per_date in deliveries:
-            if series in wanted and dates < wanted[series].over_dates:
-                rows, dates = rows + counted, dates + round(counted / per_date)
-        if dates:
-            found[series] = (rows / dates, dates)
-    return found
-
-
-def _latest_deliveries(past: DataFrame, at_most: int) -> dict[tuple[str, str, str, str], list[tuple[int, float]]]:
-    """Per series the (rows, rows per date) of its latest deliveries, newest first; at most a number that is given."""
-    listed = past.groupBy(*GROUP, "table_name").agg(
-        F.slice(
-            F.sort_array(F.collect_list(F.struct("business_date", "run_no", "rows_checked", "observed")), asc=False),
-            1,
-            at_most,
-        ).alias("deliveries")
-    )
-    return {
-        (row["tenant_id"], row["vendor"], row["feed"], row["table_name"]): [
-            (d["rows_checked"], d["observed"]) for d in row["deliveries"]
-        ]
-        for row in listed.collect()
-    }
+    # A line per feed and night: sorted here, which costs less than a shuffle.
+    nights = past.select(*GROUP, "table_name", "business_date", "run_no", "rows_checked", "observed").collect()
+    rows: dict[Series, int] = defaultdict(int)
+    dates: dict[Series, int] = defaultdict(int)
+    for night in sorted(nights, key=lambda n: (n["business_date"], n["run_no"]), reverse=True):
+        series = (night["tenant_id"], night["vendor"], night["feed"], night["table_name"])
+        if series in wanted and dates[series] < wanted[series].over_dates:
+            rows[series] += night["rows_checked"]
+            dates[series] += round(night["rows_checked"] / night["observed"])
+    return {series: (rows[series] / dates[series], dates[series]) for series in rows if dates[series]}
 
 
 def _result_rows(spark: SparkSession, outcomes: list[Outcome], run: Run) -> DataFrame:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import reduce
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
 from jobs.check.tolerances import Measure, Tolerances
@@ -41,7 +42,7 @@ class Profile:
 def facts_of(described: Table, tolerances: Tolerances) -> list[Fact]:
     """The facts that the schema states about a table's rows, and the columns that tolerances add.
 
-    In a fixed order, which is the order of the counts in `profile`.
+    In a fixed order, which numbers the bits of `measured`: at most 63.
     """
     extra = {c for r in tolerances.rules if r.applies_to == described.table for c in r.columns}
     facts = [Fact("repeated_keys", "", f"no two rows of a file share {', '.join(described.key)}")]
@@ -64,50 +65,67 @@ def is_currency(name: str) -> bool:
     return name == "currency" or name.endswith("_currency")
 
 
-def profile(
+def measured(
     rows: DataFrame, described: Table, facts: list[Fact], currencies: list[str], log_feeds: list[str]
 ) -> DataFrame:
-    """Counts a slice of a silver table, per tenant, vendor and feed.
+    """A slice of a silver table in the shape that all tables share, so that one aggregation serves them all.
 
-    Columns: tenant_id, vendor, feed, table, rows, dates, failed (array of counts in the order of `facts`). In the
-    feeds of `log_feeds` a key may come again in a later line (correct, cancel): there only the line must be new.
+    Columns: tenant_id, vendor, feed, table, date, key (hash), missed (bit n set: the row contradicts fact n). In the
+    feeds of `log_feeds` a key may come again in a later line (correct, cancel): there the line belongs to the key.
     """
     in_log = F.col("feed").isin(log_feeds) if log_feeds else F.lit(False)
     line = F.when(in_log, F.struct("line_no", "record_no"))
-    # A 64-bit hash stands for the key: one long per row to count distinct, and no collision in any real delivery.
-    key = F.xxhash64(*described.key, "file_id", line)
-    dates = F.size(F.collect_set(described.date)) if described.date else F.lit(1)
-    counted = [F.count_if(_contradicts(fact, described, currencies)) for fact in facts if fact.column]
-    grouped = rows.groupBy(*GROUP).agg(
-        F.count(F.lit(1)).alias("rows"),
-        dates.alias("dates"),
-        F.count_distinct(key).alias("_keys"),
-        F.array(*counted).alias("_counted") if counted else F.array().cast("array<bigint>").alias("_counted"),
-    )
-    repeated = F.array(F.col("rows") - F.col("_keys"))
-    return grouped.select(
-        *GROUP, F.lit(described.table).alias("table"), "rows", "dates", F.concat(repeated, "_counted").alias("failed")
+    missed = F.lit(0).cast("long")
+    for bit, fact in enumerate(facts):
+        if fact.column:
+            missed = missed + F.when(_contradicts(fact, described, currencies), 1 << bit).otherwise(0).cast("long")
+    return rows.select(
+        *GROUP,
+        F.lit(described.table).alias("table"),
+        (F.col(described.date) if described.date else F.lit(None).cast("date")).alias("date"),
+        # A 64-bit hash stands for the key: one long to group by, and no collision in any real delivery.
+        F.xxhash64(*described.key, "file_id", line).alias("key"),
+        missed.alias("missed"),
     )
 
 
-def collect_profiles(parts: list[DataFrame], facts: dict[str, list[Fact]]) -> list[Profile]:
-    """Runs all parts as one job; what comes to the driver is one row per feed and table."""
-    if not parts:
+def counted(rows: DataFrame) -> DataFrame:
+    """Counts measured rows: per date and set of missed facts the rows, and per feed and table the repeated keys.
+
+    Columns: tenant_id, vendor, feed, table, date, missed, rows, repeated; `rows` is NULL in the lines of repeated keys.
+    """
+    by_facts = rows.groupBy(*GROUP, "table", "date", "missed").agg(F.count(F.lit(1)).alias("rows"))
+    again = rows.groupBy(*GROUP, "table", "key").agg((F.count(F.lit(1)) - 1).alias("repeated")).where("repeated > 0")
+    repeated = again.groupBy(*GROUP, "table").agg(F.sum("repeated").alias("repeated"))
+    return by_facts.unionByName(repeated, allowMissingColumns=True)
+
+
+def collect_profiles(slices: list[DataFrame], facts: dict[str, list[Fact]], about_rows: int) -> list[Profile]:
+    """Counts all (measured) slices as one job, in one task where `about_rows` are few.
+
+    What comes to the driver grows with feeds and dates, not with rows.
+    """
+    if not slices:
         return []
-    every = reduce(DataFrame.unionByName, parts)
-    found = [
-        Profile(
-            row["tenant_id"],
-            row["vendor"],
-            row["feed"],
-            row["table"],
-            row["rows"],
-            row["dates"],
-            dict(zip(facts[row["table"]], row["failed"], strict=True)),
-        )
-        for row in every.collect()
-    ]
-    return sorted(found, key=lambda p: (p.tenant_id, p.vendor, p.feed, p.table))
+    every = reduce(DataFrame.unionByName, slices)
+    every = every.coalesce(1) if about_rows < ONE_TASK_ROWS else every
+    lines: dict[tuple[str, ...], list[Row]] = defaultdict(list)
+    for line in counted(every).collect():
+        lines[line["tenant_id"], line["vendor"], line["feed"], line["table"]].append(line)
+    return [_profile(source, found, facts[source[3]]) for source, found in sorted(lines.items())]
+
+
+def _profile(source: tuple[str, ...], lines: list[Row], facts: list[Fact]) -> Profile:
+    tenant_id, vendor, feed, table = source
+    rows = [line for line in lines if line["rows"] is not None]
+    failed = {
+        fact: sum(line["rows"] for line in rows if line["missed"] & (1 << bit))
+        if fact.column
+        else sum(line["repeated"] for line in lines if line["repeated"] is not None)
+        for bit, fact in enumerate(facts)
+    }
+    dates = {line["date"] for line in rows}
+    return Profile(tenant_id, vendor, feed, table, sum(line["rows"] for line in rows), len(dates), failed)
 
 
 def _contradicts(fact: Fact, described: Table, currencies: list[str]) -> Column:
