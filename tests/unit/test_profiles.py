@@ -52,7 +52,7 @@ def booking(name: str, type_: str, status: str = "new", **more: Any) -> dict[str
 
 
 def test_each_fact_counts_the_rows_that_contradict_it(spark: SparkSession) -> None:
-    """One job over three tables. Values may be negative and a currency empty; a price must be positive."""
+    """One job over three tables. Values may be negative and a currency empty; a price may be nothing, not less."""
     valuations = [
         value("A"),
         value("A", TUESDAY),
@@ -66,7 +66,7 @@ def test_each_fact_counts_the_rows_that_contradict_it(spark: SparkSession) -> No
         value(None),
         value(""),
     ]
-    prices = [fact("S", "0.00000001"), fact("T", "0"), fact("U", "1", feed="other")]
+    prices = [fact("S", "0"), fact("T", "-0.00000001"), fact("U", "1", feed="other")]
     amounts = {"amount": Decimal(1)}
     bookings = [
         booking("1", "DEPOSIT", **amounts),
