@@ -32,6 +32,8 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
     nothing: dict[str, int | str] = {"accounts": 0, "rows": 0, "restated": 0}
     if not tenants or not lake.exists("valuation"):
         return nothing
+    if all(run.ledger.progress(tenant).run_no >= run.run_no for tenant in tenants):
+        return nothing  # published already: nothing is due, and its rows must stay
     policies = {tenant: settings.tenant(tenant) for tenant in tenants}
     withheld = [file.file_id for file in run.ledger.files(status=["withheld"])]
     silver = Silver(lake, tenants, withheld)
@@ -39,8 +41,6 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
     try:
         counts = _counted(due)
         if counts["accounts"] == 0:
-            _clear(lake, DAILY, run)
-            _clear(lake, EPOCH, run)
             return nothing
         opening = _opening(due, counts, lake, run)
         begin = _begin(due, opening).persist()

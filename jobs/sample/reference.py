@@ -168,11 +168,14 @@ class _Chain:
 
     def link(self, row: dict[str, Any]) -> None:
         on, status = row["as_of_date"], row["status"]
-        net = gross = None
+        net: Fraction | None = None
+        gross: Fraction | None = None
         if status in {"ok", "wiped_out"}:
-            net = float(Fraction(row["gain_loss"]) / Fraction(row["weighted_capital"]))
-            gross = float(Fraction(row["gain_loss"] + row["fees"]) / Fraction(row["weighted_capital"]))
-        row["twrr_daily"], row["twrr_daily_gross"] = net, gross
+            capital = Fraction(row["weighted_capital"])
+            net = Fraction(row["gain_loss"]) / capital
+            gross = Fraction(row["gain_loss"] + row["fees"]) / capital
+        row["twrr_daily"] = None if net is None else float(net)
+        row["twrr_daily_gross"] = None if gross is None else float(gross)
         if row["_starts_track"]:
             self.track_no += 1
             self.inception = on if status == "opening" else row["_start"] + DAY
@@ -184,11 +187,11 @@ class _Chain:
         row["track_no"] = None if status == "excluded" else self.track_no
         row["inception_date"] = None if status == "excluded" else self.inception
 
-    def _linked(self, name: str, period: str, on: date, growth: float | None) -> float:
+    def _linked(self, name: str, period: str, on: date, growth: Fraction | None) -> float:
         month = on.year * 12 + on.month - self.first_month  # months, counted so that a fiscal year is a dozen
         key = {"mtd": month, "qtd": month // 3, "ytd": month // 12, "itd": 0}[period]
         known, product = self.linked.get(name, (key, 1.0))
-        factor = 1.0 if growth is None else max(0.0, 1.0 + growth)
+        factor = 1.0 if growth is None else float(max(Fraction(0), 1 + growth))  # exact also next to a total loss
         product = (product if known == key else 1.0) * factor
         self.linked[name] = (key, product)
         return product - 1.0

@@ -178,6 +178,8 @@ def _assert_links(rows: list[dict[str, Any]]) -> None:
     for track in {row["track_no"] for row in chained}:
         own = [row for row in chained if row["track_no"] == track]
         days = [1.0 if row["twrr_daily"] is None else max(0.0, 1.0 + row["twrr_daily"]) for row in own]
+        if any(0.0 < day < 1e-6 for day in days):
+            continue  # next to a total loss 1 + r keeps too few digits of a double to be linked again from r
         month_ends = [
             row
             for row, later in zip(own, [*own[1:], None], strict=True)

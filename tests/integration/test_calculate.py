@@ -1,0 +1,260 @@
+"""The step `calculate` over four nights of one firm: what is due, what is written, and what is left alone.
+
+Each account is a case of its own; the nights are shared because each costs seconds.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from jobs.calculate import job
+from jobs.calculate.epochs import current_rows
+from jobs.calculate.state import next_state
+from jobs.platform.lake import Lake
+from jobs.platform.ledger import Progress, Run
+from jobs.platform.schemas import table
+from jobs.platform.settings import Settings
+
+MON, TUE, WED, THU = (date(2026, 3, day) for day in range(2, 6))
+DAILY, STATE = "account_performance_daily", "account_state"
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "transaction": {"status": "new", "type": "DEPOSIT"},
+    "account": {"in_performance": True, "effective_from": date(1900, 1, 1)},
+}
+
+
+@dataclass(frozen=True)
+class File:
+    tenant_id: str
+    file_id: str
+
+
+@dataclass
+class Books:
+    """What the step asks the ledger, kept in memory."""
+
+    withheld: list[str] = field(default_factory=list)
+    done: Progress = field(default_factory=Progress)
+
+    def files(self, *, status: list[str] | None = None, run: Run | None = None) -> list[File]:
+        names = self.withheld if status == ["withheld"] else ["any"]
+        return [File("acme", name) for name in names]
+
+    def progress(self, tenant_id: str) -> Progress:
+        return self.done
+
+
+class Firm:
+    """A firm's lake: deliver rows, run a night, look at gold."""
+
+    def __init__(self, spark: SparkSession) -> None:
+        self.spark, self.settings = spark, Settings()
+        self.lake = Lake(spark, self.settings.lake_root)
+        self.books, self.run_no = Books(), 0
+        self.delivered: dict[str, list[dict[str, Any]]] = defaultdict(list)
+
+    def deliver(self, name: str, **row: Any) -> None:
+        """A row that the next run loads."""
+        self.delivered[name].append({**DEFAULTS.get(name, {}), **row})
+
+    def values(self, day: date, **worth: str) -> None:
+        for account, value in worth.items():
+            self.deliver("valuation", account_id=account, as_of_date=day, market_value=Decimal(value))
+
+    def flow(self, account: str, day: date, amount: str, *, known_as: str | None = None, status: str = "new") -> None:
+        name = known_as or f"{account}-{day}"
+        dates = {"trade_date": day, "performance_date": day}
+        self.deliver(
+            "transaction", transaction_id=name, account_id=account, amount=Decimal(amount), status=status, **dates
+        )
+
+    def night(self, day: date, *, since: date | None = None) -> dict[str, int | str]:
+        """Load what was delivered, run the step, and advance what publishing its rows would advance."""
+        self.run_no += 1
+        for name, rows in self.delivered.items():
+            described = table(name)
+            lineage = {"tenant_id": "acme", "vendor": "canonical", "feed": name, "mapping_version": "1"}
+            numbers = {"record_no": 1, "arrival_no": self.run_no, "run_no": self.run_no, "file_id": f"f{self.run_no}"}
+            full = [{**lineage, **numbers, "line_no": line, **row} for line, row in enumerate(rows)]
+            values = [tuple(row.get(column) for column in described.names) for row in full]
+            self.lake.write_run(self.spark.createDataFrame(values, described.struct), name, self.run_no, "test")
+        self.delivered.clear()
+        counters = self.again(day, since=since)
+        rows = self.lake.read(DAILY).where(F.col("run_no") == self.run_no)
+        self.lake.overwrite(next_state(self.lake.read(STATE), rows), STATE, self.run_no, "test")
+        self.books.done = Progress(day, self.run_no)
+        return counters
+
+    def again(self, day: date, *, since: date | None = None) -> dict[str, int | str]:
+        """The latest run once more."""
+        run = Run(f"run-{self.run_no}", self.run_no, day, since, None, None, self.books)  # type: ignore[arg-type]
+        return job.run(self.spark, self.settings, run)
+
+    def gold(self) -> dict[str, list[dict[str, Any]]]:
+        """Current rows of each account by date."""
+        rows = current_rows(self.lake.read(DAILY), self.lake.read("account_epoch")).orderBy("as_of_date").collect()
+        found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for row in rows:
+            found[row["account_id"]].append(row.asDict())
+        return found
+
+
+@dataclass
+class Story:
+    """Four nights, the fourth run a second time, and a fifth run without anything new."""
+
+    counters: list[dict[str, int | str]]
+    gold: dict[str, list[dict[str, Any]]]
+    again: dict[str, list[dict[str, Any]]]
+    nothing_new: dict[str, int | str]
+
+    def of(self, account: str, *columns: str) -> list[tuple[Any, ...]]:
+        return [tuple(row[column] for column in columns) for row in self.gold[account]]
+
+
+@pytest.fixture(scope="module")
+def story(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Story:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DIETZ_HOME", str(tmp_path_factory.mktemp("calculate")))
+        firm = Firm(spark)
+    counters = []
+    accounts = [
+        "plain", "corrected", "equal", "moved_from", "moved_to", "ahead", "cancelled", "unvalued", "withheld",
+        "delivered_ahead", "late_rate", "leaves",
+    ]  # fmt: skip
+    for account in accounts:
+        firm.deliver("account", account_id=account)
+    firm.values(MON, plain="1000", corrected="1000", equal="1000", moved_from="1000", moved_to="1000", ahead="1000")
+    firm.values(MON, cancelled="1000", withheld="1000", delivered_ahead="1000", leaves="1000")
+    firm.deliver("valuation", account_id="late_rate", as_of_date=MON, market_value=Decimal(100), currency="EUR")
+    firm.values(TUE, delivered_ahead="1010")
+    firm.flow("ahead", WED, "100", known_as="a1")
+    firm.flow("unvalued", MON, "1000")
+    counters.append(firm.night(MON))
+
+    firm.values(TUE, plain="1010", corrected="1010", equal="1010", moved_from="1100", moved_to="1000", ahead="1100")
+    firm.values(TUE, cancelled="1100", leaves="1010")
+    firm.flow("moved_from", TUE, "100", known_as="m1")
+    firm.flow("ahead", TUE, "100", known_as="a1", status="correct")
+    firm.flow("cancelled", TUE, "100", known_as="c1")
+    firm.deliver("valuation", account_id="withheld", as_of_date=TUE, market_value=Decimal(1), file_id="bad")
+    firm.books.withheld = ["bad"]
+    firm.deliver("fx_rate", as_of_date=MON, from_currency="EUR", to_currency="USD", rate=Decimal("1.1"))
+    counters.append(firm.night(TUE))
+
+    firm.values(WED, plain="1020.1", corrected="1020", moved_from="1100", moved_to="1100", ahead="1100", leaves="1020")
+    firm.values(WED, unvalued="1010", withheld="1020")
+    firm.values(MON, equal="1000.00")
+    firm.flow("moved_to", WED, "100", known_as="m1", status="correct")
+    firm.flow("cancelled", TUE, "100", known_as="c1", status="cancel")
+    counters.append(firm.night(WED))
+
+    firm.values(THU, plain="1020.1", corrected="1122", leaves="1030")
+    firm.values(TUE, corrected="1100")
+    firm.deliver("account", account_id="leaves", effective_from=WED, in_performance=False)
+    counters.append(firm.night(THU))
+    gold = firm.gold()
+    firm.again(THU)
+    again = firm.gold()
+    return Story(counters, gold, again, firm.night(THU))
+
+
+def test_a_night_goes_on_from_the_night_before(story: Story) -> None:
+    assert story.of("plain", "as_of_date", "begin_market_value", "twrr_daily", "epoch", "run_no") == [
+        (MON, None, None, 1, 1),
+        (TUE, Decimal(1000), 0.01, 1, 2),
+        (WED, Decimal(1010), 0.01, 1, 3),
+        (THU, Decimal("1020.1"), 0.0, 1, 4),
+    ]
+
+
+def test_the_same_run_again_ends_in_the_same_tables(story: Story) -> None:
+    assert story.again == story.gold
+
+
+def test_a_run_with_nothing_new_writes_nothing(story: Story) -> None:
+    assert story.nothing_new == {"accounts": 0, "rows": 0, "restated": 0}
+
+
+def test_equal_results_are_not_written_again(story: Story) -> None:
+    """Monday's value came once more on Wednesday: due, calculated, found equal."""
+    assert story.of("equal", "as_of_date", "epoch", "run_no") == [(MON, 1, 1), (TUE, 1, 2)]
+
+
+def test_a_corrected_value_opens_an_epoch_from_its_date_on(story: Story) -> None:
+    assert story.of("corrected", "as_of_date", "begin_market_value", "end_market_value", "epoch", "run_no") == [
+        (MON, None, Decimal(1000), 1, 1),
+        (TUE, Decimal(1000), Decimal(1100), 2, 4),
+        (WED, Decimal(1100), Decimal(1020), 2, 4),
+        (THU, Decimal(1020), Decimal(1122), 2, 4),
+    ]
+
+
+def test_a_flow_that_moves_to_another_account_and_date_changes_both(story: Story) -> None:
+    assert story.of("moved_from", "as_of_date", "net_flow", "epoch") == [
+        (MON, Decimal(0), 1), (TUE, Decimal(0), 2), (WED, Decimal(0), 2),
+    ]  # fmt: skip
+    assert story.of("moved_to", "as_of_date", "net_flow", "epoch") == [
+        (MON, Decimal(0), 1), (TUE, Decimal(0), 1), (WED, Decimal(100), 1),
+    ]  # fmt: skip
+
+
+def test_a_flow_dated_ahead_and_then_moved_back_counts_once(story: Story) -> None:
+    assert story.of("ahead", "as_of_date", "net_flow") == [(MON, Decimal(0)), (TUE, Decimal(100)), (WED, Decimal(0))]
+
+
+def test_a_cancelled_flow_counts_for_nothing(story: Story) -> None:
+    assert story.of("cancelled", "as_of_date", "net_flow", "twrr_daily", "epoch") == [
+        (MON, Decimal(0), None, 1), (TUE, Decimal(0), 0.1, 2),
+    ]  # fmt: skip
+
+
+def test_a_flow_before_the_first_valuation_waits_for_it(story: Story) -> None:
+    assert story.of("unvalued", "as_of_date", "net_flow", "days", "inception_date") == [(WED, Decimal(1000), 3, MON)]
+
+
+def test_rows_of_a_withheld_file_do_not_count(story: Story) -> None:
+    assert story.of("withheld", "as_of_date", "begin_market_value") == [(MON, None), (WED, Decimal(1000))]
+
+
+def test_a_value_dated_ahead_waits_for_its_night(story: Story) -> None:
+    assert story.of("delivered_ahead", "as_of_date", "run_no") == [(MON, 1), (TUE, 2)]
+
+
+def test_a_late_rate_restates_the_row_that_had_none(story: Story) -> None:
+    assert story.of("late_rate", "as_of_date", "status", "end_market_value", "epoch") == [
+        (MON, "opening", Decimal(110), 2)
+    ]
+
+
+def test_attributes_that_change_restate_from_their_day_on(story: Story) -> None:
+    assert story.of("leaves", "as_of_date", "status", "epoch") == [
+        (MON, "opening", 1), (TUE, "ok", 1), (WED, "excluded", 2), (THU, "excluded", 2),
+    ]  # fmt: skip
+
+
+def test_the_night_counts_what_it_did(story: Story) -> None:
+    # Thursday: plain goes on; corrected and leaves go back and are restated.
+    assert story.counters[3] == {
+        "accounts": 3, "new_accounts": 0, "accounts_going_back": 2, "rows": 6, "restated": 2,
+    }  # fmt: skip
+
+
+def test_from_writes_no_row_before_it(spark: SparkSession, workspace: object) -> None:
+    firm = Firm(spark)
+    firm.deliver("account", account_id="A")
+    for day, value in ((MON, "1000"), (TUE, "1010"), (WED, "1020.1")):
+        firm.values(day, A=value)
+    assert firm.night(WED, since=TUE)["rows"] == 2
+    assert [(row["as_of_date"], row["twrr_itd"]) for row in firm.gold()["A"]] == [
+        (TUE, pytest.approx(0.01)),
+        (WED, pytest.approx(0.0201)),
+    ]
