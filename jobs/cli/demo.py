@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from jobs.cli.run import run_night
-from jobs.cli.summary import night_table
+from jobs.cli.summary import Steps, night_table
 from jobs.platform import database
 from jobs.platform.ledger import Ledger
 from jobs.platform.settings import PROJECT_ROOT, Settings
@@ -23,23 +23,30 @@ NIGHTS = 5
 def demo(
     accounts: Annotated[int, typer.Option("--accounts", min=10, help="Accounts over both tenants.")] = 300,
 ) -> None:
-    """Write sample files for two tenants, run 60 days at once and the last five one by one."""
+    """Write sample files for two tenants, run 60 days at once and the last five one by one.
+
+    Nights that are published already are not run again, but the last one is, to show that it publishes nothing new.
+    """
     from jobs.report.write import write_report
+    from jobs.sample.land import land, nights
     from jobs.sample.write import write_sample
 
     settings, console = Settings(), Console(highlight=False, soft_wrap=True)
+    sample = settings.folder("sample")
     days = business_days_before(LAST_NIGHT, BUSINESS_DAYS)
-    nights = days[-NIGHTS - 1 :]
-    written = settings.landing / "_demo"
-    if not written.exists():
-        console.print(f"writing vendor files of {accounts} accounts, {days[0]} to {days[-1]}, into {settings.landing}")
-        console.print(str(write_sample(accounts, days[0], days[-1], 1, settings.landing, daily_files_from=nights[1])))
-        written.write_text(f"{accounts} accounts, {days[0]} to {days[-1]}\n", encoding="utf-8")
+    if not (sample / "_expected" / "deliveries.csv").exists():
+        console.print(f"writing vendor files of {accounts} accounts, {days[0]} to {days[-1]}, into {sample}")
+        console.print(str(write_sample(accounts, days[0], days[-1], 1, sample, daily_files_from=days[-NIGHTS])))
     ledger = Ledger(settings)
-    done = []
-    for night in nights:
+    done: list[tuple[date, Steps]] = []
+    for night in nights(sample):
+        earlier = ledger.summary_of(night)
+        if earlier and night != LAST_NIGHT:
+            done.append((night, earlier))
+            continue
+        land(sample, settings.landing, through=night)
         this = ledger.open_run(night)
-        done.append((this, run_night(settings, this)))
+        done.append((night, run_night(settings, this)))
     page = write_report(settings, LAST_NIGHT)
     console.print()
     console.print(night_table(done))

@@ -18,7 +18,7 @@ from jobs.platform.settings import Settings
 STRICT_EXIT = 3
 
 
-def run(
+def run(  # noqa: PLR0917 typer reads the options from the signature
     business_date: DateOption,
     from_date: FromOption = None,
     only: Annotated[str | None, typer.Option("--only", metavar="STEP", help=f"One step: {', '.join(STEPS)}.")] = None,
@@ -38,7 +38,7 @@ def run(
     this = run_for(ledger, only or STEPS[0], business_date, from_date=from_date, tenant=tenant, vendor=vendor)
     steps = {only: run_one(only, settings, this)} if only else run_night(settings, this)
     console = Console(highlight=False)
-    console.print(night_table([(this, steps)]))
+    console.print(night_table([(this.business_date, steps)]))
     if strict and any(steps.get(step, {}).get(name, 0) for step, name in ATTENTION):
         raise typer.Exit(STRICT_EXIT)
 

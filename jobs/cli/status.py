@@ -17,7 +17,8 @@ from jobs.platform.settings import Settings
 LAST_RUN = """
 SELECT run_id, business_date, from_date, tenant, vendor, status, started_at, ended_at, summary
 FROM ops.run ORDER BY run_no DESC LIMIT 1"""
-STEPS_OF_RUN = "SELECT step, attempt, status, started_at, ended_at, details FROM ops.step_run WHERE run_id = %s ORDER BY started_at"
+STEPS_OF_RUN = """
+SELECT step, attempt, status, started_at, ended_at, details FROM ops.step_run WHERE run_id = %s ORDER BY started_at"""
 FILES_BY_STATUS = "SELECT tenant_id, status, count(*) AS files FROM ops.file GROUP BY 1, 2 ORDER BY 1, 2"
 PROGRESS = "SELECT tenant_id, calculated_through, run_no FROM ops.tenant_progress ORDER BY 1"
 TROUBLED = """

@@ -1,13 +1,16 @@
-"""The table at the end of a run: a line a night."""
+"""The tables at the end of a run: what each night did, and where its time went."""
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
+from rich.console import Group
 from rich.table import Table
 
 from jobs.pipeline import STEPS
-from jobs.platform.ledger import Run
+
+Steps = dict[str, dict[str, Any]]
 
 # Column title, step, counter.
 FIGURES = [
@@ -21,22 +24,25 @@ FIGURES = [
 ]
 
 
-def night_table(nights: list[tuple[Run, dict[str, dict[str, Any]]]]) -> Table:
-    """What each run did, and its seconds per step."""
+def night_table(nights: list[tuple[date, Steps]]) -> Group:
+    """Two tables, a line a night each: the figures, and the seconds of each step."""
+    figures = _table("night", [title for title, _, _ in FIGURES])
+    seconds = _table("seconds", [*STEPS, "all"])
+    for night, steps in nights:
+        figures.add_row(str(night), *[_count(steps, step, name) for _, step, name in FIGURES])
+        took = [steps[step]["seconds"] if step in steps else None for step in STEPS]
+        every = sum(one for one in took if one is not None)
+        seconds.add_row(str(night), *["-" if one is None else f"{one:.1f}" for one in took], f"{every:.1f}")
+    return Group(figures, "", seconds)
+
+
+def _table(first: str, titles: list[str]) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("date", no_wrap=True)
-    for title, _, _ in FIGURES:
-        table.add_column(title, justify="right", min_width=min(len(title), 9))
-    for step in STEPS:
-        table.add_column(f"{step} s", justify="right")
-    for run, steps in nights:
-        figures = [_count(steps, step, name) for _, step, name in FIGURES]
-        seconds = [f"{steps[step]['seconds']:.1f}" if step in steps else "-" for step in STEPS]
-        table.add_row(str(run.business_date), *figures, *seconds)
+    table.add_column(first, no_wrap=True)
+    for title in titles:
+        table.add_column(title, justify="right")
     return table
 
 
-def _count(steps: dict[str, dict[str, Any]], step: str, name: str) -> str:
-    if step not in steps:
-        return "-"
-    return f"{int(steps[step].get(name, 0)):,}"
+def _count(steps: Steps, step: str, name: str) -> str:
+    return f"{int(steps[step].get(name, 0)):,}" if step in steps else "-"

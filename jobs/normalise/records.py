@@ -21,6 +21,7 @@ FILE_FACTS = T.StructType(
         T.StructField("mapping_version", T.StringType()),
         T.StructField("header_line", T.LongType()),
         T.StructField("titles", T.ArrayType(T.StringType())),
+        T.StructField("names", T.ArrayType(T.StringType())),
         T.StructField("context", T.MapType(T.StringType(), T.StringType())),
     ]
 )
@@ -31,16 +32,10 @@ def file_facts(files: list[FileRecord]) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = []
     for file in files:
         found = file.detection or {}
-        rows.append(
-            (
-                file.file_id,
-                file.arrival_no,
-                file.mapping_version,
-                found["header_line"],
-                found["header"],
-                found["context"],
-            )
-        )
+        header = found["header"]
+        names = [normalise_title(title) for title in header]
+        facts = (file.file_id, file.arrival_no, file.mapping_version, found["header_line"], header, names)
+        rows.append((*facts, found["context"]))
     return rows
 
 
@@ -57,10 +52,10 @@ def classified(lines: DataFrame, mapping: Mapping) -> DataFrame:
 
 
 def with_cells(lines: DataFrame, mapping: Mapping, widest: int) -> DataFrame:
-    """Adds cells, cell_count, titles and a ctx_<name> per captured value to classified lines.
+    """Adds cells, cell_count, titles, names (the titles as they are compared) and a ctx_<name> per captured value.
 
-    `widest` is the largest number of titles of any file. Only mappings with sections or repeated headers need the
-    lines of a file in order (one task a file); all others are read line by line.
+    lines: classified. `widest` is the largest number of titles of any file. Only mappings with sections or repeated
+    headers need the lines of a file in order (one task a file); all others are read line by line.
     """
     width = widest + EXTRA_CELLS
     reader = mapping.reader
@@ -81,6 +76,8 @@ def with_cells(lines: DataFrame, mapping: Mapping, widest: int) -> DataFrame:
     if reader.header == "repeated":
         header = F.when(F.col("kind") == "header", F.slice("cells", F.lit(1), F.col("cell_count").cast("int")))
         counted = counted.withColumn("titles", F.last(header, ignorenulls=True).over(so_far))
+        names = F.transform(header, lambda t: F.lower(F.trim(F.regexp_replace(t, r"\s*\(\$\)$", ""))))
+        counted = counted.withColumn("names", F.last(names, ignorenulls=True).over(so_far))
     for name, capture in mapping.context.items():
         if capture.source == "section":
             found = F.when(F.col("kind") == "section", F.regexp_extract("raw", capture.match, 1))
@@ -108,8 +105,7 @@ def cell(titles: list[str], header: list[str] | None = None) -> Column:
 
 
 def _place(title: str) -> Column:
-    names = F.transform("titles", lambda t: F.lower(F.trim(F.regexp_replace(t, r"\s*\(\$\)$", ""))))
-    return (F.array_position(names, normalise_title(title)) - 1).cast("int")
+    return (F.array_position("names", normalise_title(title)) - 1).cast("int")
 
 
 def common_header(mapping: Mapping, files: list[FileRecord]) -> list[str] | None:

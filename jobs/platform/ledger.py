@@ -168,6 +168,14 @@ class Ledger:
         )
         return dict(found.fetchall())
 
+    def summary_of(self, business_date: date) -> dict[str, dict[str, Any]] | None:
+        """What the first run of a business date that was done had to say at its end; None without one."""
+        found = self.connection.execute(
+            "SELECT summary FROM ops.run WHERE business_date = %s AND status = 'done' ORDER BY run_no LIMIT 1",
+            [business_date],
+        ).fetchone()
+        return found[0] if found else None
+
     @contextmanager
     def step(self, run: Run, step: str) -> Iterator[dict[str, Any]]:
         """A row of ops.step_run from the beginning of the step to its end; what the block puts in the dict is kept.
