@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import date, timedelta
 from decimal import Decimal
 from math import prod
@@ -160,14 +161,16 @@ def _assert_same(
 
 
 def _assert_scaled(plain: list[dict[str, Any]], scaled: list[dict[str, Any]]) -> None:
-    """Money is a thousand times as much; a return differs by what rounding the capital to 8 decimals can make."""
+    """Money is a thousand times as much; a return differs by what rounding the capital to 8 decimals can make, and by
+    the last places of a double."""
     for one, thousand in zip(plain, scaled, strict=True):
         assert (thousand["status"] == "no_fx") == (one["status"] == "no_fx")
         if one["status"] != "no_fx":
             assert thousand["end_market_value"] == one["end_market_value"] * SCALE
         if one["twrr_daily"] is None or one["weighted_capital"] < 1:
             continue
-        rounding = 2e-8 / float(one["weighted_capital"]) * max(1.0, abs(one["twrr_daily"]))
+        size = max(1.0, abs(one["twrr_daily"]))
+        rounding = (2e-8 / float(one["weighted_capital"]) + 4 * sys.float_info.epsilon) * size
         assert abs(thousand["twrr_daily"] - one["twrr_daily"]) <= rounding
         assert thousand["status"] == one["status"]
 

@@ -1,0 +1,127 @@
+"""From files in landing to rows in the marts: the worked cases and a sample book, in two nights, then once more."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from datetime import date
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+from pyspark.sql import SparkSession
+
+from jobs.pipeline import run_all
+from jobs.platform.ledger import Ledger
+from jobs.platform.settings import Settings
+from jobs.sample.write import write_sample
+from tests.golden.cases import Case, cases, differences, typed
+
+CASES = list(cases("daily"))
+FIRST_NIGHT, LAST_NIGHT = date(2026, 3, 4), date(2026, 4, 30)
+PUBLISHED = "SELECT * FROM marts.account_performance_daily ORDER BY tenant_id, account_id, as_of_date"
+
+
+@pytest.fixture(scope="module")
+def book(spark: SparkSession, database_url: str, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """Everything landed at once, published through FIRST_NIGHT, then through LAST_NIGHT."""
+    home = tmp_path_factory.mktemp("end_to_end")
+    conf = home / "conf"
+    (conf / "tenants").mkdir(parents=True)
+    (conf / "calendars").mkdir()
+    for name in ("tolerances.yaml", "currencies.yaml"):
+        shutil.copy(Path("conf") / name, conf / name)
+    (conf / "local.yaml").write_text("file_settle_seconds: 0\n")
+    landing = home / "landing"
+    for case in CASES:
+        _land(case, landing, conf)
+    write_sample(12, date(2026, 2, 23), date(2026, 3, 10), 7, landing)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DIETZ_HOME", str(home))
+        patch.setenv("DIETZ_DATABASE_URL", database_url)
+        patch.setenv("DIETZ_CONF", str(conf / "local.yaml"))
+        settings = Settings()
+    ledger = Ledger(settings)
+    first = run_all(spark, settings, ledger.open_run(FIRST_NIGHT))
+    after_first = _marts(database_url)
+    second = run_all(spark, settings, ledger.open_run(LAST_NIGHT))
+    return SimpleNamespace(
+        spark=spark, settings=settings, ledger=ledger, home=home, url=database_url,
+        counters=[first, second], after_first=after_first, rows=_marts(database_url),
+    )  # fmt: skip
+
+
+def _land(case: Case, landing: Path, conf: Path) -> None:
+    """A case with holidays is a tenant of its own, since calendars belong to tenants; the others share one."""
+    tenant = case.name if case.holidays else "worked_cases"
+    (landing / tenant).mkdir(parents=True, exist_ok=True)
+    for path in case.files:
+        shutil.copy(path, landing / tenant / f"{path.stem}_{case.name}.csv")
+    if case.holidays:
+        days = ", ".join(str(day) for day in case.holidays)
+        (conf / "calendars" / f"{case.name}.yaml").write_text(f"name: {case.name}\nholidays: [{days}]\n")
+        (conf / "tenants" / f"{case.name}.yaml").write_text(f"calendar: {case.name}\n")
+
+
+def _marts(url: str) -> list[dict[str, Any]]:
+    with psycopg.connect(url, row_factory=dict_row) as connection:
+        return connection.execute(PUBLISHED).fetchall()
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_a_worked_case_comes_out_of_the_marts(book: SimpleNamespace, case: Case) -> None:
+    rows = [row for row in book.rows if row["account_id"] == case.name]
+    assert [row["as_of_date"] for row in rows] == [row["as_of_date"] for row in case.expected]
+    wrong = [d for wanted, got in zip(case.expected, rows, strict=True) for d in differences(wanted, got)]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("tenant", ["northwind_wealth", "alpine_family_office"])
+def test_the_sample_book_comes_out_as_the_reference_says(book: SimpleNamespace, tenant: str) -> None:
+    path = book.home / "landing" / "_expected" / tenant / "expected_account_performance_daily.csv"
+    with path.open(encoding="utf-8", newline="") as lines:
+        expected = [{name: typed(name, text) for name, text in row.items()} for row in csv.DictReader(lines)]
+    rows = {(row["account_id"], row["as_of_date"]): row for row in book.rows if row["tenant_id"] == tenant}
+    assert set(rows) == {(row["account_id"], row["as_of_date"]) for row in expected}
+    wrong = [
+        (row["account_id"], difference)
+        for row in expected
+        for difference in differences(row, rows[row["account_id"], row["as_of_date"]])
+    ]
+    assert wrong == []
+
+
+def test_the_first_night_publishes_nothing_dated_after_it_and_the_second_leaves_it_alone(book: SimpleNamespace) -> None:
+    assert {row["as_of_date"] for row in book.after_first if row["as_of_date"] > FIRST_NIGHT} == set()
+    later = {(row["tenant_id"], row["account_id"], row["as_of_date"]): row for row in book.rows}
+    for row in book.after_first:
+        assert later[row["tenant_id"], row["account_id"], row["as_of_date"]] == row
+
+
+def test_no_row_was_lost_on_the_way(book: SimpleNamespace) -> None:
+    for file in book.ledger.files(status=["accepted"]):
+        assert file.records == file.silver + file.quarantined + file.skipped, file.path
+        assert file.quarantined == 0, (file.path, file.message)
+    assert {file.status for file in book.ledger.files()} == {"accepted"}
+
+
+def test_planted_differences_are_found_and_nothing_else(book: SimpleNamespace) -> None:
+    with (book.home / "landing" / "_expected" / "planted_breaks.csv").open(encoding="utf-8", newline="") as lines:
+        planted = {
+            (row["tenant_id"], row["account_id"], row["as_of_date"], row["type"]) for row in csv.DictReader(lines)
+        }
+    with psycopg.connect(book.url) as connection:
+        found = connection.execute(
+            "SELECT tenant_id, account_id, as_of_date::text, type FROM marts.reconciliation_break"
+            " WHERE state <> 'not comparable'"
+        ).fetchall()
+    assert set(found) == planted
+
+
+def test_a_third_run_changes_no_row_and_no_published_at(book: SimpleNamespace) -> None:
+    counters = run_all(book.spark, book.settings, book.ledger.open_run(LAST_NIGHT))
+    assert _marts(book.url) == book.rows
+    assert counters["publish"]["rows"] == 0
