@@ -13,7 +13,7 @@ GOLDEN = Path(__file__).parent
 
 DATES = {"as_of_date", "inception_date", "start_date"}
 INTEGERS = {"days", "track_no", "members", "carried_members"}
-WORDS = {"method", "status", "period"}
+WORDS = {"tenant_id", "account_id", "currency", "method", "status", "period"}
 MONEY = {
     "begin_market_value", "contributions", "distributions", "net_flow", "cumulative_net_flow", "fees",
     "end_market_value", "gain_loss", "weighted_capital",
