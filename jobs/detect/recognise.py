@@ -25,10 +25,6 @@ class Candidate:
     header_line: int = 0
     header: list[str] = field(default_factory=list)
 
-    @property
-    def possible(self) -> bool:
-        return self.score > 0
-
 
 @dataclass(frozen=True)
 class Recognition:

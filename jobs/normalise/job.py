@@ -19,7 +19,7 @@ from jobs.normalise.accounting import FileAccount
 from jobs.normalise.controls import ControlResult, broken_controls
 from jobs.normalise.in_kind import valued_in_kind
 from jobs.normalise.records import FILE_FACTS, classified, common_header, file_facts, rule_struct, with_cells
-from jobs.normalise.targets import canonical_rows, with_identity
+from jobs.normalise.targets import RULES_TYPE, canonical_rows, with_identity
 from jobs.normalise.versions import with_outcome
 from jobs.platform import schemas
 from jobs.platform.errors import AccountingError
@@ -318,7 +318,7 @@ def _say_what_did_not_fit(batch: Batch) -> None:
     reasons = (
         batch.lake.read("quarantine")
         .where((F.col("run_no") == batch.run_no) & (F.col("state") == "open"))
-        .select("file_id", "line_no", F.explode(F.from_json("failed_rules", _RULES_JSON)).alias("failed"))
+        .select("file_id", "line_no", F.explode(F.from_json("failed_rules", RULES_TYPE)).alias("failed"))
         .select("file_id", "line_no", "failed.*")
     )
     each = reasons.groupBy("file_id", "rule", "column").agg(
@@ -338,9 +338,6 @@ def _say_what_did_not_fit(batch: Batch) -> None:
             value=value,
             expected=first["expected"],
         )
-
-
-_RULES_JSON = "array<struct<rule:string,column:string,value:string,expected:string>>"
 
 
 if __name__ == "__main__":
