@@ -21,8 +21,12 @@ SMALL_SPARK = {
     "master": "local[2]",
     "driver_memory": "1g",
     "shuffle_partitions": 1,
-    # Tests are short: the second compiler never earns back what it costs.
-    "conf": {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1", "spark.default.parallelism": "1"},
+    "conf": {
+        # Tests are short: the second compiler never earns back what it costs. Without it the JVM keeps too little room
+        # for code, and stops compiling when that is full.
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=400m",
+        "spark.default.parallelism": "1",
+    },
 }
 
 

@@ -18,7 +18,17 @@ from jobs.normalise import quarantine, references, replay
 from jobs.normalise.accounting import FileAccount
 from jobs.normalise.controls import ControlResult, broken_controls
 from jobs.normalise.in_kind import valued_in_kind
-from jobs.normalise.records import FILE_FACTS, classified, common_header, file_facts, rule_struct, with_cells
+from jobs.normalise.records import (
+    FILE_FACTS,
+    FILE_LAYOUT,
+    classified,
+    common_header,
+    file_facts,
+    file_layout,
+    needs_layout,
+    rule_struct,
+    with_cells,
+)
 from jobs.normalise.targets import RULES_TYPE, canonical_rows, with_identity
 from jobs.normalise.versions import with_outcome
 from jobs.platform import schemas
@@ -107,10 +117,10 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
 
 
 def _normalise(batch: Batch) -> None:
-    bronze = batch.lake.read("line").where(F.col("run_no") == batch.run_no).persist()
+    bronze = _bronze(batch, batch.files, [batch.run_no]).persist()
     batch.persisted.append(bronze)
+    _count_lines(batch, bronze)
     lines = {feed: _lines(batch, feed, files, bronze) for feed, files in batch.by_feed.items()}
-    _count_lines(batch, lines)
     for feed, frame in lines.items():
         for control in batch.mappings[feed].controls:
             for result in broken_controls(frame, batch.mappings[feed], control):
@@ -161,7 +171,7 @@ def _replayed_rows(batch: Batch) -> Iterator[tuple[str, DataFrame]]:
     for feed, files in batch.replayed_files.items():
         in_force = [replace(file, mapping_version=mapping_version(feed)) for file in files]
         run_nos = sorted({int(file.run_no or 0) for file in files})
-        lines = _lines(batch, feed, in_force, batch.lake.read("line").where(F.col("run_no").isin(run_nos)))
+        lines = _lines(batch, feed, in_force, _bronze(batch, in_force, run_nos))
         for table, rows in _rows(lines, batch.mappings[feed], in_force):
             yield table, replay.only_ready(rows, batch.ready, table, batch.run_no)
 
@@ -181,23 +191,33 @@ def _after_replay(batch: Batch) -> dict[str, dict[str, int]]:
     return changes
 
 
+def _bronze(batch: Batch, files: list[FileRecord], run_nos: list[int]) -> DataFrame:
+    """The files' lines with what detection learned of them and what kind of line each is."""
+    facts = local_rows(batch.spark, file_facts(files), FILE_FACTS)
+    feeds = {str(file.feed) for file in files}
+    lines = batch.lake.read("line").where(F.col("run_no").isin(run_nos) & F.col("feed").isin(sorted(feeds)))
+    mappings = {feed: batch.mappings[feed] for feed in sorted(feeds)}
+    return classified(lines.join(F.broadcast(facts), "file_id"), mappings)
+
+
 def _lines(batch: Batch, feed: str, files: list[FileRecord], bronze: DataFrame) -> DataFrame:
     mapping = batch.mappings[feed]
-    facts = local_rows(batch.spark, file_facts(files), FILE_FACTS)
-    of_feed = bronze.where(F.col("feed") == feed).join(F.broadcast(facts), "file_id")
-    widest = max(len(file.detection["header"]) for file in files)
-    lines = with_cells(classified(of_feed, mapping), mapping, widest)
+    header = common_header(mapping, files)
+    of_feed = bronze.where(F.col("feed") == feed)
+    if needs_layout(mapping, header):
+        layout = local_rows(batch.spark, file_layout(files), FILE_LAYOUT)
+        of_feed = of_feed.join(F.broadcast(layout), "file_id")
+    lines = with_cells(of_feed, mapping, header)
     if mapping.controls or len(mapping.targets) > 1:  # read more than once
         lines = lines.persist()
         batch.persisted.append(lines)
     return lines
 
 
-def _count_lines(batch: Batch, lines: dict[str, DataFrame]) -> None:
+def _count_lines(batch: Batch, bronze: DataFrame) -> None:
     """Opens each file's books: its lines by kind, and how many records the mapping derives from them."""
     batch.accounts = {file.file_id: FileAccount(file) for file in batch.files}
-    kinds = [frame.select("file_id", "kind") for frame in lines.values()]
-    for file_id, kind, count in reduce(DataFrame.union, kinds).groupBy("file_id", "kind").count().collect():
+    for file_id, kind, count in bronze.groupBy("file_id", "kind").count().collect():
         batch.accounts[file_id].kinds[kind] += count
     for books in batch.accounts.values():
         mapping = batch.mappings[str(books.file.feed)]

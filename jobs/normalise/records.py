@@ -7,19 +7,22 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 from pyspark.sql.window import Window
 
+from jobs.normalise.cells import cells_of
 from jobs.platform.ledger import FileRecord
 from jobs.platform.mapping import Mapping, normalise_title
 
-# Appended as one more cell, so that the number of cells that a line really has can be told.
-END_OF_LINE = "\ue000"  # private use: no vendor writes it, no trimming takes it away
-EXTRA_CELLS = 12
-
+# What detection learned of each file. The layout is joined only where a mapping cannot do without.
 FILE_FACTS = T.StructType(
     [
         T.StructField("file_id", T.StringType()),
         T.StructField("arrival_no", T.LongType()),
         T.StructField("mapping_version", T.StringType()),
         T.StructField("header_line", T.LongType()),
+    ]
+)
+FILE_LAYOUT = T.StructType(
+    [
+        T.StructField("file_id", T.StringType()),
         T.StructField("titles", T.ArrayType(T.StringType())),
         T.StructField("names", T.ArrayType(T.StringType())),
         T.StructField("context", T.MapType(T.StringType(), T.StringType())),
@@ -28,19 +31,26 @@ FILE_FACTS = T.StructType(
 
 
 def file_facts(files: list[FileRecord]) -> list[tuple[object, ...]]:
-    """Rows of FILE_FACTS: what detection learned of each file (small: a row per file)."""
-    rows: list[tuple[object, ...]] = []
-    for file in files:
-        found = file.detection or {}
-        header = found["header"]
-        names = [normalise_title(title) for title in header]
-        facts = (file.file_id, file.arrival_no, file.mapping_version, found["header_line"], header, names)
-        rows.append((*facts, found["context"]))
-    return rows
+    """Rows of FILE_FACTS (small: a row per file)."""
+    return [(file.file_id, file.arrival_no, file.mapping_version, file.detection["header_line"]) for file in files]
 
 
-def classified(lines: DataFrame, mapping: Mapping) -> DataFrame:
-    """Adds kind to lines (with FILE_FACTS joined): header, preamble, section, total, blank, ... or record."""
+def file_layout(files: list[FileRecord]) -> list[tuple[object, ...]]:
+    """Rows of FILE_LAYOUT: the titles of each file, how they are compared, and the values that stand around."""
+    found = [(file.file_id, file.detection["header"], file.detection["context"]) for file in files]
+    return [(file_id, header, [normalise_title(title) for title in header], about) for file_id, header, about in found]
+
+
+def classified(lines: DataFrame, mappings: dict[str, Mapping]) -> DataFrame:
+    """Adds kind to lines of any feeds (with FILE_FACTS): header, preamble, section, total, blank, ... or record."""
+    kind: Column | None = None
+    for feed, mapping in mappings.items():
+        is_feed = F.col("feed") == feed
+        kind = F.when(is_feed, _kind(mapping)) if kind is None else kind.when(is_feed, _kind(mapping))
+    return lines.withColumn("kind", F.lit(None).cast("string") if kind is None else kind)
+
+
+def _kind(mapping: Mapping) -> Column:
     kind = F.when(F.trim("raw") == "", "blank")
     if mapping.reader.header == "once":
         kind = kind.when(F.col("line_no") == F.col("header_line"), "header")
@@ -48,47 +58,46 @@ def classified(lines: DataFrame, mapping: Mapping) -> DataFrame:
         kind = kind.when(F.col("raw").rlike(rule.match), rule.kind)
     if mapping.reader.header == "once":
         kind = kind.when(F.col("line_no") < F.col("header_line"), "preamble")
-    return lines.withColumn("kind", kind.otherwise("record"))
+    return kind.otherwise("record")
 
 
-def with_cells(lines: DataFrame, mapping: Mapping, widest: int) -> DataFrame:
-    """Adds cells, cell_count, titles, names (the titles as they are compared) and a ctx_<name> per captured value.
+def needs_layout(mapping: Mapping, header: list[str] | None) -> bool:
+    """Whether the mapping's lines must be joined with FILE_LAYOUT."""
+    captured = any(capture.source != "section" for capture in mapping.context.values())
+    return captured or (header is None and mapping.reader.header == "once")
 
-    lines: classified. `widest` is the largest number of titles of any file. Only mappings with sections or repeated
-    headers need the lines of a file in order (one task a file); all others are read line by line.
+
+def with_cells(lines: DataFrame, mapping: Mapping, header: list[str] | None) -> DataFrame:
+    """Adds cells, titles, names (the titles as they are compared) and a ctx_<name> per captured value.
+
+    lines: classified, of this feed; with FILE_LAYOUT where `needs_layout`. `header`: the one that all files have, else
+    None. Only mappings with sections or repeated headers need a file's lines in order (one task a file); all others
+    are read line by line.
     """
-    width = widest + EXTRA_CELLS
     reader = mapping.reader
-    options = {
-        "sep": reader.delimiter,
-        "quote": reader.quote,
-        "escape": reader.quote,
-        "ignoreLeadingWhiteSpace": "true",
-        "ignoreTrailingWhiteSpace": "true",
-        "mode": "PERMISSIVE",
-    }
-    schema = ", ".join(f"c{i} string" for i in range(width))
-    ended = F.concat("raw", F.lit(reader.delimiter + END_OF_LINE))
-    parsed = lines.withColumn("_csv", F.from_csv(ended, schema, options))
-    cells = parsed.withColumn("cells", F.array(*[F.coalesce(F.trim(f"_csv.c{i}"), F.lit("")) for i in range(width)]))
-    counted = cells.withColumn("cell_count", F.array_position("cells", END_OF_LINE) - 1).drop("_csv")
+    added = {"cells": cells_of(F.col("raw"), reader)}
+    if header is not None:
+        added["titles"] = F.lit(header)
+        added["names"] = F.lit([normalise_title(title) for title in header])
+    for name, capture in mapping.context.items():
+        if capture.source != "section":
+            added[f"ctx_{name}"] = F.col("context").getItem(name)
+    rows = lines.withColumns(added)
     so_far = Window.partitionBy("file_id").orderBy("line_no").rowsBetween(Window.unboundedPreceding, 0)
+    in_order: dict[str, Column] = {}
     if reader.header == "repeated":
-        header = F.when(F.col("kind") == "header", F.slice("cells", F.lit(1), F.col("cell_count").cast("int")))
-        counted = counted.withColumn("titles", F.last(header, ignorenulls=True).over(so_far))
-        names = F.transform(header, lambda t: F.lower(F.trim(F.regexp_replace(t, r"\s*\(\$\)$", ""))))
-        counted = counted.withColumn("names", F.last(names, ignorenulls=True).over(so_far))
+        titles = F.when(F.col("kind") == "header", F.col("cells"))
+        in_order["titles"] = F.last(titles, ignorenulls=True).over(so_far)
+        names = F.transform(titles, lambda t: F.lower(F.trim(F.regexp_replace(t, r"\s*\(\$\)$", ""))))
+        in_order["names"] = F.last(names, ignorenulls=True).over(so_far)
+    is_section = F.col("kind") == "section"
     for name, capture in mapping.context.items():
         if capture.source == "section":
-            found = F.when(F.col("kind") == "section", F.regexp_extract("raw", capture.match, 1))
-            value: Column = F.last(found, ignorenulls=True).over(so_far)
-        else:
-            value = F.col("context").getItem(name)
-        counted = counted.withColumn(f"ctx_{name}", value)
+            found = F.when(is_section, F.regexp_extract("raw", capture.match, 1))
+            in_order[f"ctx_{name}"] = F.last(found, ignorenulls=True).over(so_far)
     if any(control.per == "section" for control in mapping.controls):
-        section = F.sum(F.when(F.col("kind") == "section", 1).otherwise(0)).over(so_far)
-        counted = counted.withColumn("section_no", section)
-    return counted
+        in_order["section_no"] = F.sum(is_section.cast("int")).over(so_far)
+    return rows.withColumns(in_order) if in_order else rows
 
 
 def cell(titles: list[str], header: list[str] | None = None) -> Column:
@@ -116,12 +125,13 @@ def common_header(mapping: Mapping, files: list[FileRecord]) -> list[str] | None
 
 def cell_problem(mapping: Mapping) -> Column:
     """A struct that says what is wrong with the line as such (encoding, number of cells), or NULL."""
-    count, titles = F.col("cell_count"), F.size("titles")
+    count, titles = F.size("cells"), F.size("titles")
     expected = F.concat(titles.cast("string"), F.lit(" cells"))
     found = F.concat(count.cast("string"), F.lit(" cells"))
     wrong = F.col("parse_error").isNotNull()
     problem = F.when(wrong, rule_struct("encoding", "", F.col("raw"), F.col("parse_error")))
-    problem = problem.when(count < 0, rule_struct("cells", "", F.lit("too many cells"), expected))
+    closed = f"cells whose quotes ({mapping.reader.quote}) are closed, a delimiter after each"
+    problem = problem.when(F.col("cells").isNull(), rule_struct("quotes", "", F.col("raw"), closed))
     if not mapping.reader.short_rows:
         problem = problem.when(count < titles, rule_struct("cells", "", found, expected))
     if not mapping.reader.long_rows:

@@ -30,6 +30,8 @@ def spark_conf(settings: Settings) -> dict[str, str]:
         "spark.databricks.delta.snapshotPartitions": "1",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.speculation": "false",
+        # Titles and codes are compared in lower case; ICU's tables would take a second to build for it.
+        "spark.sql.icu.caseMappings.enabled": "false",
         # A night has hundreds of small files: listing them is no job of its own.
         "spark.sql.sources.parallelPartitionDiscovery.threshold": "10000",
         **conf.conf,

@@ -1,0 +1,97 @@
+"""A real scheduler takes a backfill of three dates to its end; the same dates again change nothing in the marts."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from jobs.pipeline import STEPS
+from jobs.platform.settings import Settings
+from jobs.sample.write import write_sample
+from tests.scheduling import Airflow, marts
+
+pytestmark = pytest.mark.system
+
+DATES = [date(2026, 3, 4), date(2026, 3, 5), date(2026, 3, 6)]
+PATIENCE_SECONDS = 2400
+
+
+@pytest.fixture
+def airflow(settings: Settings) -> Iterator[Airflow]:
+    """API server, scheduler and DAG processor on a workspace whose landing holds five business days of sample files."""
+    write_sample(10, date(2026, 3, 2), DATES[-1], 7, settings.landing)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    found = Airflow.on(
+        settings.home,
+        str(settings.database_url),
+        AIRFLOW__CORE__EXECUTOR="LocalExecutor",
+        AIRFLOW__API__PORT=port,
+        AIRFLOW__CORE__EXECUTION_API_SERVER_URL=f"http://localhost:{port}/execution/",
+        AIRFLOW__API__BASE_URL=f"http://localhost:{port}",
+    )
+    api, scheduler, processor = ("api-server", "--port", port, "--workers", "1"), ("scheduler",), ("dag-processor",)
+    with found.service(*api), found.service(*scheduler), found.service(*processor):
+        wait_until(lambda: "nightly_performance" in found("dags", "list"), "the DAG processor to find the DAGs", found)
+        found("dags", "unpause", "nightly_performance")
+        yield found
+
+
+def wait_until(happened: Callable[[], bool], what: str, airflow: Airflow) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not happened():
+        if time.monotonic() > deadline:
+            logs = sorted(Path(airflow.env["DIETZ_HOME"]).glob("airflow-*.log"))
+            tails = "\n".join(f"{log.name}: {log.read_text(errors='replace')[-2000:]}" for log in logs)
+            pytest.fail(f"waited {PATIENCE_SECONDS} s for {what}\n{tails}")
+        time.sleep(5)
+
+
+def backfill(airflow: Airflow, database_url: str, *words: str) -> list[tuple[date, str]]:
+    """Create the backfill of DATES and wait for its end; returns (date, status) of the runs that it made."""
+
+    def runs() -> list[tuple[date, str]]:
+        with psycopg.connect(database_url) as connection:
+            return connection.execute(
+                "SELECT business_date, status FROM ops.run WHERE run_id LIKE 'backfill%' ORDER BY business_date, run_no"
+            ).fetchall()
+
+    before = len(runs())
+    spanned = ("--from-date", str(DATES[0]), "--to-date", str(DATES[-1]))
+    airflow("backfill", "create", "--dag-id", "nightly_performance", *spanned, *words)
+    wait_until(
+        lambda: sum(status == "done" for _, status in runs()) == before + len(DATES),
+        f"{len(DATES)} runs to be done",
+        airflow,
+    )
+    return runs()
+
+
+def test_a_backfill_of_three_dates_and_the_same_again(airflow: Airflow, settings: Settings) -> None:
+    database_url = str(settings.database_url)
+    # More than one run at a time is asked for: they must take turns all the same.
+    first = backfill(airflow, database_url, "--max-active-runs", "3")
+    assert first == [(day, "done") for day in DATES]
+    published = marts(database_url, without=set())
+    daily = published["account_performance_daily"]
+    assert daily, "the backfill published nothing"
+
+    second = backfill(airflow, database_url, "--max-active-runs", "1", "--reprocess-behavior", "completed")
+    assert second == [(day, "done") for day in DATES for _ in range(2)]
+    again = marts(database_url, without=set())  # run_id, epoch and published_at too
+    assert again == published
+    with psycopg.connect(database_url) as connection:
+        overlaps = connection.execute(
+            "SELECT a.run_id, b.run_id FROM ops.run a JOIN ops.run b ON a.run_no < b.run_no"
+            " AND b.started_at < a.ended_at"
+        ).fetchall()
+        steps = connection.execute("SELECT step, count(*), min(status) FROM ops.step_run GROUP BY step").fetchall()
+    assert overlaps == [], "two runs were under way at the same time"
+    assert sorted(steps) == sorted((step, 2 * len(DATES), "done") for step in STEPS)
