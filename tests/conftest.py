@@ -24,8 +24,9 @@ SMALL_SPARK = {
     "conf": {
         # Tests are short: the second compiler never earns back what it costs. Without it the JVM keeps too little room
         # for code, and stops compiling when that is full.
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=400m",
+        "spark.driver.extraJavaOptions": "-XX:ReservedCodeCacheSize=400m",
         "spark.default.parallelism": "1",
+        "spark.sql.adaptive.enabled": "false",
     },
 }
 

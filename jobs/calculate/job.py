@@ -7,6 +7,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.calculate import due as due_accounts
+from jobs.calculate.currency import usable_rates
 from jobs.calculate.daily import daily_performance
 from jobs.calculate.epochs import current_rows, first_differences, new_epochs, rows_to_write, with_epoch
 from jobs.calculate.inputs import ACCOUNT, Silver, Span
@@ -45,13 +46,15 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
         opening = _opening(due, counts, lake, run)
         begin = _begin(due, opening).persist()
         span = _span(begin, run, tenants)
+        calendar = calendar_days(spark, calendars_of(settings, tenants), span.through)
+        rates = _rates(silver, span, calendar, policies)
         calculated = daily_performance(
             opening,
             silver.valuations(begin, span),
             silver.transactions(begin, span, policies),
             silver.accounts(begin),
-            calendar=calendar_days(spark, calendars_of(settings, tenants), span.through),
-            fx_rates=silver.fx_rates(span),
+            calendar=calendar,
+            rates=rates,
             policies=policies,
         )
         rows = _with_flags(calculated, lake, span).withColumns(
@@ -61,6 +64,8 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
             rows = rows.where(F.col("as_of_date") >= run.from_date)
         counters: dict[str, int | str] = {**counts, **_write(rows, _existing(begin, span, lake, run), lake, run)}
         begin.unpersist()
+        if rates is not None:
+            rates.unpersist()
     finally:
         due.unpersist()
     get_log().info("calculated", **counters)
@@ -120,6 +125,12 @@ def _span(begin: DataFrame, run: Run, tenants: list[str]) -> Span:
     )
 
 
+def _rates(silver: Silver, span: Span, calendar: DataFrame | None, policies: Policies) -> DataFrame | None:
+    """Kept, since three legs look rates up: planned once instead of three times, and a small table."""
+    delivered = silver.fx_rates(span)
+    return None if delivered is None else usable_rates(delivered, calendar, policies).persist()
+
+
 def _gold(lake: Lake, run: Run) -> tuple[DataFrame, DataFrame]:
     """Daily rows and epochs of earlier runs: what an earlier attempt of this run wrote is about to be replaced."""
     earlier = F.col("run_no") != run.run_no
@@ -136,7 +147,7 @@ def _existing(begin: DataFrame, span: Span, lake: Lake, run: Run) -> DataFrame |
     if run.from_date is not None:
         gold = gold.where(F.col("as_of_date") >= run.from_date)
     rows = current_rows(gold, epochs).join(begin, ACCOUNT)
-    rows = rows.where("opened IS NULL OR as_of_date > opened").drop("opened")
+    rows = rows.where("opened IS NULL OR as_of_date > opened").drop("opened").persist()
     return None if rows.isEmpty() else rows
 
 
@@ -175,6 +186,7 @@ def _write(calculated: DataFrame, existing: DataFrame | None, lake: Lake, run: R
         differences.unpersist()
     finally:
         calculated.unpersist()
+        existing.unpersist()
     return {"rows": _written(lake), "restated": restated}
 
 

@@ -18,6 +18,7 @@ from jobs.check.tolerances import Tolerances, load_currencies, load_tolerances
 from jobs.platform import schemas
 from jobs.platform.lake import Lake
 from jobs.platform.ledger import FileRecord, Run
+from jobs.platform.local_rows import local_rows
 from jobs.platform.logs import get_log
 from jobs.platform.mapping import load_mappings
 from jobs.platform.settings import Settings
@@ -98,7 +99,7 @@ def _written(lake: Lake, table: str, delivery: Delivery) -> DataFrame:
         (F.col("tenant_id") == tenant) & (F.col("vendor") == vendor) & (F.col("feed") == feed)
         for tenant, vendor, feed in delivery.files
     ]
-    return lake.read(table).where(F.col("run_no").isin(delivery.run_nos)).where(reduce(or_, feeds))
+    return lake.written_by(table, delivery.run_nos).where(reduce(or_, feeds))
 
 
 def _delivery_slice(feed: Feed, files: list[FileRecord], tolerances: Tolerances, on: date) -> Slice:
@@ -160,7 +161,7 @@ def _result_rows(spark: SparkSession, outcomes: list[Outcome], run: Run) -> Data
         )
         for o in outcomes
     ]
-    return spark.createDataFrame(rows, schemas.table("data_quality_result").struct).coalesce(1)
+    return local_rows(spark, rows, schemas.table("data_quality_result").struct).coalesce(1)
 
 
 def _decide(run: Run, delivery: Delivery, outcomes: list[Outcome]) -> dict[str, int | str]:

@@ -55,8 +55,10 @@ ATTENTION = [
 
 def run_night(settings: Settings, this: Run, console: Console | None = None) -> dict[str, dict[str, Any]]:
     """All steps of a run in the shared Spark session, with a word on the terminal about each."""
+    from jobs.check.expectations import preload
     from jobs.platform.spark import get_spark
 
+    preload()  # seconds of Python, while the JVM starts
     console = console or Console(stderr=True, highlight=False)
     with console.status("starting Spark") as line:
         spark = get_spark(settings)

@@ -100,7 +100,18 @@ def calendar_days(
     ]
     if not rows:
         return None
-    tenants = spark.createDataFrame(rows, "tenant_id string, holidays array<date>, since date")
+    from pyspark.sql import types as T
+
+    from jobs.platform.local_rows import local_rows
+
+    struct = T.StructType(
+        [
+            T.StructField("tenant_id", T.StringType()),
+            T.StructField("holidays", T.ArrayType(T.DateType())),
+            T.StructField("since", T.DateType()),
+        ]
+    )
+    tenants = local_rows(spark, rows, struct)
     days = tenants.selectExpr("tenant_id", "holidays", f"explode(sequence(since, DATE '{through}')) AS calendar_date")
     return days.selectExpr(
         "tenant_id",

@@ -97,6 +97,8 @@ def start(settings: Settings) -> str:
 def stop(settings: Settings) -> bool:
     """Stop the embedded database. Returns whether it ran."""
     data = settings.home.resolve() / "postgres"
+    if not data.exists():
+        return False
     with _one_at_a_time(settings):
         if _running_port(data) is None:
             return False

@@ -6,6 +6,8 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
 from delta.tables import DeltaTable
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -16,6 +18,7 @@ from jobs.platform.local_rows import local_rows
 from jobs.platform.schemas import Table, table
 
 PARTITIONS = {"line": ["feed"]}
+RECENT_COMMITS = 50  # how far back a run's own commit is looked for before the whole table is asked
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,20 @@ class Lake:
         """The rows that count: per natural key the one that arrived last. `where` may only test key columns."""
         rows = self.read(name)
         return latest(rows if where is None else rows.where(where), table(name))
+
+    def written_by(self, name: str, run_nos: list[int]) -> DataFrame:
+        """The rows of these runs, read from the data files that their last commits added.
+
+        A night reads back what it has just written: its files are known, so nothing asks Delta to list the table's.
+        """
+        rows = F.col("run_no").isin(run_nos)
+        paths = self._paths_of(name, set(run_nos))
+        if paths is None:
+            return self.read(name).where(rows)
+        if not paths:
+            return local_rows(self.spark, [], table(name).struct)
+        reader = self.spark.read.schema(table(name).struct).option("basePath", self.path(name))
+        return reader.parquet(*paths).where(rows)
 
     def write_run(self, rows: DataFrame, name: str, run_no: int, run_id: str) -> int:
         """Put a run's rows in place of what an earlier attempt of the same run wrote; other runs' rows stay.
@@ -108,13 +125,24 @@ class Lake:
                     alive[add["path"]] = AddedFile(f"{self.path(name)}/{add['path']}", rows, version)
         return list(alive.values())
 
+    def _paths_of(self, name: str, run_nos: set[int]) -> list[str] | None:
+        """Data files of the last commit of each run; None where one is not among the recent commits."""
+        wanted: set[float] = set(run_nos)
+        paths: list[str] = []
+        newest = self.version(name)
+        for version in range(newest, max(-1, newest - RECENT_COMMITS), -1):
+            if not wanted:
+                break
+            actions = [json.loads(line) for line in self._log(name, version)]
+            found = _run_of(actions)
+            if found in wanted:
+                wanted.remove(found)
+                paths += [f"{self.path(name)}/{unquote(a['add']['path'])}" for a in actions if "add" in a]
+        return None if wanted and newest >= RECENT_COMMITS else paths
+
     def _last_run(self, name: str) -> float:
         """The run that made the last commit, which is the latest of all: run numbers grow. Infinite if unknown."""
-        infos = [json.loads(line).get("commitInfo") for line in self._log(name, self.version(name))]
-        info: dict[str, str] = next((one for one in infos if one), {})
-        if info.get("operation") == "CREATE TABLE":
-            return 0
-        return json.loads(info.get("userMetadata") or "{}").get("run_no", math.inf)
+        return _run_of([json.loads(line) for line in self._log(name, self.version(name))])
 
     def _log(self, name: str, version: int) -> list[str]:
         path = f"{self.path(name)}/_delta_log/{version:020d}.json"
@@ -132,6 +160,14 @@ class Lake:
             builder = builder.partitionedBy(*partitions)
         builder.property("delta.enableDeletionVectors", "false").execute()
         self._known.add(described.table)
+
+
+def _run_of(actions: list[dict[str, Any]]) -> float:
+    """The run that a commit was made by; 0 for the table's creation, infinite where it does not say."""
+    info: dict[str, str] = next((action["commitInfo"] for action in actions if "commitInfo" in action), {})
+    if info.get("operation") == "CREATE TABLE":
+        return 0
+    return json.loads(info.get("userMetadata") or "{}").get("run_no", math.inf)
 
 
 def latest(rows: DataFrame, described: Table) -> DataFrame:

@@ -16,12 +16,14 @@ import psycopg
 from psycopg import sql
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 from jobs.calculate.state import next_state
 from jobs.platform import database
 from jobs.platform.errors import AccountingError
 from jobs.platform.lake import Lake
 from jobs.platform.ledger import Run
+from jobs.platform.local_rows import local_rows
 from jobs.platform.schemas import table
 from jobs.platform.settings import Settings
 from jobs.publish import partitions, restate, small
@@ -31,6 +33,7 @@ from jobs.publish.state import after_restatements, publishable
 from jobs.publish.status import write_night_status
 from jobs.publish.visible import in_one_transaction, one_publisher
 
+ACCOUNT = T.StructType([T.StructField(name, T.StringType()) for name in ("tenant_id", "account_id")])
 TARGET = Target(
     table="marts.account_performance_daily",
     history="history.account_performance_daily",
@@ -265,7 +268,7 @@ class Publication:
         struct = table("account_performance_daily").struct
         rows = self.spark.read.schema(struct).parquet(*(one.path for one in self.daily.slice.sources))
         if self.daily.released:
-            accounts = self.spark.createDataFrame(self.daily.released, "tenant_id string, account_id string")
+            accounts = local_rows(self.spark, self.daily.released, ACCOUNT)
             rows = rows.unionByName(gold.join(F.broadcast(accounts), ["tenant_id", "account_id"], "left_semi"))
         published = publishable(rows, held, epochs)
         if epochs is None:

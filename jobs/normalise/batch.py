@@ -1,0 +1,68 @@
+"""The files that one run took, on their way through normalise, and the books that are kept of them."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from pyspark.sql import DataFrame, SparkSession
+
+from jobs.normalise.accounting import FileAccount
+from jobs.normalise.controls import ControlResult
+from jobs.platform.lake import Lake
+from jobs.platform.ledger import FileRecord, Ledger
+from jobs.platform.mapping import Mapping, load_mappings
+
+
+@dataclass
+class Batch:
+    """One run's files. Tables are loaded side by side, so what they add to goes through `enter` and `keep`."""
+
+    spark: SparkSession
+    lake: Lake
+    ledger: Ledger
+    run_id: str
+    run_no: int
+    files: list[FileRecord]
+    mappings: dict[str, Mapping] = field(default_factory=load_mappings)
+    accounts: dict[str, FileAccount] = field(default_factory=dict)
+    controls: list[ControlResult] = field(default_factory=list)
+    quarantined: list[DataFrame] = field(default_factory=list)
+    ready: DataFrame | None = None
+    replayed_files: dict[str, list[FileRecord]] = field(default_factory=dict)
+    replayed: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    _kept: list[DataFrame] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def by_feed(self) -> dict[str, list[FileRecord]]:
+        feeds: dict[str, list[FileRecord]] = defaultdict(list)
+        for file in self.files:
+            feeds[str(file.feed)].append(file)
+        return feeds
+
+    @property
+    def refused(self) -> dict[str, ControlResult]:
+        """The first broken control of each refused file."""
+        return {result.file_id: result for result in reversed(self.controls) if result.refuses}
+
+    def keep(self, frame: DataFrame) -> DataFrame:
+        """Hold a frame that is read more than once, until `release`."""
+        kept = frame.persist()
+        self._kept.append(kept)
+        return kept
+
+    def release(self) -> None:
+        """Let go of all frames that were kept."""
+        for frame in self._kept:
+            frame.unpersist()
+        self._kept.clear()
+
+    def enter(self, counted: Iterable[tuple[str, str, int]]) -> None:
+        """Enter (file_id, outcome, records) in the files' books."""
+        with self._lock:
+            for file_id, outcome, count in counted:
+                books = self.accounts.get(file_id)
+                (books.outcomes if books else self.replayed[file_id])[outcome] += count

@@ -1,0 +1,77 @@
+"""A batch's lines out of bronze: what kind each is, how many there are, and the records that a feed's lines hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from jobs.normalise.accounting import FileAccount
+from jobs.normalise.batch import Batch
+from jobs.normalise.records import (
+    FILE_FACTS,
+    FILE_LAYOUT,
+    classified,
+    common_header,
+    file_facts,
+    file_layout,
+    needs_layout,
+    with_cells,
+)
+from jobs.normalise.targets import canonical_rows, with_identity
+from jobs.platform.ledger import FileRecord
+from jobs.platform.local_rows import local_rows
+from jobs.platform.mapping import Mapping
+
+
+def bronze_lines(batch: Batch, files: list[FileRecord], run_nos: list[int]) -> DataFrame:
+    """The files' lines with FILE_FACTS and kind, all feeds in one plan."""
+    facts = local_rows(batch.spark, file_facts(files), FILE_FACTS)
+    feeds = sorted({str(file.feed) for file in files})
+    lines = batch.lake.written_by("line", run_nos).where(F.col("feed").isin(feeds))
+    return classified(lines.join(F.broadcast(facts), "file_id"), {feed: batch.mappings[feed] for feed in feeds})
+
+
+def lines_of_feed(batch: Batch, feed: str, files: list[FileRecord], bronze: DataFrame) -> DataFrame:
+    """One feed's lines with their cells, kept where they are read more than once."""
+    mapping = batch.mappings[feed]
+    header = common_header(mapping, files)
+    of_feed = bronze.where(F.col("feed") == feed)
+    if needs_layout(mapping, header):
+        layout = local_rows(batch.spark, file_layout(files), FILE_LAYOUT)
+        of_feed = of_feed.join(F.broadcast(layout), "file_id")
+    lines = with_cells(of_feed, mapping, header)
+    return batch.keep(lines) if mapping.controls or len(mapping.targets) > 1 else lines
+
+
+def rows_of_feed(lines: DataFrame, mapping: Mapping, files: list[FileRecord]) -> Iterator[tuple[str, DataFrame]]:
+    """(table, canonical rows) for each target of the mapping."""
+    header = common_header(mapping, files)
+    for number, target in enumerate(mapping.targets):
+        first = 1 + sum(other.lines == target.lines for other in mapping.targets[:number])
+        yield target.table, with_identity(canonical_rows(lines, mapping, target, header, first), target)
+
+
+def open_books(batch: Batch, bronze: DataFrame) -> None:
+    """Count each file's lines by kind, and from that the records that the mapping derives from them."""
+    batch.accounts = {file.file_id: FileAccount(file) for file in batch.files}
+    for file_id, kind, count in bronze.groupBy("file_id", "kind").count().collect():
+        batch.accounts[file_id].kinds[kind] += count
+    for books in batch.accounts.values():
+        mapping = batch.mappings[str(books.file.feed)]
+        for kind, count in books.kinds.items():
+            derived = sum(_records_a_line(mapping, number, kind, books.file) for number in range(len(mapping.targets)))
+            books.expected_records += count * derived
+            if not derived:
+                books.lines_without_record += count
+
+
+def _records_a_line(mapping: Mapping, number: int, kind: str, file: FileRecord) -> int:
+    target = mapping.targets[number]
+    if target.lines != kind:
+        return 0
+    if target.unpivot is None:
+        return 1
+    return sum(bool(re.fullmatch(target.unpivot.titles, title)) for title in file.detection["header"])

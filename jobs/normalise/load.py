@@ -1,0 +1,103 @@
+"""One table's rows of a batch into silver: resolved, judged against what is there, written, and counted by file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import reduce
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from jobs.normalise import quarantine, references, replay
+from jobs.normalise.batch import Batch
+from jobs.normalise.in_kind import valued_in_kind
+from jobs.normalise.records import rule_struct
+from jobs.normalise.versions import with_outcome
+from jobs.platform import schemas
+from jobs.platform.errors import AccountingError
+from jobs.platform.lake import latest
+
+
+def load(batch: Batch, name: str, parts: list[DataFrame]) -> None:
+    """Write the table's rows of the batch to silver, keep what did not fit, and enter both in the files' books.
+
+    parts: canonical rows (`targets.canonical_rows`) of the feeds that fill the table. Raises AccountingError where
+    another number of rows was written than fits.
+    """
+    described = schemas.table(name)
+    rows = reduce(DataFrame.unionByName, parts)
+    rows = _with_refusals(batch, _resolved(batch, name, rows))
+    with _persisted(rows) as typed:
+        date = F.col(described.date) if described.date else F.lit(None).cast("date")
+        seen = typed.groupBy("file_id").agg(
+            F.count("*").alias("rows"), F.min(date).alias("first"), F.max(date).alias("last")
+        )
+        per_file = seen.collect()
+        if not per_file:
+            return
+        bounds = [row["first"] for row in per_file if row["first"]], [row["last"] for row in per_file if row["last"]]
+        before = _before(batch, described, typed, *((min(bounds[0]), max(bounds[1])) if bounds[0] else (None, None)))
+        judged = with_outcome(typed, described, before)
+        written = batch.lake.write_run(judged.where("outcome = 'silver'"), name, batch.run_no, batch.run_id)
+        if written == sum(row["rows"] for row in per_file):
+            judged = typed
+            counted = [(row["file_id"], "silver", row["rows"]) for row in per_file]
+        else:
+            judged = batch.keep(judged)
+            counted = [tuple(row) for row in judged.groupBy("file_id", "outcome").count().collect()]
+            # A row that waited and still does not fit is in the quarantine already.
+            misfits = judged.where((F.col("outcome") == "quarantined") & ~replay.is_replayed(batch.replayed_files))
+            batch.quarantined.append(quarantine.quarantine_rows(misfits, name))
+        if batch.ready is not None and any(file_id not in batch.accounts for file_id, _, _ in counted):
+            through = judged if judged is typed else judged.where("outcome <> 'quarantined'")
+            record = quarantine.RECORD[:-1]
+            closed = batch.ready.where(F.col("target") == name).join(through.select(*record), record, "left_semi")
+            batch.quarantined.append(quarantine.taken_rows(closed, batch.run_no))
+        batch.enter(counted)
+        in_silver = sum(count for _, outcome, count in counted if outcome == "silver")
+        if in_silver != written:
+            raise AccountingError(f"{name}: {in_silver} rows fit, but {written} were written to silver")
+
+
+def _resolved(batch: Batch, name: str, rows: DataFrame) -> DataFrame:
+    columns = {column.name for column in schemas.table(name).columns}
+    if "account_id" in columns and name != "account":
+        feeds = {feed for feed in batch.by_feed for t in batch.mappings[feed].targets if t.table == name}
+        if any(s.account for feed in feeds for t in batch.mappings[feed].targets for s in t.columns.values()):
+            on_date = next((d for d in ("as_of_date", "performance_date") if d in columns), None)
+            rows = references.with_account_of_number(rows, batch.lake.current("account_xref"), on_date)
+        rows = references.with_known_account(rows, batch.lake.read("account"))
+    if name == "transaction":
+        rows = valued_in_kind(rows, batch.lake.current("price"))
+    return rows
+
+
+def _with_refusals(batch: Batch, rows: DataFrame) -> DataFrame:
+    for file_id, result in batch.refused.items():
+        failed = rule_struct("control_total", result.control, F.lit(f"line {result.line_no}"), result.message)
+        concerned = (F.col("file_id") == file_id) & F.col("skip").isNull()
+        rules = F.when(concerned, F.array_append("failed_rules", failed)).otherwise(F.col("failed_rules"))
+        rows = rows.withColumn("failed_rules", rules)
+    return rows
+
+
+def _before(batch: Batch, described: schemas.Table, typed: DataFrame, first: object, last: object) -> DataFrame | None:
+    """The rows of earlier runs that these may repeat or replace: those of the same dates, or of the same keys."""
+    if not batch.lake.exists(described.table):
+        return None
+    earlier = batch.lake.read(described.table).where(F.col("run_no") != batch.run_no)
+    if described.date in described.key and first is not None:
+        date = F.col(str(described.date))
+        return latest(earlier.where(date.between(F.lit(first), F.lit(last))), described)
+    keys = typed.select(*described.key).distinct()
+    return latest(earlier.join(keys, described.key, "left_semi"), described)
+
+
+@contextmanager
+def _persisted(frame: DataFrame) -> Iterator[DataFrame]:
+    kept = frame.persist()
+    try:
+        yield kept
+    finally:
+        kept.unpersist()
