@@ -11,9 +11,11 @@ import structlog
 from pyspark.sql import SparkSession
 
 from jobs.detect import landing, recognise
+from jobs.detect.formats import FormatError, as_lines
 from jobs.platform.errors import DietzError
 from jobs.platform.ledger import FileRecord, Run
 from jobs.platform.mapping import Mapping, load_mappings, mapping_version
+from jobs.platform.mapping_reader import CONVERTED
 from jobs.platform.settings import Settings
 
 log = structlog.get_logger()
@@ -92,7 +94,13 @@ def _records_of(run: Run, one: landing.Delivery, mappings: dict[str, Mapping]) -
         looked = list(landing.contents(one.path))
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         return [_record(run, one, "", "", "unrecognised", message=f"damaged archive: {error}")]
-    return [_recognised(run, one, content, mappings) for content in looked]
+    except FormatError as error:
+        return [_record(run, one, "", "", "unrecognised", message=str(error))]
+    found = [_recognised(run, one, content, mappings) for content in looked]
+    if landing.is_workbook(one.path) and any(record.status == "detected" for record in found):
+        # A workbook's cover and look-up sheets are no deliveries.
+        found = [record for record in found if record.status != "unrecognised"]
+    return found
 
 
 def _recognised(run: Run, one: landing.Delivery, content: landing.Content, mappings: dict[str, Mapping]) -> FileRecord:
@@ -108,6 +116,13 @@ def _recognised(run: Run, one: landing.Delivery, content: landing.Content, mappi
         return base
     mapping = mappings[verdict.candidate.feed]
     lines = recognise.first_lines(content.head, mapping.reader.encoding) or []
+    header = verdict.candidate.header
+    if mapping.format in CONVERTED and mapping.format != "workbook":
+        try:
+            count, lines = _converted(one, content, mapping)
+        except FormatError as error:
+            return replace(base, vendor=mapping.vendor, feed=mapping.feed, status="refused", message=str(error))
+        base, header = replace(base, lines=count), []
     context = {
         key: value
         for key, capture in mapping.context.items()
@@ -117,12 +132,12 @@ def _recognised(run: Run, one: landing.Delivery, content: landing.Content, mappi
         if capture.source != "section" and key not in context:
             place = "name" if capture.source == "file_name" else "first lines"
             return replace(base, message=f"{mapping.feed}: no {key} in the file's {place} (expected {capture.match})")
-    unknown = [t for t in verdict.candidate.header if t and not mapping.knows_title(t)]
+    unknown = [t for t in header if t and not mapping.knows_title(t)]
     detection |= {
         "header_line": verdict.candidate.header_line,
-        "header": verdict.candidate.header,
+        "header": header,
         "context": context,
-        "drift": unknown if mapping.reader.header == "once" else [],
+        "drift": unknown if mapping.has_header_line else [],
         "name": name,
     }
     return replace(
@@ -135,6 +150,18 @@ def _recognised(run: Run, one: landing.Delivery, content: landing.Content, mappi
         detection=detection,
         message="",
     )
+
+
+def _converted(one: landing.Delivery, content: landing.Content, mapping: Mapping) -> tuple[int, list[str]]:
+    """(number of lines, the first ones) that the file's format makes of it. Raises FormatError."""
+    first: list[str] = []
+    count = 0
+    with landing.open_member(one.path, content.member) as stream:
+        for line in as_lines(stream, content.member, mapping):
+            count += 1
+            if count <= landing.FIRST_LOOK_LINES:
+                first.append(line)
+    return count, first
 
 
 def mappings_fingerprint() -> str:

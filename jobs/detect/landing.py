@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
+from jobs.detect.formats import workbook
+
 MARKERS = (".done", ".ok")
 UNFINISHED = (".part", ".tmp", ".partial", ".filepart")
 ENCRYPTED = (".pgp", ".gpg", ".asc")
@@ -35,7 +37,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Content:
-    """What a file (or one member of an archive) holds: identity, number of lines, and its first lines' bytes."""
+    """What a file (an archive's member, a workbook's sheet) holds: identity, lines, and its first lines' bytes."""
 
     member: str
     sha256: str
@@ -94,20 +96,52 @@ def has_marker(path: Path) -> bool:
 
 
 def contents(path: Path) -> Iterator[Content]:
-    """Each thing the file contains, decompressed: the file itself, or the members of a zip or gzip.
+    """Each thing the file contains, decompressed: the file itself, the members of a zip or gzip, a workbook's sheets.
 
-    Raises zipfile.BadZipFile, EOFError, OSError (zlib.error is wrapped by them) for damaged archives.
+    Raises zipfile.BadZipFile, EOFError, OSError (zlib.error is wrapped by them) for damaged archives, FormatError for
+    a damaged workbook.
     """
-    for member, stream in open_members(path):
-        with stream:
-            yield _look(member, stream)
+    if is_workbook(path):
+        with path.open("rb") as stream:
+            names = workbook.sheets(stream)
+        for sheet in names:
+            with path.open("rb") as stream:
+                lines = "".join(f"{line}\n" for line in workbook.lines(stream, sheet))
+            yield _look(sheet, io.BytesIO(lines.encode()))
+        return
+    for member, opened in open_members(path):
+        with opened:
+            yield _look(member, opened)
+
+
+def is_workbook(path: Path) -> bool:
+    """Whether the file is a workbook, whatever its name: a zip that holds `xl/workbook.xml`."""
+    with path.open("rb") as raw:
+        if raw.read(4) != b"PK\x03\x04":
+            return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "xl/workbook.xml" in archive.namelist()
+    except zipfile.BadZipFile:
+        return False
+
+
+def open_member(path: Path, member: str) -> IO[bytes]:
+    """The decompressed bytes of one member as `open_members` names it; of a workbook's sheet the whole workbook."""
+    if is_workbook(path):
+        return path.open("rb")
+    for name, stream in open_members(path):
+        if name == member:
+            return stream
+        stream.close()
+    raise FileNotFoundError(f"{path} has no member {member}")
 
 
 def open_members(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
     """(member name, decompressed byte stream) for each member; the member's name is '' for a plain file."""
     with path.open("rb") as raw:
         magic = raw.read(4)
-    if magic[:4] == b"PK\x03\x04" and path.suffix.lower() != ".xlsx":
+    if magic[:4] == b"PK\x03\x04":
         with zipfile.ZipFile(path) as archive:
             for info in archive.infolist():
                 if not info.is_dir():

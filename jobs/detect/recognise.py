@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -13,6 +16,8 @@ from jobs.platform.mapping import Capture, Mapping, normalise_title
 # Points out of 100. The required titles alone are not enough; content without the usual name is.
 REQUIRED, KNOWN_TITLES, NAME = 60, 25, 15
 THRESHOLD, MARGIN = 75, 5
+# Names of elements, attributes and tags in text of a marked-up format.
+WORDS = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 
 @dataclass(frozen=True)
@@ -74,26 +79,57 @@ def score(name: str, head: bytes, mapping: Mapping) -> Candidate:
     signature = mapping.fingerprint.signature
     if signature and not any(re.search(signature, line) for line in lines):
         return Candidate(mapping.feed, 0, ["no line has the signature"])
-    header_line, header = find_header(lines, mapping)
-    titles = [normalise_title(cell) for cell in header]
+    header_line, header = titles_of(lines, mapping)
+    titles = {normalise_title(cell) for cell in header}
+    where = f"line {header_line}" if header_line else "its fields"
     missing = [t for t in mapping.fingerprint.required if normalise_title(t) not in titles]
     if missing:
-        return Candidate(mapping.feed, 0, [f"title '{missing[0]}' is missing from line {header_line}"], 0, header)
+        return Candidate(mapping.feed, 0, [f"title '{missing[0]}' is missing from {where}"], 0, header)
     for title in mapping.fingerprint.forbidden:
         if normalise_title(title) in titles:
             return Candidate(mapping.feed, 0, [f"title '{title}' belongs to another feed"])
-    named = [title for title in header if title]
-    unknown = [title for title in named if not mapping.knows_title(title)]
-    points = REQUIRED + round(KNOWN_TITLES * (len(named) - len(unknown)) / len(named))
-    reasons = [f"has all of {', '.join(mapping.fingerprint.required)} on line {header_line}"]
-    if unknown and mapping.reader.header == "once":
-        reasons.append(f"does not know {', '.join(unknown)}")
+    points, reasons = 0, []
+    if mapping.fingerprint.required:
+        named = [title for title in header if title]
+        # In a format that names its fields nobody reads them all: a share of them would say nothing.
+        unknown = [title for title in named if not mapping.knows_title(title)] if mapping.has_header_line else []
+        points = REQUIRED + round(KNOWN_TITLES * (len(named) - len(unknown)) / len(named))
+        reasons.append(f"has all of {', '.join(mapping.fingerprint.required)} on {where}")
+        if unknown:
+            reasons.append(f"does not know {', '.join(unknown)}")
     if signature:  # a signature says more than titles that the mapping happens to read
         points = max(points, THRESHOLD + MARGIN)
+        reasons.append("has the signature")
     if mapping.fingerprint.name_hint and re.fullmatch(mapping.fingerprint.name_hint, name, re.IGNORECASE):
         points += NAME
         reasons.append("has the usual name")
     return Candidate(mapping.feed, min(points, 100), reasons, header_line, header)
+
+
+def titles_of(lines: list[str], mapping: Mapping) -> tuple[int, list[str]]:
+    """(line of the header, its cells); of a format without a header line (0, the names that the first lines use)."""
+    if mapping.format == "json":
+        return 0, sorted({name for line in lines for name in _names_in(line)})
+    if mapping.is_named:
+        return 0, sorted({word for line in lines for word in WORDS.findall(line)})
+    if mapping.format == "fixed" or mapping.reader.header == "none":
+        return 0, []
+    return find_header(lines, mapping)
+
+
+def _names_in(line: str) -> Iterator[str]:
+    """Names of an object's fields, those of objects within as `outer.inner`."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return
+    waiting = [("", found)]
+    while waiting:
+        prefix, value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [(f"{prefix}.{name}" if prefix else name, inner) for name, inner in value.items()]
+        elif prefix:
+            yield prefix
 
 
 def find_header(lines: list[str], mapping: Mapping) -> tuple[int, list[str]]:
@@ -104,11 +140,36 @@ def find_header(lines: list[str], mapping: Mapping) -> tuple[int, list[str]]:
         cells = _cells(line, mapping)
         hits = len(required & {normalise_title(cell) for cell in cells})
         if hits > best[0]:
-            best = (hits, number, [cell.strip() for cell in cells])
+            best = (hits, number, _told_apart([cell.strip() for cell in cells]))
     return best[1], best[2]
 
 
+def _told_apart(titles: list[str]) -> list[str]:
+    """A title that comes again is `Title.2`; a column without one belongs to the title before it and is told likewise.
+
+    The empty titles after the last one (a trailing delimiter) stay empty.
+    """
+    last = max((place for place, title in enumerate(titles) if title), default=-1)
+    seen: Counter[str] = Counter()
+    told, before = [], ""
+    for place, title in enumerate(titles):
+        name = title or (before if place < last else "")
+        before = name
+        if not name:
+            told.append("")
+            continue
+        seen[normalise_title(name)] += 1
+        number = seen[normalise_title(name)]
+        told.append(name if number == 1 else f"{name}.{number}")
+    return told
+
+
 def _cells(line: str, mapping: Mapping) -> list[str]:
+    if mapping.format == "workbook":
+        try:
+            return [str(cell) for cell in json.loads(line)]
+        except ValueError:
+            return []
     reader = csv.reader(
         [line], delimiter=mapping.reader.delimiter, quotechar=mapping.reader.quote, skipinitialspace=True
     )

@@ -12,12 +12,14 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from jobs.detect.landing import open_members
+from jobs.detect.formats import as_lines
+from jobs.detect.landing import open_member
 from jobs.ingest.bronze import decoded, numbered_lines
 from jobs.platform.lake import Lake
 from jobs.platform.ledger import FileRecord, Run
 from jobs.platform.local_rows import local_rows
 from jobs.platform.mapping import load_mappings
+from jobs.platform.mapping_reader import CONVERTED
 from jobs.platform.settings import Settings
 
 log = structlog.get_logger()
@@ -57,26 +59,29 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
 
 
 def _stage(landing: Path, group: list[FileRecord], incoming: Path) -> None:
-    """Give each file the name of its file_id in a folder of the run: a link, or the decompressed member."""
+    """Give each file the name of its file_id in a folder of the run: a link, the decompressed member, or the lines that
+    its format makes of it."""
     shutil.rmtree(incoming, ignore_errors=True)
     incoming.mkdir(parents=True)
+    mappings = load_mappings()
     for file in group:
-        source, target = landing / file.path, incoming / file.file_id
-        if file.member == "":
+        source, target, mapping = landing / file.path, incoming / file.file_id, mappings[str(file.feed)]
+        if mapping.format in CONVERTED:
+            with open_member(source, file.member) as stream, target.open("w", encoding="utf-8", newline="\n") as out:
+                out.writelines(f"{line}\n" for line in as_lines(stream, file.member, mapping))
+        elif file.member == "":
             os.symlink(source, target)
-            continue
-        for member, stream in open_members(source):
-            with stream:
-                if member == file.member:
-                    with target.open("wb") as out:
-                        shutil.copyfileobj(stream, out)
+        else:
+            with open_member(source, file.member) as stream, target.open("wb") as binary:
+                shutil.copyfileobj(stream, binary)
 
 
 def _bronze(spark: SparkSession, group: list[FileRecord], incoming: Path) -> DataFrame:
     mappings = load_mappings()
     by_encoding: dict[str, list[FileRecord]] = defaultdict(list)
     for file in group:
-        by_encoding[mappings[str(file.feed)].reader.encoding].append(file)
+        mapping = mappings[str(file.feed)]
+        by_encoding["utf-8" if mapping.format in CONVERTED else mapping.reader.encoding].append(file)
     parts = []
     for encoding, files in by_encoding.items():
         owners = local_rows(spark, [(f.file_id, f.tenant_id, f.vendor, f.feed, f.run_no) for f in files], OWNER)

@@ -1,16 +1,96 @@
-"""One line of delimited text to its cells, by column functions; a line whose quotes do not fit gives none."""
+"""A line to its cells, by column functions: split, by position, or by name; and where a title's cell is then found."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from jobs.platform.mapping import Reader
+from jobs.platform.mapping import Mapping, normalise_title
+from jobs.platform.mapping_reader import NAMED, Reader
 
 BLANKS = " \t\r"
 LONGEST = 2**31 - 1
+
+
+# Texts by name of a format of NAMED, parsed once per line; `_corrupt` where the line is no JSON object.
+NAMED_CELLS, CORRUPT = "named", "_corrupt"
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Where the cells of one kind of line are found, by the format of the mapping.
+
+    header: the one that all files of the feed have (None: they differ, and the columns `names` and `cells` say).
+    """
+
+    mapping: Mapping
+    kind: str
+    header: list[str] | None = None
+
+    def at(self, titles: list[str]) -> Column:
+        """The text under the first of these titles that the file has; NULL where it has none of them."""
+        if self.mapping.format in NAMED:
+            found = [_named(title, nested=self.mapping.format == "json") for title in titles]
+        elif self.mapping.format == "fixed":
+            found = [self._by_position(title) for title in titles]
+        else:
+            declared = self.mapping.reader.titles.get(self.kind) if self.mapping.reader.header == "none" else None
+            header = declared if declared is not None else self.header
+            if header is not None:  # places are known before the first row is read
+                names = [normalise_title(name) for name in header]
+                places = [names.index(normalise_title(title)) for title in titles if normalise_title(title) in names]
+                return F.get("cells", F.lit(places[0])) if places else F.lit(None).cast("string")
+            found = [F.get("cells", (F.array_position("names", normalise_title(t)) - 1).cast("int")) for t in titles]
+        return found[0] if len(found) == 1 else F.coalesce(*found)
+
+    def _by_position(self, title: str) -> Column:
+        fields = {normalise_title(name): place for name, place in self.mapping.reader.fields.get(self.kind, {}).items()}
+        if normalise_title(title) not in fields:
+            return F.lit(None).cast("string")
+        first, length = fields[normalise_title(title)]
+        return F.btrim(F.substring("raw", first, length), F.lit(BLANKS))
+
+
+def added_cells(mapping: Mapping) -> dict[str, Column]:
+    """The columns that `Cells` reads from, of the column raw: `cells` (an array) or `named` (a struct), or none."""
+    if mapping.format in NAMED:
+        shape = _shape(sorted(mapping.known_names), nested=mapping.format == "json")
+        options = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": CORRUPT}
+        return {NAMED_CELLS: F.from_json("raw", f"struct<{shape}, {CORRUPT}: string>", options)}
+    if mapping.format == "workbook":
+        return {"cells": F.when(F.col("raw") == "", F.array()).otherwise(F.from_json("raw", "array<string>"))}
+    if mapping.format == "delimited":
+        return {"cells": cells_of(F.col("raw"), mapping.reader)}
+    return {}
+
+
+def named_text(name: str, mapping: Mapping) -> Column:
+    """One field of a line of a NAMED format, straight from its text (to say what kind the line is)."""
+    path = "".join(f"['{part}']" for part in (name.split(".") if mapping.format == "json" else [name]))
+    return F.get_json_object("raw", f"${path}")
+
+
+def _named(name: str, *, nested: bool) -> Column:
+    column = F.col(NAMED_CELLS)
+    for part in name.split(".") if nested else [name]:
+        column = column.getField(part)
+    return column
+
+
+def _shape(names: list[str], *, nested: bool) -> str:
+    """Fields of a struct of texts: `a.b` is b in a."""
+    inner: dict[str, list[str]] = {}
+    for name in names:
+        first, _, rest = name.partition(".") if nested else (name, "", "")
+        inner.setdefault(first, []).extend([rest] if rest else [])
+    parts = []
+    for first, below in inner.items():
+        kind = f"struct<{_shape(below, nested=nested)}>" if below else "string"
+        parts.append(f"`{first}`: {kind}")
+    return ", ".join(parts)
 
 
 def cells_of(raw: Column, reader: Reader) -> Column:

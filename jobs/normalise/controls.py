@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from jobs.normalise.records import cell
+from jobs.normalise.cells import Cells
+from jobs.normalise.codes import given
 from jobs.normalise.values import read
 from jobs.platform.mapping import Control, Mapping
-from jobs.platform.schemas import Column
+from jobs.platform.schemas import MONEY
+from jobs.platform.schemas import Column as SchemaColumn
 
 
 @dataclass(frozen=True)
@@ -25,44 +27,80 @@ class ControlResult:
     refuses: bool
 
 
-def broken_controls(lines: DataFrame, mapping: Mapping, control: Control) -> list[ControlResult]:
-    """Totals that are missing, unreadable or unequal to the sum, from lines with cells. At most a row per section.
+def broken_controls(
+    lines: DataFrame, mapping: Mapping, control: Control, header: list[str] | None = None
+) -> list[ControlResult]:
+    """Totals that are missing, unreadable or unequal to what was found, from lines with cells. At most a row a section.
 
     A cell that cannot be read leaves its sum unknown, so the total is not met: nothing is presumed of it.
     """
-    amount = Column(name="amount", type="decimal", meaning="")
-    text = cell([control.total_title])
-    text = F.when(~text.isin(mapping.empty), text)
-    value = read(text, amount, control.number, mapping.dates).value
     is_part, is_total = F.col("kind").isin(list(control.add_lines)), F.col("kind") == control.stated_on
+    text, value = _parts(mapping, control, header)
+    stated_text = _text(mapping, control.stated_on, control.stated, header)
     keys = ["file_id", "section_no"] if control.per == "section" else ["file_id"]
     sums = lines.groupBy(*keys).agg(
         F.coalesce(F.sum(F.when(is_part, value)), F.lit(0)).alias("total"),
         F.count(F.when(is_part, 1)).alias("parts"),
         F.min(F.when(is_part & text.isNotNull() & value.isNull(), F.col("line_no"))).alias("unreadable_line"),
         F.count(F.when(is_total, 1)).alias("totals"),
-        F.max(F.when(is_total, value)).alias("stated"),
+        F.max(F.when(is_total, _amount(stated_text, mapping, control))).alias("stated"),
         F.max(F.when(is_total, F.col("line_no"))).alias("total_line"),
         F.max("line_no").alias("last_line"),
     )
     unmet = F.col("stated").isNull() | (F.col("stated") != F.col("total")) | F.col("unreadable_line").isNotNull()
+    if control.counts_besides:
+        sums = sums.withColumn("total", F.col("total") + F.lit(control.counts_besides))
     suspects = sums.where((F.col("parts") > 0) | (F.col("totals") > 0)).where(unmet).orderBy(*keys)
     return [_in_words(row.asDict(), control) for row in suspects.collect()]
 
 
+def _parts(mapping: Mapping, control: Control, header: list[str] | None) -> tuple[Column, Column]:
+    """(text, number) that a line adds, each kind of line having its own cells."""
+    text: Column = F.lit(None).cast("string")
+    negative = F.lit(False)
+    for kind in control.add_lines:
+        here = F.col("kind") == kind
+        text = F.when(here, _text(mapping, kind, control.total_title, header)).otherwise(text)
+        if control.negate_when:
+            says_so = given(control.negate_when, Cells(mapping, kind, header)) == "yes"
+            negative = F.when(here, F.coalesce(says_so, F.lit(False))).otherwise(negative)
+    if control.check == "count":
+        return F.lit("1"), F.lit(1).cast(MONEY)
+    if control.check == "hash":
+        return text, F.regexp_replace(text, r"\D", "").try_cast(MONEY)
+    value = _amount(text, mapping, control)
+    return text, F.when(negative, -value).otherwise(value)
+
+
+def _text(mapping: Mapping, kind: str, title: str, header: list[str] | None) -> Column:
+    text = Cells(mapping, kind, header).at([title]) if title else F.lit(None).cast("string")
+    return F.when(~text.isin(mapping.empty), text)
+
+
+def _amount(text: Column, mapping: Mapping, control: Control) -> Column:
+    column = SchemaColumn(name="amount", type="decimal", meaning="")
+    return read(text, column, control.number, mapping.dates).value
+
+
 def _in_words(found: dict[str, object], control: Control) -> ControlResult:
     line_no = int(str(found["total_line"] or found["last_line"]))
+    what = {
+        "sum": f"total of '{control.total_title}'",
+        "count": "number of records",
+        "hash": f"hash total of '{control.total_title}'",
+    }[control.check]
     if not found["totals"]:
-        message = (
-            f"no line states the total of '{control.total_title}'; the {found['parts']} records end at line {line_no}"
-        )
+        message = f"no line states the {what}; the {found['parts']} records end at line {line_no}"
         return ControlResult(str(found["file_id"]), control.name, line_no, message, control.when_missing == "refuse")
     if found["unreadable_line"] is not None:
         message = f"line {found['unreadable_line']} has no readable '{control.total_title}', so the total cannot be met"
-    else:
+    elif control.check == "sum":
         message = (
             f"'{control.total_title}' adds up to {_plain(found['total'])}, the file states {_plain(found['stated'])}"
         )
+    else:
+        total, stated = (_plain(found[name]).removesuffix(".00") for name in ("total", "stated"))
+        message = f"the {what} is {total}, the file states {stated}"
     return ControlResult(str(found["file_id"]), control.name, line_no, message, True)
 
 

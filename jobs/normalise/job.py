@@ -17,6 +17,7 @@ from jobs.normalise.batch import Batch
 from jobs.normalise.controls import broken_controls
 from jobs.normalise.lines import bronze_lines, lines_of_feed, open_books, rows_of_feed
 from jobs.normalise.load import load
+from jobs.normalise.records import common_header
 from jobs.normalise.targets import RULES_TYPE
 from jobs.platform.lake import Lake
 from jobs.platform.ledger import FileRecord, Run
@@ -81,7 +82,7 @@ def _normalise(batch: Batch) -> None:
             if name in parts:
                 load(batch, name, parts[name])
         by_table = _parts(prepared.values())
-        if any(by_table.pop(name, None) for name in FIRST):
+        if [name for name in FIRST if by_table.pop(name, None)]:  # loaded above; others may have waited for them
             for table, rows in _replayed_rows(batch):
                 by_table[table].append(rows)
         loading: dict[str, Future[None]] = {}
@@ -112,7 +113,7 @@ def _prepared(batch: Batch, feed: str, files: list[FileRecord], bronze: DataFram
     mapping = batch.mappings[feed]
     lines = lines_of_feed(batch, feed, files, bronze)
     for control in mapping.controls:
-        for result in broken_controls(lines, mapping, control):
+        for result in broken_controls(lines, mapping, control, common_header(mapping, files)):
             batch.controls.append(result)
             path = batch.accounts[result.file_id].file.path
             emit = log.error if result.refuses else log.warning

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import and_
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 from pyspark.sql.window import Window
 
-from jobs.normalise.cells import cells_of
+from jobs.normalise.cells import CORRUPT, NAMED_CELLS, added_cells, named_text
 from jobs.platform.ledger import FileRecord
 from jobs.platform.mapping import Mapping, normalise_title
+from jobs.platform.mapping_reader import CONVERTED, NAMED, LineRule
 
 # What detection learned of each file. The layout is joined only where a mapping cannot do without.
 FILE_FACTS = T.StructType(
@@ -52,19 +56,29 @@ def classified(lines: DataFrame, mappings: dict[str, Mapping]) -> DataFrame:
 
 def _kind(mapping: Mapping) -> Column:
     kind = F.when(F.trim("raw") == "", "blank")
-    if mapping.reader.header == "once":
+    has_header = mapping.has_header_line
+    if has_header:
         kind = kind.when(F.col("line_no") == F.col("header_line"), "header")
     for rule in mapping.lines:
-        kind = kind.when(F.col("raw").rlike(rule.match), rule.kind)
-    if mapping.reader.header == "once":
+        kind = kind.when(_meets(rule, mapping), rule.kind)
+    if mapping.format in CONVERTED & NAMED:
+        return kind.otherwise(named_text("element", mapping))
+    if has_header:
         kind = kind.when(F.col("line_no") < F.col("header_line"), "preamble")
     return kind.otherwise("record")
+
+
+def _meets(rule: LineRule, mapping: Mapping) -> Column:
+    if rule.match is not None:
+        return F.col("raw").rlike(rule.match)
+    tests = [named_text(name, mapping).rlike(f"^(?:{pattern})$") for name, pattern in rule.fields.items()]
+    return reduce(and_, tests)
 
 
 def needs_layout(mapping: Mapping, header: list[str] | None) -> bool:
     """Whether the mapping's lines must be joined with FILE_LAYOUT."""
     captured = any(capture.source != "section" for capture in mapping.context.values())
-    return captured or (header is None and mapping.reader.header == "once")
+    return captured or (header is None and mapping.has_header_line)
 
 
 def with_cells(lines: DataFrame, mapping: Mapping, header: list[str] | None) -> DataFrame:
@@ -74,8 +88,7 @@ def with_cells(lines: DataFrame, mapping: Mapping, header: list[str] | None) -> 
     None. Only mappings with sections or repeated headers need a file's lines in order (one task a file); all others
     are read line by line.
     """
-    reader = mapping.reader
-    added = {"cells": cells_of(F.col("raw"), reader)}
+    added = added_cells(mapping)
     if header is not None:
         added["titles"] = F.lit(header)
         added["names"] = F.lit([normalise_title(title) for title in header])
@@ -85,7 +98,7 @@ def with_cells(lines: DataFrame, mapping: Mapping, header: list[str] | None) -> 
     rows = lines.withColumns(added)
     so_far = Window.partitionBy("file_id").orderBy("line_no").rowsBetween(Window.unboundedPreceding, 0)
     in_order: dict[str, Column] = {}
-    if reader.header == "repeated":
+    if mapping.reader.header == "repeated" and not mapping.is_named:
         titles = F.when(F.col("kind") == "header", F.col("cells"))
         in_order["titles"] = F.last(titles, ignorenulls=True).over(so_far)
         names = F.transform(titles, lambda t: F.lower(F.trim(F.regexp_replace(t, r"\s*\(\$\)$", ""))))
@@ -100,42 +113,35 @@ def with_cells(lines: DataFrame, mapping: Mapping, header: list[str] | None) -> 
     return rows.withColumns(in_order) if in_order else rows
 
 
-def cell(titles: list[str], header: list[str] | None = None) -> Column:
-    """The text under the first of these titles that the file has; NULL where it has none of them.
-
-    With `header`, the one header that all files of the feed have, places are known before the first row is read.
-    """
-    if header is not None:
-        names = [normalise_title(name) for name in header]
-        places = [names.index(normalise_title(title)) for title in titles if normalise_title(title) in names]
-        return F.get("cells", F.lit(places[0])) if places else F.lit(None).cast("string")
-    found = [F.get("cells", _place(title)) for title in titles]
-    return found[0] if len(found) == 1 else F.coalesce(*found)
-
-
-def _place(title: str) -> Column:
-    return (F.array_position("names", normalise_title(title)) - 1).cast("int")
-
-
 def common_header(mapping: Mapping, files: list[FileRecord]) -> list[str] | None:
     """The header that all files have; None where they differ or a file may have several."""
     headers = {tuple(file.detection["header"]) for file in files}
-    return list(headers.pop()) if len(headers) == 1 and mapping.reader.header == "once" else None
+    return list(headers.pop()) if len(headers) == 1 and mapping.has_header_line else None
 
 
-def cell_problem(mapping: Mapping) -> Column:
-    """A struct that says what is wrong with the line as such (encoding, number of cells), or NULL."""
-    count, titles = F.size("cells"), F.size("titles")
-    expected = F.concat(titles.cast("string"), F.lit(" cells"))
-    found = F.concat(count.cast("string"), F.lit(" cells"))
+def line_problem(mapping: Mapping, kind: str) -> Column:
+    """A struct that says what is wrong with the line as such (encoding, its cells, its length), or NULL."""
     wrong = F.col("parse_error").isNotNull()
     problem = F.when(wrong, rule_struct("encoding", "", F.col("raw"), F.col("parse_error")))
+    if mapping.is_named:
+        corrupt = F.col(NAMED_CELLS).isNull() | F.col(f"{NAMED_CELLS}.{CORRUPT}").isNotNull()
+        return problem.when(corrupt, rule_struct("record", "", F.col("raw"), "one whole JSON object"))
+    if mapping.format == "fixed":
+        if mapping.reader.width is None:
+            return problem
+        found = F.concat(F.length("raw").cast("string"), F.lit(" characters"))
+        expected = f"{mapping.reader.width} characters"
+        return problem.when(F.length("raw") != mapping.reader.width, rule_struct("length", "", found, expected))
+    declared = mapping.reader.titles.get(kind) if mapping.reader.header == "none" else None
+    count, titles = F.size("cells"), F.size("titles") if declared is None else F.lit(len(declared))
+    expected_cells = F.concat(titles.cast("string"), F.lit(" cells"))
+    found_cells = F.concat(count.cast("string"), F.lit(" cells"))
     closed = f"cells whose quotes ({mapping.reader.quote}) are closed, a delimiter after each"
     problem = problem.when(F.col("cells").isNull(), rule_struct("quotes", "", F.col("raw"), closed))
     if not mapping.reader.short_rows:
-        problem = problem.when(count < titles, rule_struct("cells", "", found, expected))
+        problem = problem.when(count < titles, rule_struct("cells", "", found_cells, expected_cells))
     if not mapping.reader.long_rows:
-        problem = problem.when(count > titles, rule_struct("cells", "", found, expected))
+        problem = problem.when(count > titles, rule_struct("cells", "", found_cells, expected_cells))
     return problem
 
 

@@ -9,10 +9,12 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
-from jobs.normalise.records import cell, cell_problem, rule_struct
+from jobs.normalise.cells import Cells
+from jobs.normalise.codes import code_index, given_by
+from jobs.normalise.records import line_problem, rule_struct
 from jobs.normalise.values import Reading, read
 from jobs.platform import schemas
-from jobs.platform.mapping import Code, ColumnSource, Mapping, Target
+from jobs.platform.mapping import ColumnSource, Mapping, Target
 
 RULES_TYPE = "array<struct<rule:string,column:string,value:string,expected:string>>"
 # Text before it is read: kept beside the typed columns under this prefix.
@@ -33,11 +35,12 @@ def canonical_rows(
     rows = lines.where(F.col("kind") == target.lines)
     rows = _unpivoted(rows, target) if target.unpivot else rows.withColumn("record_no", F.lit(first_record_no))
     # Layer by layer: each is used more than once by the next, and Spark then works each out once.
-    rows = rows.withColumns({f"_code_{name}": _code_index(code, header) for name, code in mapping.codes.items()})
-    rows = rows.withColumns({f"{TEXT}{name}": _text(target, name, mapping, header) for name in names})
+    cells = Cells(mapping, target.lines, header)
+    rows = rows.withColumns({f"_code_{name}": code_index(code, cells) for name, code in mapping.codes.items()})
+    rows = rows.withColumns({f"{TEXT}{name}": _text(target, name, cells) for name in names})
     readings = {column.name: _reading(target, column, mapping) for column in described.columns}
     misread = [reading.problem for reading in readings.values() if reading.problem is not None]
-    problems = [cell_problem(mapping), *misread, *_unknown_codes(target, mapping, header)]
+    problems = [line_problem(mapping, target.lines), *misread, *_unknown_codes(target, cells)]
     rows = rows.withColumns({f"{PROBLEM}{n}": problem for n, problem in enumerate(problems)})
     noted = [F.col(f"{PROBLEM}{n}") for n in range(len(problems))]
     typed = {name: reading.value for name, reading in readings.items()}
@@ -95,7 +98,8 @@ def _unpivoted(rows: DataFrame, target: Target) -> DataFrame:
     )
 
 
-def _text(target: Target, name: str, mapping: Mapping, header: list[str] | None) -> Column:
+def _text(target: Target, name: str, cells: Cells) -> Column:
+    mapping = cells.mapping
     if target.unpivot and name == target.unpivot.name:
         return F.col("_title")
     if target.unpivot and name == target.unpivot.value:
@@ -103,26 +107,27 @@ def _text(target: Target, name: str, mapping: Mapping, header: list[str] | None)
     source = target.columns.get(name)
     if source is None:
         return F.lit(None).cast("string")
-    text = _source_text(source, mapping, header)
+    text = _source_text(source, cells)
     if source.same_as:
-        text = _text(target, source.same_as, mapping, header)
+        text = _text(target, source.same_as, cells)
     if source.part:
         taken = F.regexp_extract(text, source.part, 1)
         text = F.when(taken != "", taken).otherwise(text)
     if source.otherwise:
-        text = F.coalesce(text, _text(target, source.otherwise, mapping, header))
+        text = F.coalesce(text, _text(target, source.otherwise, cells))
     return text
 
 
-def _source_text(source: ColumnSource, mapping: Mapping, header: list[str] | None) -> Column:
+def _source_text(source: ColumnSource, cells: Cells) -> Column:
+    mapping = cells.mapping
     if source.titles:
-        return _emptied(cell(source.titles, header), mapping)
+        return _emptied(cells.at(source.titles), mapping)
     if source.context:
         return F.col(f"ctx_{source.context}")
     if source.constant is not None:
         return F.lit(source.constant)
     if source.code:
-        return _given(source.code, mapping)
+        return given_by(F.col(f"_code_{source.code.split('.')[0]}"), source.code, mapping)
     return F.lit(None).cast("string")
 
 
@@ -146,46 +151,17 @@ def _reading(target: Target, column: schemas.Column, mapping: Mapping) -> Readin
     if source and (source.account or source.identity):  # filled later, so nothing is missing yet
         return Reading(F.lit(None), None)
     if source and source.negate_when:
-        negative = _given(source.negate_when, mapping) == "yes"
+        negative = given_by(F.col(f"_code_{source.negate_when.split('.')[0]}"), source.negate_when, mapping) == "yes"
         return Reading(F.when(negative, -reading.value).otherwise(reading.value), reading.problem)
     return reading
 
 
-def _code_index(code: Code, header: list[str] | None) -> Column:
-    """Number of the first rule of a code map that the line's word meets; NULL for none."""
-    word = cell([code.title], header)
-    index: Column | None = None
-    for number, rule in enumerate(code.rules):
-        if rule.equals is not None:
-            test = F.lower(word) == rule.equals.lower()
-        elif rule.starts is not None:
-            test = F.lower(word).startswith(rule.starts.lower())
-        else:
-            test = word.rlike(f"^({rule.matches})$")
-        index = F.when(test, number) if index is None else index.when(test, number)
-    assert index is not None
-    return index
-
-
-def _given(reference: str, mapping: Mapping) -> Column:
-    """What the rule that a line met gives under a name, as text; NULL where it gives nothing."""
-    name, _, given = reference.partition(".")
-    index = F.col(f"_code_{name}")
-    by_value: dict[str, list[int]] = {}
-    for number, rule in enumerate(mapping.codes[name].rules):
-        if given in rule.gives:
-            by_value.setdefault(rule.gives[given], []).append(number)
-    text = F.lit(None).cast("string")
-    for value, numbers in by_value.items():
-        text = F.when(index.isin(numbers), value).otherwise(text)
-    return text
-
-
-def _unknown_codes(target: Target, mapping: Mapping, header: list[str] | None) -> list[Column]:
+def _unknown_codes(target: Target, cells: Cells) -> list[Column]:
+    mapping = cells.mapping
     used = {s.code.split(".")[0] for s in target.columns.values() if s.code}
     problems = []
     for name in sorted(used):
-        word = cell([mapping.codes[name].title], header)
+        word = cells.at([mapping.codes[name].title])
         failed = rule_struct("unknown_code", mapping.codes[name].title, word, f"a word of '{name}'")
         problems.append(F.when(F.col(f"_code_{name}").isNull(), failed))
     return problems

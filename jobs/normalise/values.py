@@ -16,9 +16,20 @@ from jobs.platform.schemas import MONEY, Column
 NUMBER_SHAPES: dict[NumberStyle, str] = {
     "plain": r"^[+-]?(\d+(\.\d+)?|\.\d+)$",
     "us": r"^([+-]?\$?[+-]?((\d{1,3}(,\d{3})+|\d+)(\.\d+)?|\.\d+)|\(\$?((\d{1,3}(,\d{3})+|\d+)(\.\d+)?|\.\d+)\))$",
-    "european": r"^[+-]?((\d{1,3}(\.\d{3})+|\d+)(,\d+)?|,\d+)$",
+    "european": r"^[+-]?((\d{1,3}(\.\d{3})+|\d+)(,\d*)?|,\d+)$",
+    "swiss": r"^[+-]?((\d{1,3}('\d{3})+|\d+)(\.\d+)?|\.\d+)$",
+    "spaced": r"^[+-]?((\d{1,3}([ \u00a0\u202f]\d{3})+|\d+)(,\d*)?|,\d+)$",
+    "trailing_sign": r"^(\d+(\.\d+)?|\.\d+)[+-]?$",
 }
-NUMBER_EXAMPLES: dict[NumberStyle, str] = {"plain": "1234.56", "us": "$1,234.56", "european": "1.234,56"}
+NUMBER_EXAMPLES: dict[NumberStyle, str] = {
+    "plain": "1234.56",
+    "us": "$1,234.56",
+    "european": "1.234,56",
+    "swiss": "1'234.56",
+    "spaced": "1 234,56",
+    "trailing_sign": "1234.56-",
+}
+DECIMAL_COMMA = {"european", "spaced"}
 FLOAT_SHAPE = r"^[+-]?(\d+(\.\d+)?|\.\d+)([eE][+-]?\d+)?$"
 DATE_TOKENS = {"yyyy": r"\d{4}", "MMMM": "[A-Za-z]+", "MMM": "[A-Za-z]{3}", "MM": r"\d{2}", "dd": r"\d{2}"}
 
@@ -53,9 +64,10 @@ def read(text: SparkColumn, column: Column, number: NumberStyle, date_format: st
 
 def _money(text: SparkColumn, column: Column, style: NumberStyle) -> Reading:
     shaped = F.when(text.rlike(NUMBER_SHAPES[style]), text)
-    digits = F.regexp_replace(shaped, r"[$+()\-]" if style == "plain" else r"[$+()\-,]", "")
-    if style == "european":
-        digits = F.regexp_replace(F.regexp_replace(shaped, r"[+\-.]", ""), ",", ".")
+    if style in DECIMAL_COMMA:
+        digits = F.regexp_replace(F.regexp_replace(shaped, r"[+\-. \u00a0\u202f]", ""), ",", ".")
+    else:
+        digits = F.regexp_replace(shaped, r"[$+()\-,']", "")
     negative = shaped.rlike(r"[-(]")
     size = digits.try_cast(MONEY)
     value = F.when(negative, -size).otherwise(size).cast(MONEY)

@@ -11,63 +11,37 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from jobs.platform import schemas
+from jobs.platform.mapping_reader import NAMED, Format, LineKind, LineRule, Pattern, Reader
 from jobs.platform.settings import PROJECT_ROOT, FlowTiming
 from jobs.platform.yaml_model import StrictModel, load_yaml
 
-NumberStyle = Literal["plain", "us", "european"]
-LineKind = Literal["blank", "preamble", "header", "section", "cash", "total", "footer", "record"]
-
-
-def _valid_pattern(pattern: str | None) -> str | None:
-    if pattern is not None:
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise ValueError(f"not a regular expression: {error}") from error
-    return pattern
+NumberStyle = Literal["plain", "us", "european", "swiss", "spaced", "trailing_sign"]
 
 
 class Fingerprint(StrictModel):
     """How a file of the feed is recognised by its content; the name only adds to the score."""
 
-    required: list[str] = Field(min_length=1, description="titles that the header must hold")
+    required: list[str] = Field(default=[], description="titles that the header must hold, or names of fields")
     forbidden: list[str] = Field(default=[], description="titles that a sibling feed has and this one must not")
-    signature: str | None = Field(default=None, description="pattern that one of the first lines must match")
-    name_hint: str | None = Field(default=None, description="pattern that the file's name usually matches")
+    signature: Pattern | None = Field(default=None, description="pattern that one of the first lines must match")
+    name_hint: Pattern | None = Field(default=None, description="pattern that the file's name usually matches")
 
-    _patterns = field_validator("signature", "name_hint")(_valid_pattern)
-
-
-class Reader(StrictModel):
-    """How bytes become lines and lines become cells."""
-
-    encoding: Literal["utf-8", "iso-8859-1", "windows-1252"] = "utf-8"
-    delimiter: str = Field(default=",", min_length=1, max_length=1)
-    quote: str = Field(default='"', min_length=1, max_length=1)
-    header: Literal["once", "repeated"] = "once"
-    short_rows: bool = Field(default=False, description="whether a row may have fewer cells than the header")
-    long_rows: bool = Field(default=False, description="whether a row may have more cells than the header")
-
-
-class LineRule(StrictModel):
-    """A line that is no record: recognised by a pattern on its raw text."""
-
-    kind: LineKind
-    match: str
-
-    _pattern = field_validator("match")(_valid_pattern)
+    @model_validator(mode="after")
+    def _some_evidence(self) -> Fingerprint:
+        if not self.required and self.signature is None:
+            raise ValueError("needs required titles or a signature: a name alone is no evidence")
+        return self
 
 
 class Capture(StrictModel):
     """A value that stands outside the record: in the preamble, a section's title line or the file's name."""
 
     source: Literal["preamble", "section", "file_name"] = Field(alias="from")
-    match: str = Field(description="pattern whose first group is the value")
+    match: Pattern = Field(description="pattern whose first group is the value")
 
     @field_validator("match")
     @classmethod
     def _one_group(cls, pattern: str) -> str:
-        _valid_pattern(pattern)
         if re.compile(pattern).groups != 1:
             raise ValueError("needs exactly one group ( ), the value")
         return pattern
@@ -78,10 +52,8 @@ class CodeRule(StrictModel):
 
     equals: str | None = Field(default=None, alias="is")
     starts: str | None = None
-    matches: str | None = None
+    matches: Pattern | None = None
     gives: dict[str, str]
-
-    _pattern = field_validator("matches")(_valid_pattern)
 
     @model_validator(mode="after")
     def _one_test(self) -> CodeRule:
@@ -130,12 +102,10 @@ class ColumnSource(StrictModel):
 class Unpivot(StrictModel):
     """One record per title: wide files whose titles are values (currencies, dates)."""
 
-    titles: str = Field(description="pattern of the titles that become records")
+    titles: Pattern = Field(description="pattern of the titles that become records")
     name: str = Field(description="column that takes the title")
     value: str = Field(description="column that takes the cell")
     skip_values: list[str] = Field(default=[], description="cells that mean no record")
-
-    _pattern = field_validator("titles")(_valid_pattern)
 
 
 class Target(StrictModel):
@@ -164,15 +134,31 @@ class Target(StrictModel):
 
 
 class Control(StrictModel):
-    """A total that the file states about itself: the sum of a title over the record lines, per section or file."""
+    """What a file states about itself: a sum, a count or a hash total of its records, per section or file."""
 
     name: str
-    total_title: str = Field(description="title summed over the record lines and stated on the total line")
-    number: NumberStyle
+    check: Literal["sum", "count", "hash"] = Field(
+        default="sum", description="what is stated: a sum, the number of lines, or the sum of the digits as a number"
+    )
+    total_title: str = Field(default="", description="title that is summed over the record lines")
+    stated_title: str | None = Field(default=None, description="title of the stated figure, where it is another")
+    number: NumberStyle = "plain"
+    negate_when: str | None = Field(default=None, description="<map>.<what it gives> that says 'negative'")
     add_lines: list[LineKind] = ["record"]
     stated_on: LineKind = "total"
+    counts_besides: int = Field(default=0, description="lines that the stated count includes besides (header, trailer)")
     per: Literal["file", "section"] = "file"
     when_missing: Literal["refuse", "warn"] = "refuse"
+
+    @property
+    def stated(self) -> str:
+        return self.stated_title or self.total_title
+
+    @model_validator(mode="after")
+    def _has_its_titles(self) -> Control:
+        if not self.stated or (self.check != "count" and not self.total_title):
+            raise ValueError("needs total_title (a count: stated_title)")
+        return self
 
 
 class Mapping(StrictModel):
@@ -181,7 +167,7 @@ class Mapping(StrictModel):
     vendor: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     feed: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     meaning: str
-    format: Literal["delimited"] = "delimited"
+    format: Format = "delimited"
     delivery: Literal["upsert", "snapshot", "log"] = Field(description="how a later file relates to an earlier one")
     marker: str | None = Field(default=None, description="suffix of the marker file that completes a delivery: .done")
     fingerprint: Fingerprint
@@ -197,6 +183,26 @@ class Mapping(StrictModel):
     codes: dict[str, Code] = {}
     targets: list[Target] = Field(min_length=1)
     controls: list[Control] = []
+
+    @property
+    def is_named(self) -> bool:
+        """Whether cells are found by name in each line, so that no header is asked for."""
+        return self.format in NAMED
+
+    @property
+    def has_header_line(self) -> bool:
+        return self.format in {"delimited", "workbook"} and self.reader.header == "once"
+
+    @property
+    def known_names(self) -> set[str]:
+        """Every title that the mapping reads, as it is written there."""
+        named = {code.title for code in self.codes.values()} | {
+            title for control in self.controls for title in (control.total_title, control.stated) if title
+        }
+        for target in self.targets:
+            for source in target.columns.values():
+                named.update(source.titles)
+        return named
 
     @property
     def known_titles(self) -> set[str]:
@@ -223,9 +229,22 @@ class Mapping(StrictModel):
                 for code in (source.code, source.negate_when):
                     if code and code.split(".")[0] not in self.codes:
                         raise ValueError(f"{target.table}.{name}: no code map is called '{code.split('.')[0]}'")
+        self._kinds_have_names()
         if self.business_date and self.business_date not in self.context:
             raise ValueError(f"business_date: nothing captured is called '{self.business_date}'")
         return self
+
+    def _kinds_have_names(self) -> None:
+        """Where no header names the cells, the reader must, for every kind of line that is read."""
+        declared = self.reader.fields if self.format == "fixed" else self.reader.titles
+        if self.format != "fixed" and (self.format in NAMED or self.reader.header != "none"):
+            return
+        for target in self.targets:
+            names = {normalise_title(name) for name in declared.get(target.lines, ())}
+            for name, source in target.columns.items():
+                for title in source.titles:
+                    if normalise_title(title) not in names:
+                        raise ValueError(f"{target.table}.{name}: lines of kind '{target.lines}' have no '{title}'")
 
 
 def normalise_title(title: str) -> str:

@@ -1,0 +1,31 @@
+"""OFX statements to records: version 1 (SGML, values without closing tags) and version 2 (XML) alike."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import IO
+from xml.etree.ElementTree import Element
+
+from jobs.detect.formats import FormatError, read_whole, tree
+from jobs.platform.mapping import Mapping
+
+
+def lines(stream: IO[bytes], mapping: Mapping) -> Iterator[str]:
+    """Record lines (`tree.records`). Raises FormatError where header or body cannot be read."""
+    from ofxtools.header import OFXHeaderError
+    from ofxtools.Parser import OFXTree, ParseError
+
+    parser = OFXTree()
+    try:
+        root = parser.parse(io.BytesIO(read_whole(stream)))
+    except (ParseError, OFXHeaderError, UnicodeDecodeError, ValueError) as error:
+        raise FormatError(f"not readable as OFX: {' '.join(str(error).split())[:200]}") from error
+    yield from tree.records(_events(root), set(mapping.reader.records), mapping.known_names)
+
+
+def _events(element: Element) -> Iterator[tree.Start | tree.End]:
+    yield tree.Start(element.tag, dict(element.attrib))
+    for child in element:
+        yield from _events(child)
+    yield tree.End((element.text or "").strip())

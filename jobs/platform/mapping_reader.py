@@ -1,0 +1,70 @@
+"""The part of a mapping that says how a file's bytes become lines and lines become cells: its format and its kinds."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from jobs.platform.yaml_model import StrictModel
+
+
+def _valid_pattern(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from error
+    return pattern
+
+
+Pattern = Annotated[str, AfterValidator(_valid_pattern)]
+
+# delimited: text with a delimiter. fixed: text by position. json: an object a line. xml, ofx: elements as records.
+# workbook: a sheet's rows. swift: fields such as :61: as records. Formats of NAMED find a cell by its name alone.
+Format = Literal["delimited", "fixed", "json", "xml", "ofx", "workbook", "swift"]
+NAMED: frozenset[str] = frozenset({"json", "xml", "ofx", "swift"})
+# Not read as the lines that they are, but as lines that `jobs/detect/formats` makes of them.
+CONVERTED: frozenset[str] = frozenset({"xml", "ofx", "workbook", "swift"})
+
+# Of these kinds the reader knows what they mean; a mapping may name others, as its file does.
+LINE_KINDS = ("blank", "preamble", "header", "section", "cash", "total", "footer", "record", "other")
+LineKind = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+
+Place = tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
+
+
+class Reader(StrictModel):
+    """How bytes become lines and lines become cells."""
+
+    encoding: Literal["utf-8", "iso-8859-1", "windows-1252", "utf-16"] = "utf-8"
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    quote: str = Field(default='"', min_length=1, max_length=1)
+    header: Literal["once", "repeated", "none"] = "once"
+    titles: dict[LineKind, list[str]] = Field(default={}, description="names of the cells where no header gives them")
+    fields: dict[LineKind, dict[str, Place]] = Field(
+        default={}, description="of a fixed format: first column (from 1) and length of each field"
+    )
+    width: int | None = Field(default=None, ge=1, description="length of every line of a fixed format")
+    records: list[str] = Field(default=[], description="elements (xml, ofx) that are records of their own")
+    sheet: Pattern | None = Field(default=None, description="pattern of the sheet's name (workbook)")
+    short_rows: bool = Field(default=False, description="whether a row may have fewer cells than the header")
+    long_rows: bool = Field(default=False, description="whether a row may have more cells than the header")
+
+
+class LineRule(StrictModel):
+    """Lines of one kind: recognised by a pattern on their text, or by patterns on named fields (json, xml, ofx, swift).
+
+    The first rule that a line meets decides. A line that meets none is a `record`; of xml, ofx and swift it has the
+    name of its element.
+    """
+
+    kind: LineKind
+    match: Pattern | None = None
+    fields: dict[str, Pattern] = {}
+
+    @model_validator(mode="after")
+    def _one_test(self) -> LineRule:
+        if (self.match is None) == (not self.fields):
+            raise ValueError("needs exactly one of match, fields")
+        return self
