@@ -10,7 +10,8 @@ export AIRFLOW__CORE__DAGS_FOLDER="$PWD/dags"
 export AIRFLOW__CORE__LOAD_EXAMPLES=False
 export AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE="$AIRFLOW_HOME/passwords.json"
 export AIRFLOW__USAGE_DATA_COLLECTION__ENABLED=False
-export AIRFLOW_CONN_SPARK_DEFAULT="${AIRFLOW_CONN_SPARK_DEFAULT:-{\"conn_type\": \"spark\", \"host\": \"local[*]\"}}"
+here='{"conn_type": "spark", "host": "local[*]"}' # apart: a brace within ${...:-...} would end it
+export AIRFLOW_CONN_SPARK_DEFAULT="${AIRFLOW_CONN_SPARK_DEFAULT:-$here}"
 export PATH="$PWD/.venv/bin:$PATH" # the operator calls spark-submit by name
 mkdir -p "$AIRFLOW_HOME"
 

@@ -8,6 +8,9 @@ from pyspark.sql import functions as F
 from jobs.normalise.cells import Cells
 from jobs.platform.mapping import Code, Mapping
 
+# The signs of every number style: in front, behind, and in brackets.
+NEGATIVE = r"^\s*([$€£]?\s*-|\()|-\s*$"
+
 
 def code_index(code: Code, cells: Cells) -> Column:
     """Number of the first rule of a code map that the line's word meets; NULL for none."""
@@ -20,6 +23,9 @@ def code_index(code: Code, cells: Cells) -> Column:
             test = F.lower(word).startswith(rule.starts.lower())
         else:
             test = word.rlike(f"^({rule.matches})$")
+        if rule.sign is not None and code.amount is not None:
+            negative = cells.at([code.amount]).rlike(NEGATIVE)
+            test = test & (negative if rule.sign == "negative" else ~negative)
         index = F.when(test, number) if index is None else index.when(test, number)
     assert index is not None
     return index

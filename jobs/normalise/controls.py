@@ -34,16 +34,16 @@ def broken_controls(
 
     A cell that cannot be read leaves its sum unknown, so the total is not met: nothing is presumed of it.
     """
-    is_part, is_total = F.col("kind").isin(list(control.add_lines)), F.col("kind") == control.stated_on
+    is_part, is_total = F.col("kind").isin(list(control.add_lines)), F.col("kind").isin(control.stated_kinds)
     text, value = _parts(mapping, control, header)
-    stated_text = _text(mapping, control.stated_on, control.stated, header)
+    stated = _stated(mapping, control, header)
     keys = ["file_id", "section_no"] if control.per == "section" else ["file_id"]
     sums = lines.groupBy(*keys).agg(
         F.coalesce(F.sum(F.when(is_part, value)), F.lit(0)).alias("total"),
         F.count(F.when(is_part, 1)).alias("parts"),
         F.min(F.when(is_part & text.isNotNull() & value.isNull(), F.col("line_no"))).alias("unreadable_line"),
         F.count(F.when(is_total, 1)).alias("totals"),
-        F.max(F.when(is_total, _amount(stated_text, mapping, control))).alias("stated"),
+        F.max(F.when(is_total, stated)).alias("stated"),
         F.max(F.when(is_total, F.col("line_no"))).alias("total_line"),
         F.max("line_no").alias("last_line"),
     )
@@ -56,20 +56,34 @@ def broken_controls(
 
 def _parts(mapping: Mapping, control: Control, header: list[str] | None) -> tuple[Column, Column]:
     """(text, number) that a line adds, each kind of line having its own cells."""
-    text: Column = F.lit(None).cast("string")
-    negative = F.lit(False)
-    for kind in control.add_lines:
-        here = F.col("kind") == kind
-        text = F.when(here, _text(mapping, kind, control.total_title, header)).otherwise(text)
-        if control.negate_when:
-            says_so = given(control.negate_when, Cells(mapping, kind, header)) == "yes"
-            negative = F.when(here, F.coalesce(says_so, F.lit(False))).otherwise(negative)
+    text = _by_kind(mapping, control.add_lines, control.total_title, header)
     if control.check == "count":
         return F.lit("1"), F.lit(1).cast(MONEY)
     if control.check == "hash":
         return text, F.regexp_replace(text, r"\D", "").try_cast(MONEY)
-    value = _amount(text, mapping, control)
-    return text, F.when(negative, -value).otherwise(value)
+    return text, _signed(_amount(text, mapping, control), mapping, control, control.add_lines, header)
+
+
+def _stated(mapping: Mapping, control: Control, header: list[str] | None) -> Column:
+    text = _by_kind(mapping, control.stated_kinds, control.stated, header)
+    return _signed(_amount(text, mapping, control), mapping, control, control.stated_kinds, header)
+
+
+def _signed(value: Column, mapping: Mapping, control: Control, kinds: list[str], header: list[str] | None) -> Column:
+    if control.negate_when is None:
+        return value
+    negative = F.lit(False)
+    for kind in kinds:
+        says_so = given(control.negate_when, Cells(mapping, kind, header)) == "yes"
+        negative = F.when(F.col("kind") == kind, F.coalesce(says_so, F.lit(False))).otherwise(negative)
+    return F.when(negative, -value).otherwise(value)
+
+
+def _by_kind(mapping: Mapping, kinds: list[str], title: str, header: list[str] | None) -> Column:
+    text: Column = F.lit(None).cast("string")
+    for kind in kinds:
+        text = F.when(F.col("kind") == kind, _text(mapping, kind, title, header)).otherwise(text)
+    return text
 
 
 def _text(mapping: Mapping, kind: str, title: str, header: list[str] | None) -> Column:

@@ -64,7 +64,7 @@ def _resolved(batch: Batch, name: str, rows: DataFrame) -> DataFrame:
     columns = {column.name for column in schemas.table(name).columns}
     if "account_id" in columns and name != "account":
         feeds = {feed for feed in batch.by_feed for t in batch.mappings[feed].targets if t.table == name}
-        if any(s.account for feed in feeds for t in batch.mappings[feed].targets for s in t.columns.values()):
+        if any(s.looks_up_account for feed in feeds for t in batch.mappings[feed].targets for s in t.columns.values()):
             on_date = next((d for d in ("as_of_date", "performance_date") if d in columns), None)
             rows = references.with_account_of_number(rows, batch.lake.current("account_xref"), on_date)
         rows = references.with_known_account(rows, batch.lake.read("account"))

@@ -71,7 +71,8 @@ def _kind(mapping: Mapping) -> Column:
 def _meets(rule: LineRule, mapping: Mapping) -> Column:
     if rule.match is not None:
         return F.col("raw").rlike(rule.match)
-    tests = [named_text(name, mapping).rlike(f"^(?:{pattern})$") for name, pattern in rule.fields.items()]
+    fields = {name: F.coalesce(named_text(name, mapping), F.lit("")) for name in rule.fields}
+    tests = [fields[name].rlike(f"^(?:{pattern})$") for name, pattern in rule.fields.items()]
     return reduce(and_, tests)
 
 

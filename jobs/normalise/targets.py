@@ -46,8 +46,7 @@ def canonical_rows(
     typed = {name: reading.value for name, reading in readings.items()}
     if "feed_flow_timing" in typed:
         typed["feed_flow_timing"] = F.lit(mapping.flow_timing)
-    looked_up = [source.account for source in target.columns.values() if source.account]
-    number = F.col(f"ctx_{looked_up[0]}") if looked_up else F.lit(None).cast("string")
+    number = _account_number(target, cells)
     skip = F.lit(None).cast("string")
     if target.unpivot:
         skip = F.when(F.col("_cell").isin(target.unpivot.skip_values), "no_value")
@@ -135,6 +134,16 @@ def _emptied(text: Column, mapping: Mapping) -> Column:
     return F.when(~text.isin(mapping.empty), text)
 
 
+def _account_number(target: Target, cells: Cells) -> Column:
+    """The vendor's number of the account, where it is to be looked up."""
+    for source in target.columns.values():
+        if source.account_title:
+            return _emptied(cells.at(source.titles), cells.mapping)
+        if source.account:
+            return F.col(f"ctx_{source.account}")
+    return F.lit(None).cast("string")
+
+
 def _format_source(target: Target, name: str) -> ColumnSource | None:
     source = target.columns.get(name)
     if source and source.same_as:
@@ -147,8 +156,13 @@ def _reading(target: Target, column: schemas.Column, mapping: Mapping) -> Readin
     number = (source.number if source else None) or mapping.numbers
     if source and source.constant is not None:
         number = "plain"
-    reading = read(F.col(f"{TEXT}{column.name}"), column, number, (source.date if source else None) or mapping.dates)
-    if source and (source.account or source.identity):  # filled later, so nothing is missing yet
+    text = F.col(f"{TEXT}{column.name}")
+    if source and source.unit == "percent":
+        text = F.btrim(text, F.lit("% "))
+    reading = read(text, column, number, (source.date if source else None) or mapping.dates)
+    if source and source.unit == "percent":
+        reading = Reading((reading.value / 100).cast(schemas.SPARK_TYPES[column.type]), reading.problem)
+    if source and (source.looks_up_account or source.identity):  # filled later, so nothing is missing yet
         return Reading(F.lit(None), None)
     if source and source.negate_when:
         negative = given_by(F.col(f"_code_{source.negate_when.split('.')[0]}"), source.negate_when, mapping) == "yes"

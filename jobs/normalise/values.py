@@ -31,7 +31,14 @@ NUMBER_EXAMPLES: dict[NumberStyle, str] = {
 }
 DECIMAL_COMMA = {"european", "spaced"}
 FLOAT_SHAPE = r"^[+-]?(\d+(\.\d+)?|\.\d+)([eE][+-]?\d+)?$"
-DATE_TOKENS = {"yyyy": r"\d{4}", "MMMM": "[A-Za-z]+", "MMM": "[A-Za-z]{3}", "MM": r"\d{2}", "dd": r"\d{2}"}
+DATE_TOKENS = {
+    "yyyy": r"\d{4}",
+    "yy": r"\d{2}",
+    "MMMM": "[A-Za-z]+",
+    "MMM": "[A-Za-z]{3}",
+    "MM": r"\d{2}",
+    "dd": r"\d{2}",
+}
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,9 @@ class CodeRule(StrictModel):
     equals: str | None = Field(default=None, alias="is")
     starts: str | None = None
     matches: Pattern | None = None
+    sign: Literal["negative", "positive"] | None = Field(
+        default=None, description="only where the amount of the code map has this sign"
+    )
     gives: dict[str, str]
 
     @model_validator(mode="after")
@@ -66,7 +69,17 @@ class Code(StrictModel):
     """A code map: the words of one title, tried in order."""
 
     title: str
+    amount: str | None = Field(default=None, description="title of the amount whose sign the rules ask for")
     rules: list[CodeRule] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _signs_have_an_amount(self) -> Code:
+        if self.amount is None and any(rule.sign for rule in self.rules):
+            raise ValueError("a rule asks for a sign, so the code map needs 'amount'")
+        return self
+
+
+SOURCES = ("title", "context", "constant", "code", "account", "account_title", "same_as", "identity")
 
 
 class ColumnSource(StrictModel):
@@ -77,25 +90,35 @@ class ColumnSource(StrictModel):
     constant: str | None = None
     code: str | None = Field(default=None, description="a code map, as <map>.<what it gives>")
     account: str | None = Field(default=None, description="a captured vendor account number, looked up in account_xref")
+    account_title: str | list[str] | None = Field(
+        default=None,
+        description="title (or its titles over time) of a vendor account number on the line, looked up in account_xref",
+    )
     same_as: str | None = Field(default=None, description="another column of the same record")
     identity: list[str] | None = Field(default=None, description="columns that make an identifier, with an occurrence")
     otherwise: str | None = Field(default=None, description="column that stands in where this one is empty")
-    part: str | None = Field(default=None, description="pattern whose first group is the value within the cell")
+    unit: Literal["percent"] | None = Field(default=None, description="percent: 2.5 or 2.5% is kept as 0.025")
+    part: Pattern | None = Field(default=None, description="pattern whose first group is the value within the cell")
     number: NumberStyle | None = None
     date: str | None = Field(default=None, description="date format, such as MM/dd/yyyy")
     negate_when: str | None = Field(default=None, description="<map>.<what it gives> that says 'negative'")
 
     @property
     def titles(self) -> list[str]:
-        if self.title is None:
+        title = self.account_title or self.title
+        if title is None:
             return []
-        return [self.title] if isinstance(self.title, str) else self.title
+        return [title] if isinstance(title, str) else title
+
+    @property
+    def looks_up_account(self) -> bool:
+        return self.account is not None or self.account_title is not None
 
     @model_validator(mode="after")
     def _one_source(self) -> ColumnSource:
-        sources = [self.title, self.context, self.constant, self.code, self.account, self.same_as, self.identity]
-        if sum(source is not None for source in sources) != 1:
-            raise ValueError("needs exactly one of title, context, constant, code, account, same_as, identity")
+        sources = {name: getattr(self, name) for name in SOURCES}
+        if sum(source is not None for source in sources.values()) != 1:
+            raise ValueError(f"needs exactly one of {', '.join(SOURCES)}")
         return self
 
 
@@ -145,10 +168,14 @@ class Control(StrictModel):
     number: NumberStyle = "plain"
     negate_when: str | None = Field(default=None, description="<map>.<what it gives> that says 'negative'")
     add_lines: list[LineKind] = ["record"]
-    stated_on: LineKind = "total"
+    stated_on: LineKind | list[LineKind] = "total"
     counts_besides: int = Field(default=0, description="lines that the stated count includes besides (header, trailer)")
     per: Literal["file", "section"] = "file"
     when_missing: Literal["refuse", "warn"] = "refuse"
+
+    @property
+    def stated_kinds(self) -> list[str]:
+        return [self.stated_on] if isinstance(self.stated_on, str) else self.stated_on
 
     @property
     def stated(self) -> str:
@@ -196,7 +223,7 @@ class Mapping(StrictModel):
     @property
     def known_names(self) -> set[str]:
         """Every title that the mapping reads, as it is written there."""
-        named = {code.title for code in self.codes.values()} | {
+        named = {title for code in self.codes.values() for title in (code.title, code.amount) if title} | {
             title for control in self.controls for title in (control.total_title, control.stated) if title
         }
         for target in self.targets:
@@ -207,11 +234,7 @@ class Mapping(StrictModel):
     @property
     def known_titles(self) -> set[str]:
         """Every title that the mapping reads or names, normalised."""
-        named = set(self.fingerprint.required) | {code.title for code in self.codes.values()}
-        for target in self.targets:
-            for source in target.columns.values():
-                named.update(source.titles)
-        return {normalise_title(title) for title in named}
+        return {normalise_title(title) for title in {*self.fingerprint.required, *self.known_names}}
 
     def knows_title(self, title: str) -> bool:
         """Whether a title of a file means something to this mapping."""

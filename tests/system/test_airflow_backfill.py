@@ -33,6 +33,7 @@ def airflow(settings: Settings) -> Iterator[Airflow]:
         settings.home,
         str(settings.database_url),
         AIRFLOW__CORE__EXECUTOR="LocalExecutor",
+        AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE="False",  # else last night's run comes too as soon as the DAG is let loose
         AIRFLOW__API__PORT=port,
         AIRFLOW__CORE__EXECUTION_API_SERVER_URL=f"http://localhost:{port}/execution/",
         AIRFLOW__API__BASE_URL=f"http://localhost:{port}",

@@ -1,7 +1,9 @@
 """SWIFT statements (MT940 and its like) to records: one line a field, with the statement that it stands in.
 
 A field is `:61:` and the lines that follow it until the next. A `:86:` belongs to the field before it; reference,
-account and number of the statement (`:20:`, `:25:`, `:28C:`) are given to every field after them.
+account and number of the statement (`:20:`, `:25:`, `:28C:`) are given to every field after them. The parts of
+balances and entries have names of their own: mark, date, currency, amount; value_date, entry_date, type, reference,
+mark_and_type.
 """
 
 from __future__ import annotations
@@ -16,6 +18,12 @@ from jobs.detect.formats import FormatError
 from jobs.detect.formats.tree import ELEMENT
 
 FIELD = re.compile(r"^(?:\{[^}]*\}\s*)*:(\d{2}[A-Z]?):(.*)$")
+BALANCE = re.compile(r"(?P<mark>[CD])(?P<date>\d{6})(?P<currency>[A-Z]{3})(?P<amount>[\d,]+)")
+ENTRY = re.compile(
+    r"(?P<value_date>\d{6})(?P<entry_date>\d{4})?(?P<mark>R?[CD])[A-Z]?(?P<amount>\d[\d,]*)"
+    r"(?P<type>[A-Z][A-Z0-9]{3})?(?P<reference>[^\n]*)"
+)
+PARTS = {"61": ENTRY, **dict.fromkeys(("60F", "60M", "62F", "62M", "64", "65"), BALANCE)}
 AROUND = ("20", "25", "28C", "28")
 ENDS = re.compile(r"^(-\}?|\{.*\}|\x03|)$")  # between two messages
 
@@ -35,11 +43,19 @@ def lines(stream: IO[bytes], encoding: str) -> Iterator[str]:
             yield json.dumps(waiting, ensure_ascii=False)
         if tag == "20":
             around = {}
-        waiting = {ELEMENT: tag, **around, tag: text}
+        waiting = {ELEMENT: tag, **around, tag: text, **_parts(tag, text)}
         if tag in AROUND:
             around[tag] = text
     if waiting is not None:
         yield json.dumps(waiting, ensure_ascii=False)
+
+
+def _parts(tag: str, text: str) -> dict[str, str]:
+    found = PARTS[tag].match(text) if tag in PARTS else None
+    parts = {name: part for name, part in found.groupdict().items() if part} if found else {}
+    if tag == "61" and parts:
+        parts["mark_and_type"] = parts["mark"] + parts.get("type", "")
+    return parts
 
 
 def _fields(text: IO[str]) -> Iterator[tuple[str, str]]:
