@@ -45,6 +45,7 @@ def run(  # noqa: PLR0917 typer reads the options from the signature
 
 ATTENTION = [
     ("detect", "unrecognised"),
+    ("detect", "refused"),
     ("normalise", "quarantined"),
     ("normalise", "refused"),
     ("check", "held"),

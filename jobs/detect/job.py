@@ -34,7 +34,7 @@ def run(spark: SparkSession | None, settings: Settings, run: Run) -> dict[str, i
     every = landing.tenants(settings.landing)
     if run.tenant and run.tenant not in every:
         raise DietzError(f"no folder landing/{run.tenant}; tenants are {', '.join(every) or '(none)'}")
-    counts = {"files": 0, "detected": 0, "duplicate": 0, "unrecognised": 0, "waiting": 0}
+    counts = {"files": 0, "detected": 0, "duplicate": 0, "unrecognised": 0, "refused": 0, "waiting": 0}
     for tenant_id in [run.tenant] if run.tenant else every:
         for record in _new_records(settings, run, tenant_id, mappings):
             counts["files"] += 1

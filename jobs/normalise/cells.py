@@ -15,8 +15,8 @@ BLANKS = " \t\r"
 LONGEST = 2**31 - 1
 
 
-# Texts by name of a format of NAMED, parsed once per line; `_corrupt` where the line is no JSON object.
-NAMED_CELLS, CORRUPT = "named", "_corrupt"
+# A line of a format of NAMED, parsed once: a variant keeps decimals exact. NULL where the line is no JSON.
+NAMED_CELLS = "named"
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Cells:
     def at(self, titles: list[str]) -> Column:
         """The text under the first of these titles that the file has; NULL where it has none of them."""
         if self.mapping.format in NAMED:
-            found = [_named(title, nested=self.mapping.format == "json") for title in titles]
+            found = [F.try_variant_get(NAMED_CELLS, _path(title, self.mapping), "string") for title in titles]
         elif self.mapping.format == "fixed":
             found = [self._by_position(title) for title in titles]
         else:
@@ -57,9 +57,7 @@ class Cells:
 def added_cells(mapping: Mapping) -> dict[str, Column]:
     """The columns that `Cells` reads from, of the column raw: `cells` (an array) or `named` (a struct), or none."""
     if mapping.format in NAMED:
-        shape = _shape(sorted(mapping.known_names), nested=mapping.format == "json")
-        options = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": CORRUPT}
-        return {NAMED_CELLS: F.from_json("raw", f"struct<{shape}, {CORRUPT}: string>", options)}
+        return {NAMED_CELLS: F.try_parse_json("raw")}
     if mapping.format == "workbook":
         return {"cells": F.when(F.col("raw") == "", F.array()).otherwise(F.from_json("raw", "array<string>"))}
     if mapping.format == "delimited":
@@ -69,28 +67,12 @@ def added_cells(mapping: Mapping) -> dict[str, Column]:
 
 def named_text(name: str, mapping: Mapping) -> Column:
     """One field of a line of a NAMED format, straight from its text (to say what kind the line is)."""
-    path = "".join(f"['{part}']" for part in (name.split(".") if mapping.format == "json" else [name]))
-    return F.get_json_object("raw", f"${path}")
+    return F.get_json_object("raw", _path(name, mapping))
 
 
-def _named(name: str, *, nested: bool) -> Column:
-    column = F.col(NAMED_CELLS)
-    for part in name.split(".") if nested else [name]:
-        column = column.getField(part)
-    return column
-
-
-def _shape(names: list[str], *, nested: bool) -> str:
-    """Fields of a struct of texts: `a.b` is b in a."""
-    inner: dict[str, list[str]] = {}
-    for name in names:
-        first, _, rest = name.partition(".") if nested else (name, "", "")
-        inner.setdefault(first, []).extend([rest] if rest else [])
-    parts = []
-    for first, below in inner.items():
-        kind = f"struct<{_shape(below, nested=nested)}>" if below else "string"
-        parts.append(f"`{first}`: {kind}")
-    return ", ".join(parts)
+def _path(name: str, mapping: Mapping) -> str:
+    """In JSON of a vendor `a.b` is b in a; a converted line has one level, whatever its names look like."""
+    return "$" + "".join(f"['{part}']" for part in (name.split(".") if mapping.format == "json" else [name]))
 
 
 def cells_of(raw: Column, reader: Reader) -> Column:

@@ -20,7 +20,7 @@ from jobs.normalise.records import (
     needs_layout,
     with_cells,
 )
-from jobs.normalise.targets import canonical_rows, with_identity
+from jobs.normalise.targets import canonical_rows, unknown_records, with_identity
 from jobs.platform.ledger import FileRecord
 from jobs.platform.local_rows import local_rows
 from jobs.platform.mapping import Mapping
@@ -52,6 +52,8 @@ def rows_of_feed(lines: DataFrame, mapping: Mapping, files: list[FileRecord]) ->
     for number, target in enumerate(mapping.targets):
         first = 1 + sum(other.lines == target.lines for other in mapping.targets[:number])
         yield target.table, with_identity(canonical_rows(lines, mapping, target, header, first), target)
+    if mapping.knows_all_kinds:
+        yield mapping.targets[0].table, unknown_records(lines, mapping, mapping.targets[0])
 
 
 def open_books(batch: Batch, bronze: DataFrame) -> None:
@@ -63,6 +65,7 @@ def open_books(batch: Batch, bronze: DataFrame) -> None:
         mapping = batch.mappings[str(books.file.feed)]
         for kind, count in books.kinds.items():
             derived = sum(_records_a_line(mapping, number, kind, books.file) for number in range(len(mapping.targets)))
+            derived += mapping.knows_all_kinds and kind == "record"
             books.expected_records += count * derived
             if not derived:
                 books.lines_without_record += count

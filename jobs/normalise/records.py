@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 from pyspark.sql.window import Window
 
-from jobs.normalise.cells import CORRUPT, NAMED_CELLS, added_cells, named_text
+from jobs.normalise.cells import NAMED_CELLS, added_cells, named_text
 from jobs.platform.ledger import FileRecord
 from jobs.platform.mapping import Mapping, normalise_title
 from jobs.platform.mapping_reader import CONVERTED, NAMED, LineRule
@@ -125,8 +125,9 @@ def line_problem(mapping: Mapping, kind: str) -> Column:
     wrong = F.col("parse_error").isNotNull()
     problem = F.when(wrong, rule_struct("encoding", "", F.col("raw"), F.col("parse_error")))
     if mapping.is_named:
-        corrupt = F.col(NAMED_CELLS).isNull() | F.col(f"{NAMED_CELLS}.{CORRUPT}").isNotNull()
-        return problem.when(corrupt, rule_struct("record", "", F.col("raw"), "one whole JSON object"))
+        return problem.when(
+            F.col(NAMED_CELLS).isNull(), rule_struct("record", "", F.col("raw"), "one whole JSON object")
+        )
     if mapping.format == "fixed":
         if mapping.reader.width is None:
             return problem

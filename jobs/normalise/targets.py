@@ -28,7 +28,8 @@ def canonical_rows(
     """Rows of the target's table, typed, from lines with cells (`records.with_cells`).
 
     Columns: the table's own and its lineage; raw; failed_rules (empty: fits); account_number (the vendor's) where the
-    account is to be looked up (account_id is then NULL); skip (why the record is declared to be none, or NULL).
+    account is to be looked up (account_id is then NULL); skip (why the record is declared to be none, or NULL);
+    may_repeat (whether its key may come again in the file).
     """
     described = schemas.table(target.table)
     names = [column.name for column in described.columns]
@@ -67,7 +68,33 @@ def canonical_rows(
         F.coalesce(failed, F.array()).cast(RULES_TYPE).alias("failed_rules"),
         number.alias("account_number"),
         skip.alias("skip"),
+        F.lit(target.later_line_wins).alias("may_repeat"),
     )
+
+
+def unknown_records(lines: DataFrame, mapping: Mapping, target: Target) -> DataFrame:
+    """Lines that are a record by the mapping's rules, but of no kind that a target reads: each with a failed rule.
+
+    Columns as of `canonical_rows` for the target's table, its own all NULL.
+    """
+    kinds = ", ".join(sorted({other.lines for other in mapping.targets}))
+    failed = F.coalesce(
+        line_problem(mapping, "record"), rule_struct("unknown_record", "", F.col("raw"), f"a line of kind {kinds}")
+    )
+    given = {
+        "vendor": F.lit(mapping.vendor),
+        "feed": F.lit(mapping.feed),
+        "line_no": F.col("line_no").cast("long"),
+        "record_no": F.lit(1),
+        "failed_rules": F.array(failed).cast(RULES_TYPE),
+        "account_number": F.lit(None).cast("string"),
+        "skip": F.lit(None).cast("string"),
+        "may_repeat": F.lit(False),
+    }
+    own = {c.name: F.lit(None).cast(schemas.SPARK_TYPES[c.type]) for c in schemas.table(target.table).columns}
+    kept = {name: F.col(name) for name in ("tenant_id", "file_id", "mapping_version", "arrival_no", "run_no", "raw")}
+    every = {**own, **kept, **given}
+    return lines.where("kind = 'record'").select(*[value.alias(name) for name, value in every.items()])
 
 
 def with_identity(rows: DataFrame, target: Target) -> DataFrame:
@@ -120,7 +147,12 @@ def _text(target: Target, name: str, cells: Cells) -> Column:
 def _source_text(source: ColumnSource, cells: Cells) -> Column:
     mapping = cells.mapping
     if source.titles:
-        return _emptied(cells.at(source.titles), mapping)
+        text = _emptied(cells.at(source.own_titles), mapping)
+        if source.instead and source.instead_when:
+            index = F.col(f"_code_{source.instead_when.split('.')[0]}")
+            is_meant = given_by(index, source.instead_when, mapping) == "yes"
+            text = F.when(is_meant, _emptied(cells.at([source.instead]), mapping)).otherwise(text)
+        return text
     if source.context:
         return F.col(f"ctx_{source.context}")
     if source.constant is not None:
@@ -160,6 +192,12 @@ def _reading(target: Target, column: schemas.Column, mapping: Mapping) -> Readin
     if source and source.unit == "percent":
         text = F.btrim(text, F.lit("% "))
     reading = read(text, column, number, (source.date if source else None) or mapping.dates)
+    if source and source.decimals:
+        # One place at a time: a quotient by 10 keeps every decimal of the type, one by 10^n would not.
+        value = reading.value
+        for _ in range(source.decimals):
+            value = (value / 10).cast(schemas.SPARK_TYPES[column.type])
+        reading = Reading(value, reading.problem)
     if source and source.unit == "percent":
         reading = Reading((reading.value / 100).cast(schemas.SPARK_TYPES[column.type]), reading.problem)
     if source and (source.looks_up_account or source.identity):  # filled later, so nothing is missing yet

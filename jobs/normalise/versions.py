@@ -18,7 +18,8 @@ def with_outcome(rows: DataFrame, described: Table, before: DataFrame | None) ->
     skipped:duplicate   equal to an earlier line of the same file
     skipped:<skip>      declared by the mapping (a cell that means no record)
     quarantined         a failed rule, among them duplicate_key: one file says two things under one key. In a log,
-                        later lines with status correct or cancel are versions, not contradictions.
+                        later lines with status correct or cancel are versions, not contradictions, and so are all
+                        lines that may repeat.
     """
     facts = [c.name for c in described.columns]
     key = described.key
@@ -38,6 +39,8 @@ def with_outcome(rows: DataFrame, described: Table, before: DataFrame | None) ->
     previous_file = F.lag("file_id").over(among)
     every = every.withColumns({"_same": F.col("_content").eqNullSafe(previous), "_previous_file": previous_file})
     may_follow = F.col("status").isin("correct", "cancel") if "status" in facts else F.lit(False)
+    if "may_repeat" in rows.columns:
+        may_follow = may_follow | F.coalesce("may_repeat", F.lit(False))
     against = F.col("_is_row") & (F.col("_previous_file") == F.col("file_id")) & ~F.col("_same") & ~may_follow
     every = every.withColumn("_contradicts", F.max(against.cast("int")).over(in_file) == 1)
     contradicts = F.col("_fits") & F.col("_contradicts")

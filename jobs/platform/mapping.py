@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from jobs.platform import schemas
-from jobs.platform.mapping_reader import NAMED, Format, LineKind, LineRule, Pattern, Reader
+from jobs.platform.mapping_reader import CONVERTED, NAMED, Format, LineKind, LineRule, Pattern, Reader
 from jobs.platform.settings import PROJECT_ROOT, FlowTiming
 from jobs.platform.yaml_model import StrictModel, load_yaml
 
@@ -96,7 +96,10 @@ class ColumnSource(StrictModel):
     )
     same_as: str | None = Field(default=None, description="another column of the same record")
     identity: list[str] | None = Field(default=None, description="columns that make an identifier, with an occurrence")
+    instead: str | None = Field(default=None, description="title that is read instead where `instead_when` says yes")
+    instead_when: str | None = Field(default=None, description="<map>.<what it gives> that says 'yes'")
     otherwise: str | None = Field(default=None, description="column that stands in where this one is empty")
+    decimals: int | None = Field(default=None, ge=1, le=8, description="implied decimals: 12345 with 2 is 123.45")
     unit: Literal["percent"] | None = Field(default=None, description="percent: 2.5 or 2.5% is kept as 0.025")
     part: Pattern | None = Field(default=None, description="pattern whose first group is the value within the cell")
     number: NumberStyle | None = None
@@ -108,7 +111,12 @@ class ColumnSource(StrictModel):
         title = self.account_title or self.title
         if title is None:
             return []
-        return [title] if isinstance(title, str) else title
+        return [*([title] if isinstance(title, str) else title), *([self.instead] if self.instead else [])]
+
+    @property
+    def own_titles(self) -> list[str]:
+        """`titles` but the one of `instead`."""
+        return self.titles[:-1] if self.instead else self.titles
 
     @property
     def looks_up_account(self) -> bool:
@@ -119,6 +127,8 @@ class ColumnSource(StrictModel):
         sources = {name: getattr(self, name) for name in SOURCES}
         if sum(source is not None for source in sources.values()) != 1:
             raise ValueError(f"needs exactly one of {', '.join(SOURCES)}")
+        if (self.instead is None) != (self.instead_when is None):
+            raise ValueError("instead and instead_when belong together")
         return self
 
 
@@ -137,6 +147,9 @@ class Target(StrictModel):
     table: str
     lines: LineKind = "record"
     unpivot: Unpivot | None = None
+    later_line_wins: bool = Field(
+        default=False, description="whether a key may come again in a file, the last counting"
+    )
     columns: dict[str, ColumnSource]
 
     @model_validator(mode="after")
@@ -217,6 +230,11 @@ class Mapping(StrictModel):
         return self.format in NAMED
 
     @property
+    def knows_all_kinds(self) -> bool:
+        """Whether a line that meets no rule is an unknown record: one that ought to be mapped and is not."""
+        return not (self.format in CONVERTED and self.is_named) and all(t.lines != "record" for t in self.targets)
+
+    @property
     def has_header_line(self) -> bool:
         return self.format in {"delimited", "workbook"} and self.reader.header == "once"
 
@@ -249,7 +267,7 @@ class Mapping(StrictModel):
                 for captured in (source.context, source.account):
                     if captured and captured not in self.context:
                         raise ValueError(f"{target.table}.{name}: nothing captured is called '{captured}'")
-                for code in (source.code, source.negate_when):
+                for code in (source.code, source.negate_when, source.instead_when):
                     if code and code.split(".")[0] not in self.codes:
                         raise ValueError(f"{target.table}.{name}: no code map is called '{code.split('.')[0]}'")
         self._kinds_have_names()

@@ -1,0 +1,342 @@
+"""One small file of each format through detect, ingest and normalise: what it says is what silver holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import openpyxl
+import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from jobs.pipeline import run_step
+from jobs.platform.lake import Lake
+from jobs.platform.ledger import FileRecord, Ledger
+from jobs.platform.settings import Settings
+
+NUMBERS = {  # account_id: vendor, its number
+    "M1": ("mt940", "70050000/1234"),
+    "C1": ("camt053", "DE02100100100006820101"),
+    "O1": ("ofx", "55-01"),
+    "X1": ("flex", "U700001"),
+    "X2": ("flex", "U700002"),
+    "H1": ("hst", "A100023"),
+    "J1": ("apx", "22"),
+    "G1": ("gcus", "ABC1234561"),
+    "R1": ("adviser", "12345678"),
+}
+MT940 = """:20:STMT1
+:25:70050000/1234
+:28C:5/1
+:60F:C260302EUR1000,
+:61:2603030303C250,5NTRFREF1//B1
+:86:TRANSFER IN
+TWO LINES
+:61:260303D20,NCHGREF2
+:62F:C260303EUR1230,5
+-
+:20:STMT2
+:25:70050000/1234
+:28C:6/1
+:60F:C260303EUR1230,5
+:61:260304D30,5NTRFREF3
+:62F:C260304EUR1200,
+-
+"""
+CAMT = """<?xml version="1.0" encoding="UTF-8"?>
+<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.02"><BkToCstmrStmt><GrpHdr><MsgId>1</MsgId></GrpHdr><Stmt>
+<Id>S1</Id><Acct><Id><IBAN>DE02100100100006820101</IBAN></Id></Acct>
+<Bal><Tp><CdOrPrtry><Cd>OPBD</Cd></CdOrPrtry></Tp><Amt Ccy="EUR">10.00</Amt><CdtDbtInd>DBIT</CdtDbtInd>
+<Dt><Dt>2026-03-02</Dt></Dt></Bal>
+<Bal><Tp><CdOrPrtry><Cd>CLBD</Cd></CdOrPrtry></Tp><Amt Ccy="EUR">5.25</Amt><CdtDbtInd>CRDT</CdtDbtInd>
+<Dt><Dt>2026-03-03</Dt></Dt></Bal>
+<Ntry><Amt Ccy="EUR">15.25</Amt><CdtDbtInd>CRDT</CdtDbtInd><Sts>BOOK</Sts><BookgDt><Dt>2026-03-03</Dt></BookgDt>
+<ValDt><Dt>2026-03-04</Dt></ValDt></Ntry>
+<Ntry><Amt Ccy="EUR">99</Amt><CdtDbtInd>CRDT</CdtDbtInd><Sts>PDNG</Sts></Ntry>
+</Stmt></BkToCstmrStmt></Document>
+"""
+OFX = """OFXHEADER:100
+DATA:OFXSGML
+VERSION:102
+SECURITY:NONE
+ENCODING:USASCII
+CHARSET:1252
+COMPRESSION:NONE
+OLDFILEUID:NONE
+NEWFILEUID:NONE
+
+<OFX><SIGNONMSGSRSV1><SONRS><STATUS><CODE>0<SEVERITY>INFO</STATUS><DTSERVER>20260303<LANGUAGE>ENG</SONRS>
+</SIGNONMSGSRSV1><INVSTMTMSGSRSV1><INVSTMTTRNRS><TRNUID>1<STATUS><CODE>0<SEVERITY>INFO</STATUS><INVSTMTRS>
+<DTASOF>20260303160000[-5:EST]
+<CURDEF>USD<INVACCTFROM><BROKERID>b<ACCTID>55-01</INVACCTFROM><INVTRANLIST><DTSTART>20260301<DTEND>20260303
+<SELLSTOCK><INVSELL><INVTRAN><FITID>t1<DTTRADE>20260302<DTSETTLE>20260303</INVTRAN><SECID><UNIQUEID>037833100
+<UNIQUEIDTYPE>CUSIP</SECID><UNITS>-10<UNITPRICE>170.5<TOTAL>1704.95<SUBACCTSEC>CASH<SUBACCTFUND>CASH</INVSELL>
+<SELLTYPE>SELL</SELLSTOCK><INVBANKTRAN><STMTTRN><TRNTYPE>DEBIT<DTPOSTED>20260303<TRNAMT>-300.00<FITID>t2</STMTTRN>
+<SUBACCTFUND>CASH</INVBANKTRAN></INVTRANLIST><INVPOSLIST><POSSTOCK><INVPOS><SECID><UNIQUEID>037833100<UNIQUEIDTYPE>CUSIP
+</SECID><HELDINACCT>CASH<POSTYPE>LONG<UNITS>90<UNITPRICE>171<MKTVAL>15390.00<DTPRICEASOF>20260303</INVPOS></POSSTOCK>
+</INVPOSLIST><INVBAL><AVAILCASH>1404.95<MARGINBALANCE>-50<SHORTBALANCE>0</INVBAL></INVSTMTRS></INVSTMTTRNRS>
+</INVSTMTMSGSRSV1></OFX>
+"""
+FLEX = """<FlexQueryResponse queryName="Q" type="AF"><FlexStatements count="2">
+<FlexStatement accountId="U700001" fromDate="20260302" toDate="20260303" whenGenerated="20260304;010101">
+<EquitySummaryInBase>
+<EquitySummaryByReportDateInBase accountId="U700001" reportDate="20260302" cash="10" total="1010.5"/>
+<EquitySummaryByReportDateInBase accountId="U700001" reportDate="20260303" cash="20" total="1031" />
+</EquitySummaryInBase>
+<Trades><Trade accountId="U700001" transactionID="71" tradeDate="20260303" buySell="BUY" quantity="2" tradePrice="5.25"
+ netCash="-11.5" currency="USD" conid="9" levelOfDetail="EXECUTION"/>
+<Trade accountId="U700001" transactionID="" tradeDate="20260303" buySell="BUY" quantity="2" netCash="-11.5"
+ currency="USD" conid="9" levelOfDetail="ORDER"/></Trades></FlexStatement>
+<FlexStatement accountId="U700002" fromDate="20260302" toDate="20260303" whenGenerated="20260304;010101">
+<CashTransactions><CashTransaction accountId="U700002" transactionID="72" type="Deposits &amp; Withdrawals" amount="-40"
+ dateTime="20260303;101500" reportDate="20260303" currency="EUR" levelOfDetail="DETAIL" /></CashTransactions>
+</FlexStatement></FlexStatements></FlexQueryResponse>
+"""
+HST = """H|HST|TXN|20260303|20260304031500|FULL|3
+D|1|A100023|20260302|20260303|BUY|037833100|10|172.50|1725.00|4.95|-1729.95|USD|T778812|N|
+D|2|A100023|20260303|20260303|DEP||0|0|5000.00|0|5000.00|USD|T778813|N|
+D|3|A100023|20260303|20260304|BUY|037833100|-10|172.50|-1725.00|0|1725.00|USD|T778990|C|T778812
+T|3|4995.05|300069
+"""
+APX = [
+    {"id": "t1", "type": "transactions", "attributes": {"trade_date": "2026-03-02", "owner_id": "22", "type": "buy",
+     "cusip": "037833100", "units": 10, "amount": {"value": "-1729.950", "currency": "USD"}, "status": "verified"}},
+    {"id": "t2", "type": "transactions", "attributes": {"trade_date": "2026-03-02", "owner_id": "22", "type": "deposit",
+     "amount": {"value": 12345678901234.125, "currency": "USD"}, "status": "verified"}},
+    {"id": "t1", "type": "transactions", "attributes": {"trade_date": "2026-03-02", "owner_id": "22", "type": "buy",
+     "amount": {"value": "-1730", "currency": "USD"}, "status": "verified"}},
+    {"id": "t3", "type": "transactions", "attributes": {"trade_date": "2026-03-02", "owner_id": "22", "type": "deposit",
+     "amount": {"value": "5", "currency": "USD"}, "status": "deleted"}},
+    {"id": "p1", "type": "portfolio_views", "attributes": {"as_of": "2026-03-03", "owner_id": "22", "value": "1000.5"}},
+]  # fmt: skip
+
+
+def gcus(*, count: int = 2) -> str:
+    def put(*parts: tuple[int, str], end: str) -> str:
+        line = [" "] * 750
+        for first, text in parts:
+            line[first - 1 : first - 1 + len(text)] = text
+        line[749] = end
+        return "".join(line)
+
+    header = put((1, "BOF"), (19, "GLOBAL CUST POS"), (47, "03/03/2026"), (119, "REFRESHED"), end="A")
+    holdings = [
+        put(
+            (1, "GCA"), (4, f"{n:08d}"), (12, "ABC1234561"), (22, cusip), (74, quantity), (662, "USD"), (665, value),
+            end="X",
+        )
+        for n, (cusip, quantity, value) in enumerate(
+            [("037833100", "000000000001050000+", "000000000001791250+"), ("USD999997", "000000000020000000-",
+              "000000000000200000-")], start=1)
+    ]  # fmt: skip
+    return "\n".join([header, *holdings, put((1, "EOF"), (47, "03/03/2026"), (106, f"{count:010d}"), end="Z")]) + "\n"
+
+
+def workbook(path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.active.title = "Read Me"
+    book.active.append(["Not a table"])
+    sheet = book.create_sheet("Returns Q1")
+    for row in (
+        ["Performance"], [], ["Account", "Beginning Value", "Net Flows", "Ending Value", "MTD TWR", "As Of"],
+        [12345678.0, 900, 50, 1000.25, 0.0274, date(2026, 3, 3)],
+        ["Total", 900, 50, 1000.25], ["* net of fees"],
+    ):  # fmt: skip
+        sheet.append(row)
+    sheet["E4"].number_format = "0.00%"
+    book.save(path)
+
+
+@pytest.fixture(scope="module")
+def night(
+    spark: SparkSession, database_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SimpleNamespace]:
+    home = tmp_path_factory.mktemp("formats")
+    (home / "conf").mkdir()
+    (home / "conf" / "local.yaml").write_text("file_settle_seconds: 0\n")
+    landing = home / "landing" / "acme"
+    landing.mkdir(parents=True)
+    texts = {
+        "canonical_accounts_1.csv": "account_id,base_currency\n" + "".join(f"{a},USD\n" for a in NUMBERS),
+        "canonical_account_xref_1.csv": "vendor,vendor_account_number,account_id\n"
+        + "".join(f"{vendor},{number},{account}\n" for account, (vendor, number) in NUMBERS.items()),
+        "march.sta": MT940,
+        "march_wrong.sta": MT940.replace("STMT", "WRONG").replace("EUR1200,", "EUR1200,01"),
+        "camt.xml": CAMT,
+        "camt_cut.xml": CAMT.replace("<Id>S1", "<Id>S2")[:600],
+        "statement.ofx": OFX,
+        "flex.xml": FLEX,
+        "HST_TXN_20260303.psv": HST,
+        "HST_TXN_20260304.psv": HST.replace("T778", "T779").replace("T|3|", "T|4|"),
+        "HST_TXN_20260305.psv": HST.replace("T778", "T780").replace("300069", "300070"),
+        "apx_transactions_p0001.jsonl": "".join(json.dumps(one) + "\n" for one in APX)
+        + '{"id":"t9","type":"transactions","attr',
+        "apx_transactions_p0002.jsonl": json.dumps(APX[0] | {"id": "t8"}) + '\n{"id":"h1","type":"households"}\n',
+        "GCUS.txt": gcus(),
+        "GCUS2.txt": gcus(count=3),
+    }  # fmt: skip
+    for name, text in texts.items():
+        (landing / name).write_text(text, encoding="utf-8")
+    workbook(landing / "PerfSummary.xlsx")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DIETZ_HOME", str(home))
+        patch.setenv("DIETZ_DATABASE_URL", database_url)
+        patch.setenv("DIETZ_CONF", str(home / "conf" / "local.yaml"))
+        settings = Settings()
+    ledger = Ledger(settings)
+    run = ledger.open_run(date(2026, 3, 10))
+    for step in ("detect", "ingest", "normalise"):
+        run_step(step, spark, settings, run)
+    files: dict[str, FileRecord] = {Path(one.path).name: one for one in ledger.files()}
+    yield SimpleNamespace(lake=Lake(spark, settings.lake_root), files=files)
+    ledger.close()
+
+
+def silver(night: SimpleNamespace, table: str, vendor: str, *columns: str) -> list[tuple[Any, ...]]:
+    rows = night.lake.read(table).where(F.col("vendor") == vendor).orderBy("file_id", "line_no", "record_no")
+    return [tuple(row) for row in rows.select(*columns).collect()]
+
+
+def test_every_file_is_recognised_and_its_books_balance(night: SimpleNamespace) -> None:
+    feeds = {name: file.feed for name, file in night.files.items()}
+    assert feeds == {
+        "canonical_accounts_1.csv": "canonical_accounts",
+        "canonical_account_xref_1.csv": "canonical_account_xref",
+        "march.sta": "mt940_statement",
+        "march_wrong.sta": "mt940_statement",
+        "camt.xml": "camt053_statement",
+        "camt_cut.xml": "camt053_statement",
+        "statement.ofx": "ofx_investment",
+        "flex.xml": "flex_statement",
+        "HST_TXN_20260303.psv": "hst_transactions",
+        "HST_TXN_20260304.psv": "hst_transactions",
+        "HST_TXN_20260305.psv": "hst_transactions",
+        "apx_transactions_p0001.jsonl": "apx_export",
+        "apx_transactions_p0002.jsonl": "apx_export",
+        "GCUS.txt": "gcus_positions",
+        "GCUS2.txt": "gcus_positions",
+        "PerfSummary.xlsx": "adviser_returns",
+    }
+    for name, file in night.files.items():
+        if name != "camt_cut.xml":
+            assert file.records == file.silver + file.quarantined + file.skipped, name
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("march_wrong.sta", "'amount' adds up to 1,200.00, the file states 1,200.01"),
+        ("camt_cut.xml", "not well-formed XML"),
+        ("HST_TXN_20260304.psv", "the number of records is 3, the file states 4"),
+        ("HST_TXN_20260305.psv", "the hash total of 'account' is 300,069, the file states 300,070"),
+        ("GCUS2.txt", "the number of records is 2, the file states 3"),
+    ],
+)
+def test_a_file_that_contradicts_itself_is_refused_in_words(night: SimpleNamespace, name: str, reason: str) -> None:
+    file = night.files[name]
+    assert file.status == "refused"
+    assert reason in file.message
+    assert not file.silver
+
+
+def test_mt940(night: SimpleNamespace) -> None:
+    booked = silver(night, "transaction", "mt940", "account_id", "trade_date", "type", "amount")
+    assert booked == [
+        ("M1", date(2026, 3, 3), "DEPOSIT", Decimal("250.5")),
+        ("M1", date(2026, 3, 3), "MISC_EXPENSE", Decimal(-20)),
+        ("M1", date(2026, 3, 4), "WITHDRAWAL", Decimal("-30.5")),
+    ]
+    assert silver(night, "valuation", "mt940", "as_of_date", "market_value", "currency") == [
+        (date(2026, 3, 3), Decimal("1230.5"), "EUR"),
+        (date(2026, 3, 4), Decimal(1200), "EUR"),
+    ]
+
+
+def test_camt_takes_what_is_booked(night: SimpleNamespace) -> None:
+    columns = ("account_id", "performance_date", "settle_date", "type", "amount", "currency")
+    assert silver(night, "transaction", "camt053", *columns) == [
+        ("C1", date(2026, 3, 3), date(2026, 3, 4), "DEPOSIT", Decimal("15.25"), "EUR")
+    ]
+    assert silver(night, "valuation", "camt053", "as_of_date", "market_value") == [(date(2026, 3, 3), Decimal("5.25"))]
+
+
+def test_ofx_of_version_1(night: SimpleNamespace) -> None:
+    columns = ("transaction_id", "account_id", "trade_date", "type", "amount", "quantity", "security_id")
+    assert silver(night, "transaction", "ofx", *columns) == [
+        ("t1", "O1", date(2026, 3, 2), "SELL", Decimal("1704.95"), Decimal(-10), "037833100"),
+        ("t2", "O1", date(2026, 3, 3), "WITHDRAWAL", Decimal(-300), None, None),
+    ]
+    assert silver(night, "position", "ofx", "as_of_date", "security_id", "quantity", "market_value") == [
+        (date(2026, 3, 3), "037833100", Decimal(90), Decimal(15390)),
+        (date(2026, 3, 3), "CASH", Decimal("1404.95"), Decimal("1404.95")),
+        (date(2026, 3, 3), "MARGIN", Decimal(-50), Decimal(-50)),
+    ]
+
+
+def test_flex_keeps_one_level_of_detail_and_several_accounts(night: SimpleNamespace) -> None:
+    columns = ("transaction_id", "account_id", "performance_date", "type", "amount", "currency")
+    assert silver(night, "transaction", "flex", *columns) == [
+        ("71", "X1", date(2026, 3, 3), "BUY", Decimal("-11.5"), "USD"),
+        ("72", "X2", date(2026, 3, 3), "WITHDRAWAL", Decimal(-40), "EUR"),
+    ]
+    assert silver(night, "valuation", "flex", "account_id", "as_of_date", "market_value", "cash_value") == [
+        ("X1", date(2026, 3, 2), Decimal("1010.5"), Decimal(10)),
+        ("X1", date(2026, 3, 3), Decimal(1031), Decimal(20)),
+    ]
+
+
+def test_a_cancel_takes_the_id_of_what_it_cancels(night: SimpleNamespace) -> None:
+    columns = ("transaction_id", "type", "amount", "status")
+    assert silver(night, "transaction", "hst", *columns) == [
+        ("T778812", "BUY", Decimal("-1729.95"), "new"),
+        ("T778813", "DEPOSIT", Decimal(5000), "new"),
+        ("T778812", "BUY", Decimal(1725), "cancel"),
+    ]
+
+
+def test_of_json_the_last_version_counts_and_amounts_stay_exact(night: SimpleNamespace) -> None:
+    current = night.lake.current("transaction").where("vendor = 'apx'").orderBy("transaction_id")
+    assert [tuple(row) for row in current.select("transaction_id", "amount", "status").collect()] == [
+        ("t1", Decimal(-1730), "new"),
+        ("t2", Decimal("12345678901234.125"), "new"),
+        ("t3", Decimal(5), "cancel"),
+        ("t8", Decimal("-1729.95"), "new"),
+    ]
+    assert silver(night, "valuation", "apx", "as_of_date", "market_value") == [(date(2026, 3, 3), Decimal("1000.5"))]
+
+
+def test_a_page_cut_in_the_middle_of_a_line_loses_that_line_to_the_quarantine_only(night: SimpleNamespace) -> None:
+    file = night.files["apx_transactions_p0001.jsonl"]
+    assert (file.records, file.silver, file.quarantined) == (6, 5, 1)
+    waiting = night.lake.read("quarantine").where(F.col("file_id") == file.file_id).collect()
+    found = [(row["line_no"], '"rule":"record"' in row["failed_rules"]) for row in waiting]
+    assert found == [(6, True)]
+
+
+def test_a_record_of_a_type_that_no_rule_knows_waits_in_the_quarantine(night: SimpleNamespace) -> None:
+    file = night.files["apx_transactions_p0002.jsonl"]
+    assert (file.records, file.silver, file.quarantined) == (2, 1, 1)
+    [waiting] = night.lake.read("quarantine").where(F.col("file_id") == file.file_id).collect()
+    assert waiting["line_no"] == 2
+    assert json.loads(waiting["failed_rules"])[0]["rule"] == "unknown_record"
+
+
+def test_fixed_width_with_implied_decimals_and_a_sign_byte(night: SimpleNamespace) -> None:
+    assert silver(night, "position", "gcus", "account_id", "as_of_date", "security_id", "quantity", "market_value") == [
+        ("G1", date(2026, 3, 3), "037833100", Decimal("10.5"), Decimal("1791.25")),
+        ("G1", date(2026, 3, 3), "USD999997", Decimal(-200), Decimal(-200)),
+    ]
+
+
+def test_a_workbook_s_sheet_with_numbers_as_accounts_and_percent_cells(night: SimpleNamespace) -> None:
+    columns = ("account_id", "as_of_date", "end_market_value", "twrr_mtd")
+    assert silver(night, "reported_performance", "adviser", *columns) == [
+        ("R1", date(2026, 3, 3), Decimal("1000.25"), pytest.approx(0.0274, abs=1e-15))
+    ]
+    assert night.files["PerfSummary.xlsx"].member == "Returns Q1"
