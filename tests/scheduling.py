@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,12 @@ class Airflow:
         )
         assert done.returncode == 0, f"airflow {' '.join(words)}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
         return done.stdout
+
+    def backfills_under_way(self) -> int:
+        """How many backfills Airflow has not called complete, as its own database says."""
+        path = Path(self.env["DIETZ_HOME"]) / "airflow" / "airflow.db"
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+            return int(connection.execute("SELECT count(*) FROM backfill WHERE completed_at IS NULL").fetchone()[0])
 
     @contextmanager
     def service(self, *words: str) -> Iterator[None]:

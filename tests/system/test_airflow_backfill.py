@@ -72,6 +72,8 @@ def backfill(airflow: Airflow, database_url: str, *words: str) -> list[tuple[dat
         f"{len(DATES)} runs to be done",
         airflow,
     )
+    # Airflow itself takes a moment longer to call the backfill done, and allows one at a time.
+    wait_until(lambda: not airflow.backfills_under_way(), "the backfill to be complete", airflow)
     return runs()
 
 
