@@ -36,7 +36,7 @@ class Fingerprint(StrictModel):
 class Capture(StrictModel):
     """A value that stands outside the record: in the preamble, a section's title line or the file's name."""
 
-    source: Literal["preamble", "section", "file_name"] = Field(alias="from")
+    source: Literal["preamble", "section", "file_name"] = Field(alias="from", description="where the value stands")
     match: Pattern = Field(description="pattern whose first group is the value")
 
     @field_validator("match")
@@ -50,13 +50,13 @@ class Capture(StrictModel):
 class CodeRule(StrictModel):
     """What one vendor word means: exactly one of `is`, `starts` or `matches`, and what it gives."""
 
-    equals: str | None = Field(default=None, alias="is")
-    starts: str | None = None
-    matches: Pattern | None = None
+    equals: str | None = Field(default=None, alias="is", description="the whole word, in any case")
+    starts: str | None = Field(default=None, description="how the word begins, in any case")
+    matches: Pattern | None = Field(default=None, description="a pattern that the whole word matches")
     sign: Literal["negative", "positive"] | None = Field(
         default=None, description="only where the amount of the code map has this sign"
     )
-    gives: dict[str, str]
+    gives: dict[str, str] = Field(description="answers, asked for as <map>.<name>")
 
     @model_validator(mode="after")
     def _one_test(self) -> CodeRule:
@@ -68,9 +68,9 @@ class CodeRule(StrictModel):
 class Code(StrictModel):
     """A code map: the words of one title, tried in order."""
 
-    title: str
+    title: str = Field(description="title of the word")
     amount: str | None = Field(default=None, description="title of the amount whose sign the rules ask for")
-    rules: list[CodeRule] = Field(min_length=1)
+    rules: list[CodeRule] = Field(min_length=1, description="tried in order; no rule met: the row is quarantined")
 
     @model_validator(mode="after")
     def _signs_have_an_amount(self) -> Code:
@@ -87,7 +87,7 @@ class ColumnSource(StrictModel):
 
     title: str | list[str] | None = Field(default=None, description="the column's title, or its titles over time")
     context: str | None = Field(default=None, description="a captured value")
-    constant: str | None = None
+    constant: str | None = Field(default=None, description="always this text")
     code: str | None = Field(default=None, description="a code map, as <map>.<what it gives>")
     account: str | None = Field(default=None, description="a captured vendor account number, looked up in account_xref")
     account_title: str | list[str] | None = Field(
@@ -102,7 +102,7 @@ class ColumnSource(StrictModel):
     decimals: int | None = Field(default=None, ge=1, le=8, description="implied decimals: 12345 with 2 is 123.45")
     unit: Literal["percent"] | None = Field(default=None, description="percent: 2.5 or 2.5% is kept as 0.025")
     part: Pattern | None = Field(default=None, description="pattern whose first group is the value within the cell")
-    number: NumberStyle | None = None
+    number: NumberStyle | None = Field(default=None, description="number style, where it is not `numbers`")
     date: str | None = Field(default=None, description="date format, such as MM/dd/yyyy")
     negate_when: str | None = Field(default=None, description="<map>.<what it gives> that says 'negative'")
 
@@ -144,13 +144,13 @@ class Unpivot(StrictModel):
 class Target(StrictModel):
     """Records of one canonical table, made from the lines of one kind."""
 
-    table: str
-    lines: LineKind = "record"
-    unpivot: Unpivot | None = None
+    table: str = Field(description="canonical table, as in docs/data-dictionary.md")
+    lines: LineKind = Field(default="record", description="kind of the lines that are its records")
+    unpivot: Unpivot | None = Field(default=None, description="one record for each of several titles")
     later_line_wins: bool = Field(
         default=False, description="whether a key may come again in a file, the last counting"
     )
-    columns: dict[str, ColumnSource]
+    columns: dict[str, ColumnSource] = Field(description="where each column comes from; left out: its default or NULL")
 
     @model_validator(mode="after")
     def _columns_exist(self) -> Target:
@@ -172,19 +172,21 @@ class Target(StrictModel):
 class Control(StrictModel):
     """What a file states about itself: a sum, a count or a hash total of its records, per section or file."""
 
-    name: str
+    name: str = Field(description="what the control is called in messages")
     check: Literal["sum", "count", "hash"] = Field(
         default="sum", description="what is stated: a sum, the number of lines, or the sum of the digits as a number"
     )
     total_title: str = Field(default="", description="title that is summed over the record lines")
     stated_title: str | None = Field(default=None, description="title of the stated figure, where it is another")
-    number: NumberStyle = "plain"
+    number: NumberStyle = Field(default="plain", description="how the figures are written")
     negate_when: str | None = Field(default=None, description="<map>.<what it gives> that says 'negative'")
-    add_lines: list[LineKind] = ["record"]
-    stated_on: LineKind | list[LineKind] = "total"
+    add_lines: list[LineKind] = Field(default=["record"], description="kinds of the lines that are added up")
+    stated_on: LineKind | list[LineKind] = Field(default="total", description="kind of the line that states the figure")
     counts_besides: int = Field(default=0, description="lines that the stated count includes besides (header, trailer)")
-    per: Literal["file", "section"] = "file"
-    when_missing: Literal["refuse", "warn"] = "refuse"
+    per: Literal["file", "section"] = Field(default="file", description="whether each section states its own")
+    when_missing: Literal["refuse", "warn"] = Field(
+        default="refuse", description="what a missing figure does to the file"
+    )
 
     @property
     def stated_kinds(self) -> list[str]:
@@ -204,25 +206,25 @@ class Control(StrictModel):
 class Mapping(StrictModel):
     """One vendor feed."""
 
-    vendor: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    feed: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    meaning: str
-    format: Format = "delimited"
+    vendor: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="who delivers; account numbers are looked up by it")
+    feed: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="name of the feed, and of the file")
+    meaning: str = Field(description="what the feed holds, for people")
+    format: Format = Field(default="delimited", description="how the file is read")
     delivery: Literal["upsert", "snapshot", "log"] = Field(description="how a later file relates to an earlier one")
     marker: str | None = Field(default=None, description="suffix of the marker file that completes a delivery: .done")
-    fingerprint: Fingerprint
-    reader: Reader = Reader()
-    lines: list[LineRule] = []
-    context: dict[str, Capture] = {}
+    fingerprint: Fingerprint = Field(description="how a file is recognised")
+    reader: Reader = Field(default=Reader(), description="bytes to lines, lines to cells")
+    lines: list[LineRule] = Field(default=[], description="what kind a line is; the first rule that it meets decides")
+    context: dict[str, Capture] = Field(default={}, description="values that stand outside the records")
     business_date: str | None = Field(default=None, description="the captured value that dates the file")
-    business_date_format: str | None = None
-    numbers: NumberStyle = "plain"
-    dates: str = "yyyy-MM-dd"
+    business_date_format: str | None = Field(default=None, description="its date format, where it is not `dates`")
+    numbers: NumberStyle = Field(default="plain", description="how numbers are written; what differs is quarantined")
+    dates: str = Field(default="yyyy-MM-dd", description="how dates are written: yyyy, yy, MMMM, MMM, MM, dd")
     empty: list[str] = Field(default=[""], description="cells that mean 'nothing'")
-    flow_timing: FlowTiming | None = None
-    codes: dict[str, Code] = {}
-    targets: list[Target] = Field(min_length=1)
-    controls: list[Control] = []
+    flow_timing: FlowTiming | None = Field(default=None, description="when this vendor's flows count in the day")
+    codes: dict[str, Code] = Field(default={}, description="what the vendor's words mean")
+    targets: list[Target] = Field(min_length=1, description="the tables that the feed fills")
+    controls: list[Control] = Field(default=[], description="what the file states about itself, to be met")
 
     @property
     def is_named(self) -> bool:

@@ -37,10 +37,12 @@ Place = tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
 class Reader(StrictModel):
     """How bytes become lines and lines become cells."""
 
-    encoding: Literal["utf-8", "iso-8859-1", "windows-1252", "utf-16"] = "utf-8"
-    delimiter: str = Field(default=",", min_length=1, max_length=1)
-    quote: str = Field(default='"', min_length=1, max_length=1)
-    header: Literal["once", "repeated", "none"] = "once"
+    encoding: Literal["utf-8", "iso-8859-1", "windows-1252"] = Field(default="utf-8", description="of the file's text")
+    delimiter: str = Field(default=",", min_length=1, max_length=1, description="between two cells")
+    quote: str = Field(default='"', min_length=1, max_length=1, description="around a cell; doubled within it")
+    header: Literal["once", "repeated", "none"] = Field(
+        default="once", description="titles on one line, on a line per block, or not in the file"
+    )
     titles: dict[LineKind, list[str]] = Field(default={}, description="names of the cells where no header gives them")
     fields: dict[LineKind, dict[str, Place]] = Field(
         default={}, description="of a fixed format: first column (from 1) and length of each field"
@@ -59,9 +61,9 @@ class LineRule(StrictModel):
     name of its element.
     """
 
-    kind: LineKind
-    match: Pattern | None = None
-    fields: dict[str, Pattern] = {}
+    kind: LineKind = Field(description="what such a line is: preamble, header, section, total, or a name of your own")
+    match: Pattern | None = Field(default=None, description="pattern found in the line's text")
+    fields: dict[str, Pattern] = Field(default={}, description="pattern that each named field matches as a whole")
 
     @model_validator(mode="after")
     def _one_test(self) -> LineRule:
