@@ -6,10 +6,10 @@ import json
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from jobs.cli.options import JsonOption, TenantOption
+from jobs.cli.terminal import console
 from jobs.platform.ledger import Ledger
 from jobs.platform.settings import Settings
 
@@ -57,6 +57,6 @@ def files(
         table.add_row(
             one.tenant_id, name, one.feed or "", str(one.business_date or ""), one.status, *counts, one.message or ""
         )
-    Console(highlight=False).print(table)
+    console().print(table)
     if len(found) > len(shown):
         typer.echo(f"{len(found) - len(shown)} earlier files are not shown (--last 0 shows all)")

@@ -11,6 +11,7 @@ from rich.status import Status
 from jobs.cli.options import DateOption, FromOption, TenantOption, VendorOption
 from jobs.cli.step import run_for, run_one
 from jobs.cli.summary import night_table
+from jobs.cli.terminal import console as terminal
 from jobs.pipeline import STEPS, run_all
 from jobs.platform.ledger import Ledger, Run
 from jobs.platform.settings import Settings
@@ -37,7 +38,7 @@ def run(  # noqa: PLR0917 typer reads the options from the signature
     ledger = Ledger(settings)
     this = run_for(ledger, only or STEPS[0], business_date, from_date=from_date, tenant=tenant, vendor=vendor)
     steps = {only: run_one(only, settings, this)} if only else run_night(settings, this)
-    console = Console(highlight=False)
+    console = terminal()
     console.print(night_table([(this.business_date, steps)]))
     if strict and any(steps.get(step, {}).get(name, 0) for step, name in ATTENTION):
         raise typer.Exit(STRICT_EXIT)
@@ -60,7 +61,7 @@ def run_night(settings: Settings, this: Run, console: Console | None = None) -> 
     from jobs.platform.spark import get_spark
 
     preload()  # seconds of Python, while the JVM starts
-    console = console or Console(stderr=True, highlight=False)
+    console = console or terminal(stderr=True)
     with console.status("starting Spark") as line:
         spark = get_spark(settings)
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import typer
 from psycopg.rows import dict_row
-from rich.console import Console
 from rich.table import Table
 
 from jobs.cli.options import JsonOption
+from jobs.cli.terminal import console as terminal
 from jobs.platform.ledger import Ledger
 from jobs.platform.settings import Settings
 
@@ -32,7 +32,7 @@ def status(as_json: JsonOption = False) -> None:
     if as_json:
         typer.echo(json.dumps(facts, default=str, indent=1))
         return
-    console = Console(highlight=False)
+    console = terminal()
     run = facts["run"]
     if run is None:
         console.print("no run yet: put files into landing/<tenant>/ and start `dietz run --date D`")

@@ -107,7 +107,7 @@ def with_identity(rows: DataFrame, target: Target) -> DataFrame:
         among_equals = Window.partitionBy("file_id", "_content").orderBy("line_no")
         rows = rows.withColumn("_content", content)
         made = F.concat_ws("|", "_content", F.row_number().over(among_equals).cast("string"))
-        rows = rows.withColumn(name, F.sha2(made, 256).substr(1, 24)).drop("_content")
+        rows = rows.withColumn(name, F.coalesce(name, F.sha2(made, 256).substr(1, 24))).drop("_content")
     return rows
 
 
@@ -147,7 +147,7 @@ def _text(target: Target, name: str, cells: Cells) -> Column:
 def _source_text(source: ColumnSource, cells: Cells) -> Column:
     mapping = cells.mapping
     if source.titles:
-        text = _emptied(cells.at(source.own_titles), mapping)
+        text = _filled(source.own_titles, cells)
         if source.instead and source.instead_when:
             index = F.col(f"_code_{source.instead_when.split('.')[0]}")
             is_meant = given_by(index, source.instead_when, mapping) == "yes"
@@ -162,6 +162,13 @@ def _source_text(source: ColumnSource, cells: Cells) -> Column:
     return F.lit(None).cast("string")
 
 
+def _filled(titles: list[str], cells: Cells) -> Column:
+    """The text under the first title that the file has, or, where each line names its fields, that is not empty."""
+    if not cells.mapping.is_named:
+        return _emptied(cells.at(titles), cells.mapping)
+    return F.coalesce(*[_emptied(cells.at([title]), cells.mapping) for title in titles])
+
+
 def _emptied(text: Column, mapping: Mapping) -> Column:
     return F.when(~text.isin(mapping.empty), text)
 
@@ -170,7 +177,7 @@ def _account_number(target: Target, cells: Cells) -> Column:
     """The vendor's number of the account, where it is to be looked up."""
     for source in target.columns.values():
         if source.account_title:
-            return _emptied(cells.at(source.titles), cells.mapping)
+            return _filled(source.titles, cells)
         if source.account:
             return F.col(f"ctx_{source.account}")
     return F.lit(None).cast("string")
@@ -200,7 +207,9 @@ def _reading(target: Target, column: schemas.Column, mapping: Mapping) -> Readin
         reading = Reading(value, reading.problem)
     if source and source.unit == "percent":
         reading = Reading((reading.value / 100).cast(schemas.SPARK_TYPES[column.type]), reading.problem)
-    if source and (source.looks_up_account or source.identity):  # filled later, so nothing is missing yet
+    if source and source.identity:  # what is missing is made later
+        return Reading(reading.value, None)
+    if source and source.looks_up_account:  # filled later, so nothing is missing yet
         return Reading(F.lit(None), None)
     if source and source.negate_when:
         negative = given_by(F.col(f"_code_{source.negate_when.split('.')[0]}"), source.negate_when, mapping) == "yes"

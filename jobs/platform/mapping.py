@@ -95,7 +95,10 @@ class ColumnSource(StrictModel):
         description="title (or its titles over time) of a vendor account number on the line, looked up in account_xref",
     )
     same_as: str | None = Field(default=None, description="another column of the same record")
-    identity: list[str] | None = Field(default=None, description="columns that make an identifier, with an occurrence")
+    identity: list[str] | None = Field(
+        default=None,
+        description="columns that make an identifier, with an occurrence; beside `title`: where that is empty",
+    )
     instead: str | None = Field(default=None, description="title that is read instead where `instead_when` says yes")
     instead_when: str | None = Field(default=None, description="<map>.<what it gives> that says 'yes'")
     otherwise: str | None = Field(default=None, description="column that stands in where this one is empty")
@@ -124,9 +127,9 @@ class ColumnSource(StrictModel):
 
     @model_validator(mode="after")
     def _one_source(self) -> ColumnSource:
-        sources = {name: getattr(self, name) for name in SOURCES}
-        if sum(source is not None for source in sources.values()) != 1:
-            raise ValueError(f"needs exactly one of {', '.join(SOURCES)}")
+        given = {name for name in SOURCES if getattr(self, name) is not None}
+        if len(given) != 1 and given != {"title", "identity"}:
+            raise ValueError(f"needs exactly one of {', '.join(SOURCES)} (or title with identity to stand in)")
         if (self.instead is None) != (self.instead_when is None):
             raise ValueError("instead and instead_when belong together")
         return self

@@ -32,6 +32,8 @@ def spark_conf(settings: Settings) -> dict[str, str]:
         "spark.speculation": "false",
         # Titles and codes are compared in lower case; ICU's tables would take a second to build for it.
         "spark.sql.icu.caseMappings.enabled": "false",
+        # The JVM never compiles a method of more than 8000 bytes; Spark then had better not make one.
+        "spark.sql.codegen.hugeMethodLimit": "8000",
         # A night has hundreds of small files: listing them is no job of its own.
         "spark.sql.sources.parallelPartitionDiscovery.threshold": "10000",
         **conf.conf,

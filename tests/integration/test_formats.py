@@ -95,7 +95,11 @@ FLEX = """<FlexQueryResponse queryName="Q" type="AF"><FlexStatements count="2">
  currency="USD" conid="9" levelOfDetail="ORDER"/></Trades></FlexStatement>
 <FlexStatement accountId="U700002" fromDate="20260302" toDate="20260303" whenGenerated="20260304;010101">
 <CashTransactions><CashTransaction accountId="U700002" transactionID="72" type="Deposits &amp; Withdrawals" amount="-40"
- dateTime="20260303;101500" reportDate="20260303" currency="EUR" levelOfDetail="DETAIL" /></CashTransactions>
+ dateTime="20260303;101500" reportDate="20260303" currency="EUR" levelOfDetail="DETAIL" />
+<CashTransaction accountId="U700002" type="Dividends" amount="13.90" dateTime="20260303;202000" reportDate="20260303"
+ currency="EUR" conid="" isin="IE00B4L5ZY03" levelOfDetail="DETAIL" />
+<CashTransaction accountId="U700002" type="Dividends" amount="13.90" dateTime="20260303;202000" reportDate="20260303"
+ currency="EUR" conid="" isin="IE00B4L5ZY03" levelOfDetail="DETAIL" /></CashTransactions>
 </FlexStatement></FlexStatements></FlexQueryResponse>
 """
 HST = """H|HST|TXN|20260303|20260304031500|FULL|3
@@ -281,10 +285,18 @@ def test_ofx_of_version_1(night: SimpleNamespace) -> None:
 
 def test_flex_keeps_one_level_of_detail_and_several_accounts(night: SimpleNamespace) -> None:
     columns = ("transaction_id", "account_id", "performance_date", "type", "amount", "currency")
-    assert silver(night, "transaction", "flex", *columns) == [
+    booked = silver(night, "transaction", "flex", *columns, "security_id")
+    # Two dividends alike and without an id are two dividends.
+    made = [row[0] for row in booked[2:]]
+    twins = [(name, "X2", date(2026, 3, 3), "DIVIDEND", Decimal("13.9"), "EUR") for name in made]
+    assert [row[6] for row in booked[2:]] == ["IE00B4L5ZY03"] * 2
+    assert [row[:6] for row in booked] == [
         ("71", "X1", date(2026, 3, 3), "BUY", Decimal("-11.5"), "USD"),
         ("72", "X2", date(2026, 3, 3), "WITHDRAWAL", Decimal(-40), "EUR"),
+        *twins,
     ]
+    assert len(set(made)) == 2
+    assert {len(name) for name in made} == {24}
     assert silver(night, "valuation", "flex", "account_id", "as_of_date", "market_value", "cash_value") == [
         ("X1", date(2026, 3, 2), Decimal("1010.5"), Decimal(10)),
         ("X1", date(2026, 3, 3), Decimal(1031), Decimal(20)),

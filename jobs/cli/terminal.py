@@ -1,0 +1,15 @@
+"""The console that verbs print on: as wide as the terminal, and wide enough for a line a file in a pipe or a log."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+
+WITHOUT_TERMINAL = 220
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console without highlighting; lines in a file are not folded at 80 characters."""
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else WITHOUT_TERMINAL)
