@@ -13,9 +13,10 @@ from datetime import date, datetime
 from jobs.detect.landing import FIRST_LOOK_LINES
 from jobs.platform.mapping import Capture, Mapping, normalise_title
 
-# Points out of 100. The required titles alone are not enough; content without the usual name is.
-REQUIRED, KNOWN_TITLES, NAME = 60, 25, 15
-THRESHOLD, MARGIN = 75, 5
+# Points out of 100. The required titles are enough where the mapping knows a fifth of all titles: a wide export has
+# many that nobody reads, and those are reported as drift. A signature counts as much as most titles known.
+REQUIRED, KNOWN_TITLES, NAME, SIGNATURE = 60, 25, 15, 80
+THRESHOLD, MARGIN = 65, 5
 # Names of elements, attributes and tags in text of a marked-up format.
 WORDS = re.compile(r"[A-Za-z0-9][\w.-]*")
 
@@ -98,7 +99,7 @@ def score(name: str, head: bytes, mapping: Mapping) -> Candidate:
         if unknown:
             reasons.append(f"does not know {', '.join(unknown)}")
     if signature:  # a signature says more than titles that the mapping happens to read
-        points = max(points, THRESHOLD + MARGIN)
+        points = max(points, SIGNATURE)
         reasons.append("has the signature")
     if mapping.fingerprint.name_hint and re.fullmatch(mapping.fingerprint.name_hint, name, re.IGNORECASE):
         points += NAME

@@ -76,3 +76,14 @@ def test_the_date_and_the_account_are_captured_from_around_the_records() -> None
     assert stated == "03/31/2026"
     assert str(business_date(mapping, {"as_of_date": "03/31/2026"})) == "2026-03-31"
     assert business_date(mapping, {"as_of_date": "13/31/2026"}) is None
+
+
+def test_an_export_with_many_titles_that_nobody_reads_is_recognised_and_one_that_is_nearly_foreign_is_not() -> None:
+    some = ",".join(f"extra_{n}" for n in range(6))
+    many = ",".join(f"extra_{n}" for n in range(60))
+    found = recognise("x.csv", f"account_id,as_of_date,market_value,{some}\n".encode(), MAPPINGS)
+    assert found.candidate is not None
+    assert found.candidate.feed == "canonical_valuations"
+    foreign = recognise("x.csv", f"account_id,as_of_date,market_value,{many}\n".encode(), MAPPINGS)
+    assert foreign.candidate is None
+    assert "does not know extra_0" in foreign.message
