@@ -6,9 +6,10 @@ From there on such a file is read like any other: its lines are counted, kept in
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-from jobs.platform.mapping import Mapping
+if TYPE_CHECKING:  # the look-out over landing reads names and sizes only, and starts no Spark
+    from jobs.platform.mapping import Mapping
 
 MAX_WHOLE_BYTES = 256 * 1024 * 1024  # of a file that must be in memory as a whole: a workbook, an OFX statement
 
