@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 
@@ -25,6 +26,8 @@ from jobs.platform.ledger import FileRecord
 from jobs.platform.local_rows import local_rows
 from jobs.platform.mapping import Mapping
 
+LINES_A_TASK = 100_000
+
 
 def bronze_lines(batch: Batch, files: list[FileRecord], run_nos: list[int]) -> DataFrame:
     """The files' lines with FILE_FACTS and kind, all feeds in one plan."""
@@ -38,12 +41,18 @@ def lines_of_feed(batch: Batch, feed: str, files: list[FileRecord], bronze: Data
     """One feed's lines with their cells, kept where they are read more than once."""
     mapping = batch.mappings[feed]
     header = common_header(mapping, files)
-    of_feed = bronze.where(F.col("feed") == feed)
+    of_feed = _shared_out(bronze.where(F.col("feed") == feed), files)
     if needs_layout(mapping, header):
         layout = local_rows(batch.spark, file_layout(files), FILE_LAYOUT)
         of_feed = of_feed.join(F.broadcast(layout), "file_id")
     lines = with_cells(of_feed, mapping, header)
     return batch.keep(lines) if mapping.controls or len(mapping.targets) > 1 else lines
+
+
+def _shared_out(lines: DataFrame, files: list[FileRecord]) -> DataFrame:
+    """Many lines in tasks of LINES_A_TASK: as they lie in bronze, one core would type the largest feed alone."""
+    tasks = math.ceil(sum(file.lines or 0 for file in files) / LINES_A_TASK)
+    return lines.repartition(tasks, "line_no") if tasks > 1 else lines
 
 
 def rows_of_feed(lines: DataFrame, mapping: Mapping, files: list[FileRecord]) -> Iterator[tuple[str, DataFrame]]:

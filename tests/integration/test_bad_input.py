@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import date
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from jobs.pipeline import run_step
-from jobs.platform.lake import Lake
-from jobs.platform.ledger import FileRecord, Ledger
-from jobs.platform.settings import Settings
+from jobs.platform.ledger import FileRecord
+from tests.nights import Workspace, taken
 
 ACCOUNTS = "account_id,account_name,base_currency\nA1,Ann,USD\nA2,Bob,USD\nB1,Broker,USD\n"
 XREF = "vendor,vendor_account_number,account_id\nbrokerage,876,B1\n"
@@ -56,31 +52,12 @@ BINARY = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00"
 
 
 @pytest.fixture(scope="module")
-def night(spark: SparkSession, database_url: str, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-    """All files of FILES through detect, ingest and normalise, twice over."""
-    home = tmp_path_factory.mktemp("bad_input")
-    (home / "conf").mkdir()
-    (home / "conf" / "local.yaml").write_text("file_settle_seconds: 0\n")
-    landing = home / "landing" / "acme"
-    landing.mkdir(parents=True)
-    for name, text in FILES.items():
-        (landing / name).write_text(text, encoding="utf-8")
-    (landing / "picture.csv").write_bytes(BINARY)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DIETZ_HOME", str(home))
-        patch.setenv("DIETZ_DATABASE_URL", database_url)
-        patch.setenv("DIETZ_CONF", str(home / "conf" / "local.yaml"))
-        settings = Settings()
-    ledger = Ledger(settings)
-    run = ledger.open_run(date(2026, 3, 10))
-    for step in ("detect", "ingest", "normalise"):
-        run_step(step, spark, settings, run)
-    files = {Path(one.path).name: one for one in ledger.files()}
-    lake = Lake(spark, settings.lake_root)
-    return SimpleNamespace(spark=spark, settings=settings, ledger=ledger, run=run, files=files, lake=lake, home=home)
+def night(spark: SparkSession, database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """All files of FILES and a picture through detect, ingest and normalise."""
+    return taken({**FILES, "picture.csv": BINARY}, spark, database_url, tmp_path_factory.mktemp("bad_input"))
 
 
-def reasons(night: SimpleNamespace, name: str) -> list[tuple[int, str, str, str, str]]:
+def reasons(night: Workspace, name: str) -> list[tuple[int, str, str, str, str]]:
     """(line, rule, column, value, expected) of every failed rule of a file, in order."""
     rows = night.lake.read("quarantine").where(F.col("file_id") == night.files[name].file_id).collect()
     return sorted(
@@ -94,16 +71,16 @@ def counts(file: FileRecord) -> tuple[int | None, ...]:
     return (file.records, file.silver, file.quarantined, file.skipped)
 
 
-def test_good_rows_reach_silver_beside_bad_ones(night: SimpleNamespace) -> None:
+def test_good_rows_reach_silver_beside_bad_ones(night: Workspace) -> None:
     assert counts(night.files["canonical_valuations_good.csv"]) == (3, 2, 0, 1)
     assert counts(night.files["canonical_valuations_impossible.csv"]) == (3, 1, 1, 1)
 
 
-def test_books_of_every_file_balance_and_bronze_keeps_every_line(night: SimpleNamespace) -> None:
+def test_books_of_every_file_balance_and_bronze_keeps_every_line(night: Workspace) -> None:
     bronze = {row["file_id"]: row["count"] for row in night.lake.read("line").groupBy("file_id").count().collect()}
-    taken = [one for one in night.files.values() if one.status in {"normalised", "refused"}]
-    assert len(taken) == 15
-    for file in taken:
+    entered = [one for one in night.files.values() if one.status in {"normalised", "refused"}]
+    assert len(entered) == 15
+    for file in entered:
         assert bronze[file.file_id] == file.lines, file.path
         assert file.records == file.silver + file.quarantined + file.skipped, file.path
 
@@ -146,22 +123,22 @@ def test_books_of_every_file_balance_and_bronze_keeps_every_line(night: SimpleNa
     ],
 )
 def test_each_misfit_names_line_column_value_and_what_was_expected(
-    night: SimpleNamespace, name: str, expected: list[tuple[int, str, str, str, str]]
+    night: Workspace, name: str, expected: list[tuple[int, str, str, str, str]]
 ) -> None:
     assert [one for one in reasons(night, name) if one[1] != "required"] == expected
 
 
-def test_a_line_cut_in_the_middle_is_quarantined_for_its_missing_cells(night: SimpleNamespace) -> None:
+def test_a_line_cut_in_the_middle_is_quarantined_for_its_missing_cells(night: Workspace) -> None:
     found = reasons(night, "canonical_valuations_cut.csv")
     assert (3, "cells", "", "2 cells", "3 cells") in found
     assert {line for line, *_ in found} == {3}
 
 
-def test_the_same_row_twice_in_a_file_is_taken_once(night: SimpleNamespace) -> None:
+def test_the_same_row_twice_in_a_file_is_taken_once(night: Workspace) -> None:
     assert counts(night.files["canonical_valuations_same.csv"]) == (3, 1, 0, 2)
 
 
-def test_a_file_that_meets_its_total_is_taken_whole(night: SimpleNamespace) -> None:
+def test_a_file_that_meets_its_total_is_taken_whole(night: Workspace) -> None:
     file = night.files["Joint_XX876_Transactions_20260303-142105.csv"]
     assert (file.status, *counts(file)) == ("normalised", 6, 3, 0, 3)
     rows = night.lake.read("transaction").where(F.col("file_id") == file.file_id).orderBy("line_no").collect()
@@ -180,46 +157,37 @@ def test_a_file_that_meets_its_total_is_taken_whole(night: SimpleNamespace) -> N
         ("Wrong_XX876_Transactions_20260305-142105.csv", "adds up to 2,674.45, the file states 2,674.54"),
     ],
 )
-def test_a_file_whose_total_is_missing_or_wrong_is_refused_and_kept(
-    night: SimpleNamespace, name: str, message: str
-) -> None:
+def test_a_file_whose_total_is_missing_or_wrong_is_refused_and_kept(night: Workspace, name: str, message: str) -> None:
     file = night.files[name]
     assert file.status == "refused"
     assert message in file.message
     assert (file.silver, file.quarantined) == (0, 3)
 
 
-def test_binary_and_unknown_files_wait_with_the_reason(night: SimpleNamespace) -> None:
+def test_binary_and_unknown_files_wait_with_the_reason(night: Workspace) -> None:
     assert night.files["picture.csv"].status == "unrecognised"
     assert "binary" in night.files["picture.csv"].message
     assert night.files["unknown_vendor.csv"].status == "unrecognised"
     assert "no mapping fits" in night.files["unknown_vendor.csv"].message
 
 
-def test_an_empty_file_waits_and_is_not_entered(night: SimpleNamespace) -> None:
+def test_an_empty_file_waits_and_is_not_entered(night: Workspace) -> None:
     assert "empty.csv" not in night.files
 
 
-def test_running_the_steps_again_changes_nothing(night: SimpleNamespace) -> None:
+def test_running_the_steps_again_changes_nothing(night: Workspace) -> None:
     before = {name: night.lake.read(name).count() for name in ("line", "valuation", "transaction", "quarantine")}
-    again = night.ledger.open_run(date(2026, 3, 10))
-    for step in ("detect", "ingest", "normalise"):
-        run_step(step, night.spark, night.settings, again)
+    night.take(date(2026, 3, 10))
     assert {name: night.lake.read(name).count() for name in before} == before
 
 
-def test_a_row_of_an_unknown_account_goes_through_when_the_account_arrives(night: SimpleNamespace) -> None:
-    landing = night.home / "landing" / "acme"
-    (landing / "canonical_accounts_2.csv").write_text("account_id,base_currency\nZ9,USD\n")
-    (landing / "copy_of_good.csv").write_text(GOOD)
-    later = night.ledger.open_run(date(2026, 3, 11))
-    for step in ("detect", "ingest", "normalise"):
-        run_step(step, night.spark, night.settings, later)
-    stranger = next(one for one in night.ledger.files() if one.path.endswith("stranger.csv"))
+def test_a_row_of_an_unknown_account_goes_through_when_the_account_arrives(night: Workspace) -> None:
+    night.put({"canonical_accounts_2.csv": "account_id,base_currency\nZ9,USD\n", "copy_of_good.csv": GOOD})
+    later = night.take(date(2026, 3, 11))
+    stranger = night.files["canonical_valuations_stranger.csv"]
     assert counts(stranger) == (2, 1, 0, 1)
     rows = night.lake.read("valuation").where("account_id = 'Z9'").collect()
     assert [(str(row["market_value"]), row["run_no"]) for row in rows] == [("3.00000000", later.run_no)]
     states = night.lake.read("quarantine").where(F.col("file_id") == stranger.file_id).orderBy("run_no").collect()
     assert [row["state"] for row in states] == ["open", "taken"]
-    duplicate = next(one for one in night.ledger.files() if one.path.endswith("copy_of_good.csv"))
-    assert duplicate.status == "duplicate"
+    assert night.files["copy_of_good.csv"].status == "duplicate"

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import openpyxl
@@ -15,10 +13,7 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from jobs.pipeline import run_step
-from jobs.platform.lake import Lake
-from jobs.platform.ledger import FileRecord, Ledger
-from jobs.platform.settings import Settings
+from tests.nights import Workspace, taken
 
 NUMBERS = {  # account_id: vendor, its number
     "M1": ("mt940", "70050000/1234"),
@@ -142,7 +137,7 @@ def gcus(*, count: int = 2) -> str:
     return "\n".join([header, *holdings, put((1, "EOF"), (47, "03/03/2026"), (106, f"{count:010d}"), end="Z")]) + "\n"
 
 
-def workbook(path: Path) -> None:
+def workbook() -> bytes:
     book = openpyxl.Workbook()
     book.active.title = "Read Me"
     book.active.append(["Not a table"])
@@ -154,19 +149,14 @@ def workbook(path: Path) -> None:
     ):  # fmt: skip
         sheet.append(row)
     sheet["E4"].number_format = "0.00%"
-    book.save(path)
+    content = io.BytesIO()
+    book.save(content)
+    return content.getvalue()
 
 
 @pytest.fixture(scope="module")
-def night(
-    spark: SparkSession, database_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[SimpleNamespace]:
-    home = tmp_path_factory.mktemp("formats")
-    (home / "conf").mkdir()
-    (home / "conf" / "local.yaml").write_text("file_settle_seconds: 0\n")
-    landing = home / "landing" / "acme"
-    landing.mkdir(parents=True)
-    texts = {
+def night(spark: SparkSession, database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    files: dict[str, str | bytes] = {
         "canonical_accounts_1.csv": "account_id,base_currency\n" + "".join(f"{a},USD\n" for a in NUMBERS),
         "canonical_account_xref_1.csv": "vendor,vendor_account_number,account_id\n"
         + "".join(f"{vendor},{number},{account}\n" for account, (vendor, number) in NUMBERS.items()),
@@ -184,30 +174,17 @@ def night(
         "apx_transactions_p0002.jsonl": json.dumps(APX[0] | {"id": "t8"}) + '\n{"id":"h1","type":"households"}\n',
         "GCUS.txt": gcus(),
         "GCUS2.txt": gcus(count=3),
+        "PerfSummary.xlsx": workbook(),
     }  # fmt: skip
-    for name, text in texts.items():
-        (landing / name).write_text(text, encoding="utf-8")
-    workbook(landing / "PerfSummary.xlsx")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DIETZ_HOME", str(home))
-        patch.setenv("DIETZ_DATABASE_URL", database_url)
-        patch.setenv("DIETZ_CONF", str(home / "conf" / "local.yaml"))
-        settings = Settings()
-    ledger = Ledger(settings)
-    run = ledger.open_run(date(2026, 3, 10))
-    for step in ("detect", "ingest", "normalise"):
-        run_step(step, spark, settings, run)
-    files: dict[str, FileRecord] = {Path(one.path).name: one for one in ledger.files()}
-    yield SimpleNamespace(lake=Lake(spark, settings.lake_root), files=files)
-    ledger.close()
+    return taken(files, spark, database_url, tmp_path_factory.mktemp("formats"))
 
 
-def silver(night: SimpleNamespace, table: str, vendor: str, *columns: str) -> list[tuple[Any, ...]]:
+def silver(night: Workspace, table: str, vendor: str, *columns: str) -> list[tuple[Any, ...]]:
     rows = night.lake.read(table).where(F.col("vendor") == vendor).orderBy("file_id", "line_no", "record_no")
     return [tuple(row) for row in rows.select(*columns).collect()]
 
 
-def test_every_file_is_recognised_and_its_books_balance(night: SimpleNamespace) -> None:
+def test_every_file_is_recognised_and_its_books_balance(night: Workspace) -> None:
     feeds = {name: file.feed for name, file in night.files.items()}
     assert feeds == {
         "canonical_accounts_1.csv": "canonical_accounts",
@@ -242,14 +219,14 @@ def test_every_file_is_recognised_and_its_books_balance(night: SimpleNamespace) 
         ("GCUS2.txt", "the number of records is 2, the file states 3"),
     ],
 )
-def test_a_file_that_contradicts_itself_is_refused_in_words(night: SimpleNamespace, name: str, reason: str) -> None:
+def test_a_file_that_contradicts_itself_is_refused_in_words(night: Workspace, name: str, reason: str) -> None:
     file = night.files[name]
     assert file.status == "refused"
     assert reason in file.message
     assert not file.silver
 
 
-def test_mt940(night: SimpleNamespace) -> None:
+def test_mt940(night: Workspace) -> None:
     booked = silver(night, "transaction", "mt940", "account_id", "trade_date", "type", "amount")
     assert booked == [
         ("M1", date(2026, 3, 3), "DEPOSIT", Decimal("250.5")),
@@ -262,7 +239,7 @@ def test_mt940(night: SimpleNamespace) -> None:
     ]
 
 
-def test_camt_takes_what_is_booked(night: SimpleNamespace) -> None:
+def test_camt_takes_what_is_booked(night: Workspace) -> None:
     columns = ("account_id", "performance_date", "settle_date", "type", "amount", "currency")
     assert silver(night, "transaction", "camt053", *columns) == [
         ("C1", date(2026, 3, 3), date(2026, 3, 4), "DEPOSIT", Decimal("15.25"), "EUR")
@@ -270,7 +247,7 @@ def test_camt_takes_what_is_booked(night: SimpleNamespace) -> None:
     assert silver(night, "valuation", "camt053", "as_of_date", "market_value") == [(date(2026, 3, 3), Decimal("5.25"))]
 
 
-def test_ofx_of_version_1(night: SimpleNamespace) -> None:
+def test_ofx_of_version_1(night: Workspace) -> None:
     columns = ("transaction_id", "account_id", "trade_date", "type", "amount", "quantity", "security_id")
     assert silver(night, "transaction", "ofx", *columns) == [
         ("t1", "O1", date(2026, 3, 2), "SELL", Decimal("1704.95"), Decimal(-10), "037833100"),
@@ -283,7 +260,7 @@ def test_ofx_of_version_1(night: SimpleNamespace) -> None:
     ]
 
 
-def test_flex_keeps_one_level_of_detail_and_several_accounts(night: SimpleNamespace) -> None:
+def test_flex_keeps_one_level_of_detail_and_several_accounts(night: Workspace) -> None:
     columns = ("transaction_id", "account_id", "performance_date", "type", "amount", "currency")
     booked = silver(night, "transaction", "flex", *columns, "security_id")
     # Two dividends alike and without an id are two dividends.
@@ -303,7 +280,7 @@ def test_flex_keeps_one_level_of_detail_and_several_accounts(night: SimpleNamesp
     ]
 
 
-def test_a_cancel_takes_the_id_of_what_it_cancels(night: SimpleNamespace) -> None:
+def test_a_cancel_takes_the_id_of_what_it_cancels(night: Workspace) -> None:
     columns = ("transaction_id", "type", "amount", "status")
     assert silver(night, "transaction", "hst", *columns) == [
         ("T778812", "BUY", Decimal("-1729.95"), "new"),
@@ -312,7 +289,7 @@ def test_a_cancel_takes_the_id_of_what_it_cancels(night: SimpleNamespace) -> Non
     ]
 
 
-def test_of_json_the_last_version_counts_and_amounts_stay_exact(night: SimpleNamespace) -> None:
+def test_of_json_the_last_version_counts_and_amounts_stay_exact(night: Workspace) -> None:
     current = night.lake.current("transaction").where("vendor = 'apx'").orderBy("transaction_id")
     assert [tuple(row) for row in current.select("transaction_id", "amount", "status").collect()] == [
         ("t1", Decimal(-1730), "new"),
@@ -323,7 +300,7 @@ def test_of_json_the_last_version_counts_and_amounts_stay_exact(night: SimpleNam
     assert silver(night, "valuation", "apx", "as_of_date", "market_value") == [(date(2026, 3, 3), Decimal("1000.5"))]
 
 
-def test_a_page_cut_in_the_middle_of_a_line_loses_that_line_to_the_quarantine_only(night: SimpleNamespace) -> None:
+def test_a_page_cut_in_the_middle_of_a_line_loses_that_line_to_the_quarantine_only(night: Workspace) -> None:
     file = night.files["apx_transactions_p0001.jsonl"]
     assert (file.records, file.silver, file.quarantined) == (6, 5, 1)
     waiting = night.lake.read("quarantine").where(F.col("file_id") == file.file_id).collect()
@@ -331,7 +308,7 @@ def test_a_page_cut_in_the_middle_of_a_line_loses_that_line_to_the_quarantine_on
     assert found == [(6, True)]
 
 
-def test_a_record_of_a_type_that_no_rule_knows_waits_in_the_quarantine(night: SimpleNamespace) -> None:
+def test_a_record_of_a_type_that_no_rule_knows_waits_in_the_quarantine(night: Workspace) -> None:
     file = night.files["apx_transactions_p0002.jsonl"]
     assert (file.records, file.silver, file.quarantined) == (2, 1, 1)
     [waiting] = night.lake.read("quarantine").where(F.col("file_id") == file.file_id).collect()
@@ -339,14 +316,14 @@ def test_a_record_of_a_type_that_no_rule_knows_waits_in_the_quarantine(night: Si
     assert json.loads(waiting["failed_rules"])[0]["rule"] == "unknown_record"
 
 
-def test_fixed_width_with_implied_decimals_and_a_sign_byte(night: SimpleNamespace) -> None:
+def test_fixed_width_with_implied_decimals_and_a_sign_byte(night: Workspace) -> None:
     assert silver(night, "position", "gcus", "account_id", "as_of_date", "security_id", "quantity", "market_value") == [
         ("G1", date(2026, 3, 3), "037833100", Decimal("10.5"), Decimal("1791.25")),
         ("G1", date(2026, 3, 3), "USD999997", Decimal(-200), Decimal(-200)),
     ]
 
 
-def test_a_workbook_s_sheet_with_numbers_as_accounts_and_percent_cells(night: SimpleNamespace) -> None:
+def test_a_workbook_s_sheet_with_numbers_as_accounts_and_percent_cells(night: Workspace) -> None:
     columns = ("account_id", "as_of_date", "end_market_value", "twrr_mtd")
     assert silver(night, "reported_performance", "adviser", *columns) == [
         ("R1", date(2026, 3, 3), Decimal("1000.25"), pytest.approx(0.0274, abs=1e-15))
