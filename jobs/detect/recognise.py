@@ -17,6 +17,10 @@ from jobs.platform.mapping import Capture, Mapping, normalise_title
 # many that nobody reads, and those are reported as drift. A signature counts as much as most titles known.
 REQUIRED, KNOWN_TITLES, NAME, SIGNATURE = 60, 25, 15, 80
 THRESHOLD, MARGIN = 65, 5
+# Parts of a date format, the longer ones first, as strptime calls them.
+DIRECTIVES = {
+    "yyyy": "%Y", "yy": "%y", "MMMM": "%B", "MMM": "%b", "MM": "%m", "M": "%m", "dd": "%d", "d": "%d",
+}  # fmt: skip
 # Names of elements, attributes and tags in text of a marked-up format.
 WORDS = re.compile(r"[A-Za-z0-9][\w.-]*")
 
@@ -188,10 +192,11 @@ def business_date(mapping: Mapping, context: dict[str, str]) -> date | None:
     """The file's own date, where the mapping names the captured value that holds it and it can be read."""
     if mapping.business_date is None or mapping.business_date not in context:
         return None
-    pattern = mapping.business_date_format or mapping.dates
-    for token, directive in (("yyyy", "%Y"), ("MMMM", "%B"), ("MM", "%m"), ("dd", "%d")):
-        pattern = pattern.replace(token, directive)
-    try:
-        return datetime.strptime(context[mapping.business_date], pattern).date()  # noqa: DTZ007 a date has no zone
-    except ValueError:
-        return None
+    formats = mapping.business_date_format or mapping.dates
+    for pattern in [formats] if isinstance(formats, str) else formats:
+        try:
+            directives = re.sub("|".join(DIRECTIVES), lambda token: DIRECTIVES[token.group()], pattern)
+            return datetime.strptime(context[mapping.business_date], directives).date()  # noqa: DTZ007 no zone
+        except ValueError:
+            continue
+    return None

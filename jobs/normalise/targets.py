@@ -12,9 +12,11 @@ from pyspark.sql.window import Window
 from jobs.normalise.cells import Cells
 from jobs.normalise.codes import code_index, given_by
 from jobs.normalise.records import line_problem, rule_struct
+from jobs.normalise.units import in_unit
 from jobs.normalise.values import Reading, read
 from jobs.platform import schemas
-from jobs.platform.mapping import ColumnSource, Mapping, Target
+from jobs.platform.mapping import Mapping, Target
+from jobs.platform.mapping_columns import ColumnSource
 
 RULES_TYPE = "array<struct<rule:string,column:string,value:string,expected:string>>"
 # Text before it is read: kept beside the typed columns under this prefix.
@@ -158,7 +160,8 @@ def _source_text(source: ColumnSource, cells: Cells) -> Column:
     if source.constant is not None:
         return F.lit(source.constant)
     if source.code:
-        return given_by(F.col(f"_code_{source.code.split('.')[0]}"), source.code, mapping)
+        name = source.code.split(".")[0]
+        return given_by(F.col(f"_code_{name}"), source.code, mapping, cells.at([mapping.codes[name].title]))
     return F.lit(None).cast("string")
 
 
@@ -199,14 +202,8 @@ def _reading(target: Target, column: schemas.Column, mapping: Mapping) -> Readin
     if source and source.unit == "percent":
         text = F.btrim(text, F.lit("% "))
     reading = read(text, column, number, (source.date if source else None) or mapping.dates)
-    if source and source.decimals:
-        # One place at a time: a quotient by 10 keeps every decimal of the type, one by 10^n would not.
-        value = reading.value
-        for _ in range(source.decimals):
-            value = (value / 10).cast(schemas.SPARK_TYPES[column.type])
-        reading = Reading(value, reading.problem)
-    if source and source.unit == "percent":
-        reading = Reading((reading.value / 100).cast(schemas.SPARK_TYPES[column.type]), reading.problem)
+    if source:
+        reading = in_unit(reading, text, column, source, mapping)
     if source and source.identity:  # what is missing is made later
         return Reading(reading.value, None)
     if source and source.looks_up_account:  # filled later, so nothing is missing yet

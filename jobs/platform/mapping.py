@@ -11,11 +11,10 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from jobs.platform import schemas
+from jobs.platform.mapping_columns import Code, ColumnSource, DateFormats, NumberStyles, Unpivot
 from jobs.platform.mapping_reader import CONVERTED, NAMED, Format, LineKind, LineRule, Pattern, Reader
 from jobs.platform.settings import PROJECT_ROOT, FlowTiming
 from jobs.platform.yaml_model import StrictModel, load_yaml
-
-NumberStyle = Literal["plain", "us", "european", "swiss", "spaced", "trailing_sign"]
 
 
 class Fingerprint(StrictModel):
@@ -45,103 +44,6 @@ class Capture(StrictModel):
         if re.compile(pattern).groups != 1:
             raise ValueError("needs exactly one group ( ), the value")
         return pattern
-
-
-class CodeRule(StrictModel):
-    """What one vendor word means: exactly one of `is`, `starts` or `matches`, and what it gives."""
-
-    equals: str | None = Field(default=None, alias="is", description="the whole word, in any case")
-    starts: str | None = Field(default=None, description="how the word begins, in any case")
-    matches: Pattern | None = Field(default=None, description="a pattern that the whole word matches")
-    sign: Literal["negative", "positive"] | None = Field(
-        default=None, description="only where the amount of the code map has this sign"
-    )
-    gives: dict[str, str] = Field(description="answers, asked for as <map>.<name>")
-
-    @model_validator(mode="after")
-    def _one_test(self) -> CodeRule:
-        if sum(test is not None for test in (self.equals, self.starts, self.matches)) != 1:
-            raise ValueError("needs exactly one of is, starts, matches")
-        return self
-
-
-class Code(StrictModel):
-    """A code map: the words of one title, tried in order."""
-
-    title: str = Field(description="title of the word")
-    amount: str | None = Field(default=None, description="title of the amount whose sign the rules ask for")
-    rules: list[CodeRule] = Field(min_length=1, description="tried in order; no rule met: the row is quarantined")
-
-    @model_validator(mode="after")
-    def _signs_have_an_amount(self) -> Code:
-        if self.amount is None and any(rule.sign for rule in self.rules):
-            raise ValueError("a rule asks for a sign, so the code map needs 'amount'")
-        return self
-
-
-SOURCES = ("title", "context", "constant", "code", "account", "account_title", "same_as", "identity")
-
-
-class ColumnSource(StrictModel):
-    """Where a canonical column's text comes from and how it is read."""
-
-    title: str | list[str] | None = Field(default=None, description="the column's title, or its titles over time")
-    context: str | None = Field(default=None, description="a captured value")
-    constant: str | None = Field(default=None, description="always this text")
-    code: str | None = Field(default=None, description="a code map, as <map>.<what it gives>")
-    account: str | None = Field(default=None, description="a captured vendor account number, looked up in account_xref")
-    account_title: str | list[str] | None = Field(
-        default=None,
-        description="title (or its titles over time) of a vendor account number on the line, looked up in account_xref",
-    )
-    same_as: str | None = Field(default=None, description="another column of the same record")
-    identity: list[str] | None = Field(
-        default=None,
-        description="columns that make an identifier, with an occurrence; beside `title`: where that is empty",
-    )
-    instead: str | None = Field(default=None, description="title that is read instead where `instead_when` says yes")
-    instead_when: str | None = Field(default=None, description="<map>.<what it gives> that says 'yes'")
-    otherwise: str | None = Field(default=None, description="column that stands in where this one is empty")
-    decimals: int | None = Field(default=None, ge=1, le=8, description="implied decimals: 12345 with 2 is 123.45")
-    unit: Literal["percent"] | None = Field(default=None, description="percent: 2.5 or 2.5% is kept as 0.025")
-    part: Pattern | None = Field(default=None, description="pattern whose first group is the value within the cell")
-    number: NumberStyle | None = Field(default=None, description="number style, where it is not `numbers`")
-    date: str | None = Field(default=None, description="date format, such as MM/dd/yyyy")
-    negate_when: str | None = Field(default=None, description="<map>.<what it gives> that says 'negative'")
-
-    @property
-    def titles(self) -> list[str]:
-        title = self.account_title or self.title
-        if title is None:
-            return []
-        return [*([title] if isinstance(title, str) else title), *([self.instead] if self.instead else [])]
-
-    @property
-    def own_titles(self) -> list[str]:
-        """`titles` but the one of `instead`."""
-        return self.titles[:-1] if self.instead else self.titles
-
-    @property
-    def looks_up_account(self) -> bool:
-        return self.account is not None or self.account_title is not None
-
-    @model_validator(mode="after")
-    def _one_source(self) -> ColumnSource:
-        given = {name for name in SOURCES if getattr(self, name) is not None}
-        if len(given) != 1 and given != {"title", "identity"}:
-            raise ValueError(f"needs exactly one of {', '.join(SOURCES)} (or title with identity to stand in)")
-        if (self.instead is None) != (self.instead_when is None):
-            raise ValueError("instead and instead_when belong together")
-        return self
-
-
-class Unpivot(StrictModel):
-    """One record per title: wide files whose titles are values (currencies, dates)."""
-
-    titles: Pattern = Field(description="pattern of the titles that become records")
-    name: str = Field(description="column that takes the title")
-    value: str = Field(description="column that takes the cell")
-    skip_values: list[str] = Field(default=[], description="cells that mean no record")
 
 
 class Target(StrictModel):
@@ -181,7 +83,7 @@ class Control(StrictModel):
     )
     total_title: str = Field(default="", description="title that is summed over the record lines")
     stated_title: str | None = Field(default=None, description="title of the stated figure, where it is another")
-    number: NumberStyle = Field(default="plain", description="how the figures are written")
+    number: NumberStyles = Field(default="plain", description="how the figures are written")
     negate_when: str | None = Field(default=None, description="<map>.<what it gives> that says 'negative'")
     add_lines: list[LineKind] = Field(default=["record"], description="kinds of the lines that are added up")
     stated_on: LineKind | list[LineKind] = Field(default="total", description="kind of the line that states the figure")
@@ -221,8 +123,12 @@ class Mapping(StrictModel):
     context: dict[str, Capture] = Field(default={}, description="values that stand outside the records")
     business_date: str | None = Field(default=None, description="the captured value that dates the file")
     business_date_format: str | None = Field(default=None, description="its date format, where it is not `dates`")
-    numbers: NumberStyle = Field(default="plain", description="how numbers are written; what differs is quarantined")
-    dates: str = Field(default="yyyy-MM-dd", description="how dates are written: yyyy, yy, MMMM, MMM, MM, dd")
+    numbers: NumberStyles = Field(
+        default="plain", description="how numbers are written, one way or several; what differs is quarantined"
+    )
+    dates: DateFormats = Field(
+        default="yyyy-MM-dd", description="how dates are written, one way or several: yyyy, yy, MMMM, MMM, MM, M, dd, d"
+    )
     empty: list[str] = Field(default=[""], description="cells that mean 'nothing'")
     flow_timing: FlowTiming | None = Field(default=None, description="when this vendor's flows count in the day")
     codes: dict[str, Code] = Field(default={}, description="what the vendor's words mean")
@@ -272,13 +178,21 @@ class Mapping(StrictModel):
                 for captured in (source.context, source.account):
                     if captured and captured not in self.context:
                         raise ValueError(f"{target.table}.{name}: nothing captured is called '{captured}'")
-                for code in (source.code, source.negate_when, source.instead_when):
+                for code in (source.code, source.negate_when, source.instead_when, *source.divide_by):
                     if code and code.split(".")[0] not in self.codes:
                         raise ValueError(f"{target.table}.{name}: no code map is called '{code.split('.')[0]}'")
+                for reference in source.divide_by:
+                    self._divisors_are_powers_of_ten(f"{target.table}.{name}", reference)
         self._kinds_have_names()
         if self.business_date and self.business_date not in self.context:
             raise ValueError(f"business_date: nothing captured is called '{self.business_date}'")
         return self
+
+    def _divisors_are_powers_of_ten(self, where: str, reference: str) -> None:
+        code, _, given = reference.partition(".")
+        for rule in self.codes[code].rules:
+            if not re.fullmatch("10*", rule.gives.get(given, "1")):
+                raise ValueError(f"{where}: {reference} gives '{rule.gives[given]}', which is no power of ten")
 
     def _kinds_have_names(self) -> None:
         """Where no header names the cells, the reader must, for every kind of line that is read."""
