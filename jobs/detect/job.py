@@ -6,11 +6,12 @@ import hashlib
 import zipfile
 import zlib
 from dataclasses import replace
+from pathlib import Path
 
 import structlog
 from pyspark.sql import SparkSession
 
-from jobs.detect import landing, recognise
+from jobs.detect import containers, landing, recognise
 from jobs.detect.formats import FormatError, as_lines
 from jobs.platform.errors import DietzError
 from jobs.platform.ledger import FileRecord, Run
@@ -61,10 +62,10 @@ def _new_records(settings: Settings, run: Run, tenant_id: str, mappings: dict[st
             log.warning("file_waits", tenant_id=tenant_id, file=one.relative, reason=why)
             records.append(_record(run, one, "", "", "waiting", message=why))
             continue
-        for record in _records_of(run, one, mappings):
-            if run.vendor and record.vendor not in (None, run.vendor):
+        for found in _records_of(settings, run, one, mappings):
+            if run.vendor and found.vendor not in (None, run.vendor):
                 continue  # left for the run of its vendor
-            records.append(record)
+            records.append(_unless_it_waits(one, found, mappings))
     originals = run.ledger.known_contents(tenant_id, [one.sha256 for one in records if one.sha256])
     entered: list[FileRecord] = []
     for found in records:
@@ -81,31 +82,41 @@ def _new_records(settings: Settings, run: Run, tenant_id: str, mappings: dict[st
     return entered
 
 
+def _unless_it_waits(one: landing.Delivery, record: FileRecord, mappings: dict[str, Mapping]) -> FileRecord:
+    marker = mappings[str(record.feed)].marker if record.status == "detected" else None
+    if marker is None or landing.has_marker(one.path, (marker,)):
+        return record
+    return replace(record, status="waiting", message=f"{record.feed} is complete with its marker {marker}")
+
+
 def _verdict(record: FileRecord) -> dict[str, object]:
     """What a second look at a file changes in its ledger row."""
     names = ("vendor", "feed", "mapping_version", "business_date", "status", "run_no", "detection", "message")
     return {name: getattr(record, name) for name in names}
 
 
-def _records_of(run: Run, one: landing.Delivery, mappings: dict[str, Mapping]) -> list[FileRecord]:
-    if one.path.suffix.lower() in landing.ENCRYPTED:
-        return [_record(run, one, "", "", "unrecognised", message="encrypted: no decryption command is configured")]
+def _records_of(settings: Settings, run: Run, one: landing.Delivery, mappings: dict[str, Mapping]) -> list[FileRecord]:
     try:
-        looked = list(landing.contents(one.path))
+        with containers.decrypted(one.path, settings.conf.decrypt) as path:
+            found = [_recognised(run, one, path, content, mappings) for content in landing.contents(path)]
+            is_workbook = containers.is_workbook(path)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         return [_record(run, one, "", "", "unrecognised", message=f"damaged archive: {error}")]
     except FormatError as error:
         return [_record(run, one, "", "", "unrecognised", message=str(error))]
-    found = [_recognised(run, one, content, mappings) for content in looked]
-    if landing.is_workbook(one.path) and any(record.status == "detected" for record in found):
+    except UnicodeError as error:
+        return [_record(run, one, "", "", "unrecognised", message=f"begins as UTF-16 and is not: {error}")]
+    if is_workbook and any(record.status == "detected" for record in found):
         # A workbook's cover and look-up sheets are no deliveries.
         found = [record for record in found if record.status != "unrecognised"]
     return found
 
 
-def _recognised(run: Run, one: landing.Delivery, content: landing.Content, mappings: dict[str, Mapping]) -> FileRecord:
+def _recognised(
+    run: Run, one: landing.Delivery, path: Path, content: landing.Content, mappings: dict[str, Mapping]
+) -> FileRecord:
     name = content.member.rsplit("/", 1)[-1] or one.path.name
-    verdict = recognise.recognise(name, content.head, mappings)
+    verdict = recognise.recognise(name, content.head, mappings, content.encoding)
     detection: dict[str, object] = {
         "candidates": [{"feed": c.feed, "score": c.score, "reasons": c.reasons} for c in verdict.candidates[:3]],
         "mappings": mappings_fingerprint(),
@@ -115,30 +126,32 @@ def _recognised(run: Run, one: landing.Delivery, content: landing.Content, mappi
     if verdict.candidate is None:
         return base
     mapping = mappings[verdict.candidate.feed]
-    lines = recognise.first_lines(content.head, mapping.reader.encoding) or []
+    encoding = content.encoding or mapping.reader.encoding
+    lines = recognise.first_lines(content.head, encoding) or []
     header = verdict.candidate.header
     if mapping.format in CONVERTED and mapping.format != "workbook":
         try:
-            count, lines = _converted(one, content, mapping)
+            count, lines = _converted(path, content, mapping)
         except FormatError as error:
             return replace(base, vendor=mapping.vendor, feed=mapping.feed, status="refused", message=str(error))
         base, header = replace(base, lines=count), []
     context = {
         key: value
         for key, capture in mapping.context.items()
-        if capture.source != "section" and (value := recognise.captured(capture, lines, name)) is not None
+        if capture.source != "section" and (value := recognise.captured(capture, lines, name, one.relative)) is not None
     }
     for key, capture in mapping.context.items():
         if capture.source != "section" and key not in context:
-            place = "name" if capture.source == "file_name" else "first lines"
+            place = {"file_name": "name", "path": "path"}.get(capture.source, "first lines")
             return replace(base, message=f"{mapping.feed}: no {key} in the file's {place} (expected {capture.match})")
     unknown = [t for t in header if t and not mapping.knows_title(t)]
     detection |= {
         "header_line": verdict.candidate.header_line,
         "header": header,
         "context": context,
-        "drift": unknown if mapping.has_header_line else [],
+        "drift": unknown if mapping.has_header_line or mapping.format == "parquet" else [],
         "name": name,
+        "encoding": "utf-8" if mapping.format in CONVERTED else encoding,
     }
     return replace(
         base,
@@ -152,11 +165,11 @@ def _recognised(run: Run, one: landing.Delivery, content: landing.Content, mappi
     )
 
 
-def _converted(one: landing.Delivery, content: landing.Content, mapping: Mapping) -> tuple[int, list[str]]:
+def _converted(path: Path, content: landing.Content, mapping: Mapping) -> tuple[int, list[str]]:
     """(number of lines, the first ones) that the file's format makes of it. Raises FormatError."""
     first: list[str] = []
     count = 0
-    with landing.open_member(one.path, content.member) as stream:
+    with containers.open_member(path, content.member) as stream:
         for line in as_lines(stream, content.member, mapping):
             count += 1
             if count <= landing.FIRST_LOOK_LINES:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
+from jobs.detect.formats.parquet import PARQUET_HEAD
 from jobs.detect.landing import FIRST_LOOK_LINES
 from jobs.platform.mapping import Capture, Mapping, normalise_title
 
@@ -58,9 +59,11 @@ def first_lines(head: bytes, encoding: str) -> list[str] | None:
     return text.removeprefix("\ufeff").splitlines()[:FIRST_LOOK_LINES]
 
 
-def recognise(name: str, head: bytes, mappings: dict[str, Mapping]) -> Recognition:
-    """Score the file against every mapping. `name` is the file's name, `head` its first bytes, decompressed."""
-    candidates = sorted((score(name, head, one) for one in mappings.values()), key=lambda c: (-c.score, c.feed))
+def recognise(name: str, head: bytes, mappings: dict[str, Mapping], encoding: str | None = None) -> Recognition:
+    """Score the file against every mapping. `name` is the file's name, `head` its first bytes, decompressed;
+    `encoding` counts before what a mapping says."""
+    scores = [score(name, head, one, encoding) for one in mappings.values()]
+    candidates = sorted(scores, key=lambda c: (-c.score, c.feed))
     best = candidates[0]
     if best.score >= THRESHOLD:
         rivals = [one for one in candidates[1:] if best.score - one.score < MARGIN]
@@ -76,11 +79,14 @@ def recognise(name: str, head: bytes, mappings: dict[str, Mapping]) -> Recogniti
     return Recognition(None, candidates, f"no mapping fits; nearest is {nearest.feed}: {'; '.join(nearest.reasons)}")
 
 
-def score(name: str, head: bytes, mapping: Mapping) -> Candidate:
+def score(name: str, head: bytes, mapping: Mapping, encoding: str | None = None) -> Candidate:
     """The mapping's points for a file, 0 to 100; 0 where something required is absent or forbidden is there."""
-    lines = first_lines(head, mapping.reader.encoding)
+    if head.startswith(PARQUET_HEAD) != (mapping.format == "parquet"):
+        return Candidate(mapping.feed, 0, ["is Parquet" if mapping.format != "parquet" else "is no Parquet"])
+    encoding = encoding or mapping.reader.encoding
+    lines = first_lines(head, encoding)
     if lines is None:
-        return Candidate(mapping.feed, 0, [f"not {mapping.reader.encoding} text"])
+        return Candidate(mapping.feed, 0, [f"not {encoding} text"])
     signature = mapping.fingerprint.signature
     if signature and not any(re.search(signature, line) for line in lines):
         return Candidate(mapping.feed, 0, ["no line has the signature"])
@@ -97,7 +103,8 @@ def score(name: str, head: bytes, mapping: Mapping) -> Candidate:
     if mapping.fingerprint.required:
         named = [title for title in header if title]
         # In a format that names its fields nobody reads them all: a share of them would say nothing.
-        unknown = [title for title in named if not mapping.knows_title(title)] if mapping.has_header_line else []
+        has_titles = mapping.has_header_line or mapping.format == "parquet"
+        unknown = [title for title in named if not mapping.knows_title(title)] if has_titles else []
         points = REQUIRED + round(KNOWN_TITLES * (len(named) - len(unknown)) / len(named))
         reasons.append(f"has all of {', '.join(mapping.fingerprint.required)} on {where}")
         if unknown:
@@ -113,7 +120,7 @@ def score(name: str, head: bytes, mapping: Mapping) -> Candidate:
 
 def titles_of(lines: list[str], mapping: Mapping) -> tuple[int, list[str]]:
     """(line of the header, its cells); of a format without a header line (0, the names that the first lines use)."""
-    if mapping.format == "json":
+    if mapping.format in {"json", "parquet"}:
         return 0, sorted({name for line in lines for name in _names_in(line)})
     if mapping.is_named:
         return 0, sorted({word for line in lines for word in WORDS.findall(line)})
@@ -181,9 +188,9 @@ def _cells(line: str, mapping: Mapping) -> list[str]:
     return next(reader, [])
 
 
-def captured(capture: Capture, lines: list[str], name: str) -> str | None:
-    """The value that a file states about itself in its preamble or name; None where the pattern finds nothing."""
-    places = [name] if capture.source == "file_name" else lines
+def captured(capture: Capture, lines: list[str], name: str, path: str = "") -> str | None:
+    """The value that a file states about itself in its preamble, name or path; None where the pattern finds nothing."""
+    places = {"file_name": [name], "path": [path]}.get(capture.source, lines)
     hits = (re.search(capture.match, place) for place in places)
     return next((hit.group(1) for hit in hits if hit), None)
 

@@ -72,7 +72,8 @@ def named_text(name: str, mapping: Mapping) -> Column:
 
 def _path(name: str, mapping: Mapping) -> str:
     """In JSON of a vendor `a.b` is b in a; a converted line has one level, whatever its names look like."""
-    return "$" + "".join(f"['{part}']" for part in (name.split(".") if mapping.format == "json" else [name]))
+    parts = name.split(".") if mapping.format in {"json", "parquet"} else [name]
+    return "$" + "".join(f"['{part.lower() if mapping.format == 'parquet' else part}']" for part in parts)
 
 
 def cells_of(raw: Column, reader: Reader) -> Column:

@@ -22,6 +22,8 @@ RULES_TYPE = "array<struct<rule:string,column:string,value:string,expected:strin
 # Text before it is read: kept beside the typed columns under this prefix.
 TEXT = "_text_"
 PROBLEM = "_problem_"
+# What is added to an amount may be absent.
+ADDED = schemas.Column(name="amount", type="decimal", meaning="")
 
 
 def canonical_rows(
@@ -41,6 +43,14 @@ def canonical_rows(
     cells = Cells(mapping, target.lines, header)
     rows = rows.withColumns({f"_code_{name}": code_index(code, cells) for name, code in mapping.codes.items()})
     rows = rows.withColumns({f"{TEXT}{name}": _text(target, name, cells) for name in names})
+    added = {name: source.plus for name, source in target.columns.items() if source.plus}
+    rows = rows.withColumns(
+        {
+            f"{TEXT}{name}_{n}": _emptied(cells.at([title]), mapping)
+            for name, plus in added.items()
+            for n, title in enumerate(plus)
+        }
+    )
     readings = {column.name: _reading(target, column, mapping) for column in described.columns}
     misread = [reading.problem for reading in readings.values() if reading.problem is not None]
     problems = [line_problem(mapping, target.lines), *misread, *_unknown_codes(target, cells)]
@@ -203,6 +213,8 @@ def _reading(target: Target, column: schemas.Column, mapping: Mapping) -> Readin
         text = F.btrim(text, F.lit("% "))
     reading = read(text, column, number, (source.date if source else None) or mapping.dates)
     if source:
+        for place in range(len(source.plus)):
+            reading = _sum(reading, read(F.col(f"{TEXT}{column.name}_{place}"), ADDED, number, ""), column)
         reading = in_unit(reading, text, column, source, mapping)
     if source and source.identity:  # what is missing is made later
         return Reading(reading.value, None)
@@ -214,9 +226,15 @@ def _reading(target: Target, column: schemas.Column, mapping: Mapping) -> Readin
     return reading
 
 
+def _sum(one: Reading, other: Reading, column: schemas.Column) -> Reading:
+    value = (one.value + F.coalesce(other.value, F.lit(0))).cast(schemas.SPARK_TYPES[column.type])
+    problems = [problem for problem in (one.problem, other.problem) if problem is not None]
+    return Reading(value, F.coalesce(*problems))
+
+
 def _unknown_codes(target: Target, cells: Cells) -> list[Column]:
     mapping = cells.mapping
-    used = {s.code.split(".")[0] for s in target.columns.values() if s.code}
+    used = {reference.split(".")[0] for source in target.columns.values() for reference in source.code_references}
     problems = []
     for name in sorted(used):
         word = cells.at([mapping.codes[name].title])

@@ -33,9 +33,11 @@ class Fingerprint(StrictModel):
 
 
 class Capture(StrictModel):
-    """A value that stands outside the record: in the preamble, a section's title line or the file's name."""
+    """A value that stands outside the record: in the preamble, a section's title line, the file's name or its path."""
 
-    source: Literal["preamble", "section", "file_name"] = Field(alias="from", description="where the value stands")
+    source: Literal["preamble", "section", "file_name", "path"] = Field(
+        alias="from", description="where the value stands; path: below the tenant's folder, as of a partition"
+    )
     match: Pattern = Field(description="pattern whose first group is the value")
 
     @field_validator("match")
@@ -116,7 +118,10 @@ class Mapping(StrictModel):
     meaning: str = Field(description="what the feed holds, for people")
     format: Format = Field(default="delimited", description="how the file is read")
     delivery: Literal["upsert", "snapshot", "log"] = Field(description="how a later file relates to an earlier one")
-    marker: str | None = Field(default=None, description="suffix of the marker file that completes a delivery: .done")
+    marker: str | None = Field(
+        default=None,
+        description="marker file without which a file waits: a suffix (.done), or a name (_SUCCESS) beside it",
+    )
     fingerprint: Fingerprint = Field(description="how a file is recognised")
     reader: Reader = Field(default=Reader(), description="bytes to lines, lines to cells")
     lines: list[LineRule] = Field(default=[], description="what kind a line is; the first rule that it meets decides")
@@ -178,8 +183,8 @@ class Mapping(StrictModel):
                 for captured in (source.context, source.account):
                     if captured and captured not in self.context:
                         raise ValueError(f"{target.table}.{name}: nothing captured is called '{captured}'")
-                for code in (source.code, source.negate_when, source.instead_when, *source.divide_by):
-                    if code and code.split(".")[0] not in self.codes:
+                for code in source.code_references:
+                    if code.split(".")[0] not in self.codes:
                         raise ValueError(f"{target.table}.{name}: no code map is called '{code.split('.')[0]}'")
                 for reference in source.divide_by:
                     self._divisors_are_powers_of_ten(f"{target.table}.{name}", reference)

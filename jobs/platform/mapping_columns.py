@@ -68,6 +68,7 @@ class ColumnSource(StrictModel):
         default=None,
         description="columns that make an identifier, with an occurrence; beside `title`: where that is empty",
     )
+    plus: list[str] = Field(default=[], description="titles of amounts that are added, such as a commission")
     instead: str | None = Field(default=None, description="title that is read instead where `instead_when` says yes")
     instead_when: str | None = Field(default=None, description="<map>.<what it gives> that says 'yes'")
     otherwise: str | None = Field(default=None, description="column that stands in where this one is empty")
@@ -84,15 +85,18 @@ class ColumnSource(StrictModel):
 
     @property
     def titles(self) -> list[str]:
-        title = self.account_title or self.title
-        if title is None:
-            return []
-        return [*([title] if isinstance(title, str) else title), *([self.instead] if self.instead else [])]
+        return [*self.own_titles, *([self.instead] if self.instead else []), *self.plus]
 
     @property
     def own_titles(self) -> list[str]:
-        """`titles` but the one of `instead`."""
-        return self.titles[:-1] if self.instead else self.titles
+        """The column's title, or its titles over time: those of `titles` that stand in no other role."""
+        title = self.account_title or self.title
+        return [] if title is None else [title] if isinstance(title, str) else title
+
+    @property
+    def code_references(self) -> list[str]:
+        """Every <map>.<what it gives> that the column asks for."""
+        return [one for one in (self.code, self.negate_when, self.instead_when, *self.divide_by) if one]
 
     @property
     def looks_up_account(self) -> bool:

@@ -21,9 +21,10 @@ def _valid_pattern(pattern: str) -> str:
 Pattern = Annotated[str, AfterValidator(_valid_pattern)]
 
 # delimited: text with a delimiter. fixed: text by position. json: an object a line. xml, ofx: elements as records.
-# workbook: a sheet's rows. swift: fields such as :61: as records. Formats of NAMED find a cell by its name alone.
-Format = Literal["delimited", "fixed", "json", "xml", "ofx", "workbook", "swift"]
-NAMED: frozenset[str] = frozenset({"json", "xml", "ofx", "swift"})
+# workbook: a sheet's rows. swift: fields such as :61: as records. parquet: rows, their names in lower case. Formats of
+# NAMED find a cell by its name alone.
+Format = Literal["delimited", "fixed", "json", "xml", "ofx", "workbook", "swift", "parquet"]
+NAMED: frozenset[str] = frozenset({"json", "xml", "ofx", "swift", "parquet"})
 # Not read as the lines that they are, but as lines that `jobs/detect/formats` makes of them.
 CONVERTED: frozenset[str] = frozenset({"xml", "ofx", "workbook", "swift"})
 

@@ -66,7 +66,6 @@ def test_implied_decimals(spark: SparkSession) -> None:
 
 def test_the_word_itself_can_be_the_answer(spark: SparkSession) -> None:
     cells = Cells(MAPPING, "record", ["Close", "Ccy", "Unit"])
-    from jobs.normalise.codes import given
 
     frame = spark.createDataFrame(
         [(["1", "GBX", ""],), (["1", "CHF", ""],), (["1", "francs", ""],)], "cells array<string>"
