@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from jobs.cli.run import run_night
 from jobs.cli.summary import Steps, night_table
+from jobs.cli.terminal import console as terminal
 from jobs.platform import database
 from jobs.platform.ledger import Ledger
 from jobs.platform.settings import PROJECT_ROOT, Settings
@@ -31,7 +31,7 @@ def demo(
     from jobs.sample.land import land, nights
     from jobs.sample.write import write_sample
 
-    settings, console = Settings(), Console(highlight=False, soft_wrap=True)
+    settings, console = Settings(), terminal()
     sample = settings.folder("sample")
     days = business_days_before(LAST_NIGHT, BUSINESS_DAYS)
     if not (sample / "_expected" / "deliveries.csv").exists():

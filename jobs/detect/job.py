@@ -60,12 +60,12 @@ def _new_records(settings: Settings, run: Run, tenant_id: str, mappings: dict[st
         why = landing.why_incomplete(one) or ("still growing" if one.relative in still_growing else None)
         if why:
             log.warning("file_waits", tenant_id=tenant_id, file=one.relative, reason=why)
-            records.append(_record(run, one, "", "", "waiting", message=why))
+            records.append(_record(run.run_no, one, "", "", "waiting", message=why))
             continue
-        for found in _records_of(settings, run, one, mappings):
-            if run.vendor and found.vendor not in (None, run.vendor):
+        for record in examined(settings, run.run_no, one, mappings):
+            if run.vendor and record.vendor not in (None, run.vendor):
                 continue  # left for the run of its vendor
-            records.append(_unless_it_waits(one, found, mappings))
+            records.append(_unless_it_waits(one, record, mappings))
     originals = run.ledger.known_contents(tenant_id, [one.sha256 for one in records if one.sha256])
     entered: list[FileRecord] = []
     for found in records:
@@ -95,17 +95,18 @@ def _verdict(record: FileRecord) -> dict[str, object]:
     return {name: getattr(record, name) for name in names}
 
 
-def _records_of(settings: Settings, run: Run, one: landing.Delivery, mappings: dict[str, Mapping]) -> list[FileRecord]:
+def examined(settings: Settings, run_no: int, one: landing.Delivery, mappings: dict[str, Mapping]) -> list[FileRecord]:
+    """What a file is, for the ledger: a record for it, each member of an archive, or each sheet of a workbook."""
     try:
         with containers.decrypted(one.path, settings.conf.decrypt) as path:
-            found = [_recognised(run, one, path, content, mappings) for content in landing.contents(path)]
+            found = [_recognised(run_no, one, path, content, mappings) for content in landing.contents(path)]
             is_workbook = containers.is_workbook(path)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        return [_record(run, one, "", "", "unrecognised", message=f"damaged archive: {error}")]
+        return [_record(run_no, one, "", "", "unrecognised", message=f"damaged archive: {error}")]
     except FormatError as error:
-        return [_record(run, one, "", "", "unrecognised", message=str(error))]
+        return [_record(run_no, one, "", "", "unrecognised", message=str(error))]
     except UnicodeError as error:
-        return [_record(run, one, "", "", "unrecognised", message=f"begins as UTF-16 and is not: {error}")]
+        return [_record(run_no, one, "", "", "unrecognised", message=f"begins as UTF-16 and is not: {error}")]
     if is_workbook and any(record.status == "detected" for record in found):
         # A workbook's cover and look-up sheets are no deliveries.
         found = [record for record in found if record.status != "unrecognised"]
@@ -113,7 +114,7 @@ def _records_of(settings: Settings, run: Run, one: landing.Delivery, mappings: d
 
 
 def _recognised(
-    run: Run, one: landing.Delivery, path: Path, content: landing.Content, mappings: dict[str, Mapping]
+    run_no: int, one: landing.Delivery, path: Path, content: landing.Content, mappings: dict[str, Mapping]
 ) -> FileRecord:
     name = content.member.rsplit("/", 1)[-1] or one.path.name
     verdict = recognise.recognise(name, content.head, mappings, content.encoding)
@@ -121,7 +122,7 @@ def _recognised(
         "candidates": [{"feed": c.feed, "score": c.score, "reasons": c.reasons} for c in verdict.candidates[:3]],
         "mappings": mappings_fingerprint(),
     }
-    base = _record(run, one, content.member, content.sha256, "unrecognised", message=verdict.message)
+    base = _record(run_no, one, content.member, content.sha256, "unrecognised", message=verdict.message)
     base = replace(base, lines=content.lines, size_bytes=one.size_bytes, detection=detection)
     if verdict.candidate is None:
         return base
@@ -157,7 +158,7 @@ def _recognised(
         base,
         vendor=mapping.vendor,
         feed=mapping.feed,
-        mapping_version=mapping_version(mapping.feed),
+        mapping_version=mapping.version,
         business_date=recognise.business_date(mapping, context),
         status="detected",
         detection=detection,
@@ -189,7 +190,7 @@ def _unrecognised_by_older_mappings(run: Run, tenant_id: str) -> set[str]:
     return {one.path for one in waiting if one.tenant_id == tenant_id and (one.detection or {}).get("mappings") != now}
 
 
-def _record(run: Run, one: landing.Delivery, member: str, sha256: str, status: str, *, message: str) -> FileRecord:
+def _record(run_no: int, one: landing.Delivery, member: str, sha256: str, status: str, *, message: str) -> FileRecord:
     return FileRecord(
         file_id=_file_id(one.tenant_id, one.relative, member, one.modified_at.isoformat(), sha256),
         tenant_id=one.tenant_id,
@@ -203,7 +204,7 @@ def _record(run: Run, one: landing.Delivery, member: str, sha256: str, status: s
         mapping_version=None,
         business_date=None,
         status=status,
-        run_no=run.run_no,
+        run_no=run_no,
         arrival_no=0,
         detection={},
         message=message,

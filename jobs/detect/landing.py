@@ -60,11 +60,11 @@ def deliveries(landing: Path, tenant_id: str) -> list[Delivery]:
             continue
         if path.is_file():
             stat = path.stat()
-            found.append(Delivery(tenant_id, path, relative.as_posix(), stat.st_size, _modified(stat)))
+            found.append(Delivery(tenant_id, path, relative.as_posix(), stat.st_size, modified(stat)))
     return sorted(found, key=lambda one: (one.modified_at, one.relative))
 
 
-def _modified(stat: os.stat_result) -> datetime:
+def modified(stat: os.stat_result) -> datetime:
     return datetime.fromtimestamp(stat.st_mtime, tz=UTC)
 
 
@@ -85,7 +85,7 @@ def growing(candidates: list[Delivery], seconds: float) -> set[str]:
     changed = set()
     for one in unmarked:
         stat = one.path.stat()
-        if (stat.st_size, _modified(stat)) != (one.size_bytes, one.modified_at):
+        if (stat.st_size, modified(stat)) != (one.size_bytes, one.modified_at):
             changed.add(one.relative)
     return changed
 

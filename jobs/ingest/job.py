@@ -19,7 +19,7 @@ from jobs.ingest.parquet import parquet_lines
 from jobs.platform.lake import Lake
 from jobs.platform.ledger import FileRecord, Run
 from jobs.platform.local_rows import local_rows
-from jobs.platform.mapping import load_mappings
+from jobs.platform.mapping import Mapping, load_mappings
 from jobs.platform.mapping_reader import CONVERTED
 from jobs.platform.settings import Settings
 
@@ -41,6 +41,7 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
     for file in run.ledger.files(status=["detected", "ingested", "normalised"]):
         taken_by[int(file.run_no or 0)].append(file)
     files = lines = 0
+    mappings = load_mappings()
     for run_no, group in sorted(taken_by.items()):
         fresh = [file for file in group if file.status == "detected"]
         if not fresh:
@@ -48,8 +49,8 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
         # The whole group is written again, since one replaceWhere covers everything that the run took.
         incoming = settings.folder("incoming") / str(run_no)
         try:
-            _stage(settings, group, incoming)
-            lake.write_run(_bronze(spark, group, incoming), "line", run_no, run.run_id)
+            stage(settings, group, incoming, mappings)
+            lake.write_run(bronze(spark, group, incoming, mappings), "line", run_no, run.run_id)
         finally:
             shutil.rmtree(incoming, ignore_errors=True)
         run.ledger.update_files({file.file_id: {"status": "ingested"} for file in fresh})
@@ -59,12 +60,11 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
     return {"files": files, "lines": lines}
 
 
-def _stage(settings: Settings, group: list[FileRecord], incoming: Path) -> None:
+def stage(settings: Settings, group: list[FileRecord], incoming: Path, mappings: dict[str, Mapping]) -> None:
     """Give each file the name of its file_id in a folder of the run: a link, the decompressed member, or the lines that
     its format makes of it."""
     shutil.rmtree(incoming, ignore_errors=True)
     incoming.mkdir(parents=True)
-    mappings = load_mappings()
     for file in group:
         source, target, mapping = settings.landing / file.path, incoming / file.file_id, mappings[str(file.feed)]
         if mapping.format not in CONVERTED and not is_wrapped(source):
@@ -79,8 +79,8 @@ def _stage(settings: Settings, group: list[FileRecord], incoming: Path) -> None:
                     shutil.copyfileobj(stream, binary)
 
 
-def _bronze(spark: SparkSession, group: list[FileRecord], incoming: Path) -> DataFrame:
-    mappings = load_mappings()
+def bronze(spark: SparkSession, group: list[FileRecord], incoming: Path, mappings: dict[str, Mapping]) -> DataFrame:
+    """Rows of the table `line` of staged files."""
     alike: dict[str, list[FileRecord]] = defaultdict(list)
     for file in group:
         mapping = mappings[str(file.feed)]

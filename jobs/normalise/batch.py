@@ -22,7 +22,7 @@ class Batch:
 
     spark: SparkSession
     lake: Lake
-    ledger: Ledger
+    ledger: Ledger | None  # None: a trial, which takes nothing through that waits
     run_id: str
     run_no: int
     files: list[FileRecord]
@@ -31,6 +31,7 @@ class Batch:
     controls: list[ControlResult] = field(default_factory=list)
     quarantined: list[DataFrame] = field(default_factory=list)
     ready: DataFrame | None = None
+    judged: dict[str, DataFrame] = field(default_factory=dict)  # by table, where not every row goes to silver
     replayed_files: dict[str, list[FileRecord]] = field(default_factory=dict)
     replayed: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     _kept: list[DataFrame] = field(default_factory=list)

@@ -49,7 +49,7 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
     for run_no, files in sorted(taken_by.items()):
         batch = Batch(spark, lake, run.ledger, run.run_id, run_no, files)
         try:
-            _normalise(batch)
+            normalise(batch)
         finally:
             batch.release()
         changes = {}
@@ -71,7 +71,8 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
     return {name: totals[name] for name in ("records", "silver", "quarantined", "skipped", "refused")}
 
 
-def _normalise(batch: Batch) -> None:
+def normalise(batch: Batch) -> None:
+    """All tables and the quarantine from the batch's lines; its books are checked. Raises AccountingError."""
     bronze = batch.keep(bronze_lines(batch, batch.files, [batch.run_no]))
     open_books(batch, bronze)
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
@@ -131,7 +132,7 @@ def _replayed_rows(batch: Batch) -> Rows:
     """Rows that waited for an account that this batch brought, made anew from bronze."""
     tenants = sorted({file.tenant_id for file in batch.files})
     ready = replay.ready_rows(batch.lake, tenants, batch.run_no)
-    if ready is None:
+    if ready is None or batch.ledger is None:
         return []
     batch.ready = batch.keep(ready)
     batch.replayed_files = replay.files_of(batch.ready, batch.ledger)

@@ -44,7 +44,7 @@ def load(batch: Batch, name: str, parts: list[DataFrame]) -> None:
             judged = typed
             counted = [(row["file_id"], "silver", row["rows"]) for row in per_file]
         else:
-            judged = batch.keep(judged)
+            judged = batch.judged[name] = batch.keep(judged)
             counted = [tuple(row) for row in judged.groupBy("file_id", "outcome").count().collect()]
             # A row that waited and still does not fit is in the quarantine already.
             misfits = judged.where((F.col("outcome") == "quarantined") & ~replay.is_replayed(batch.replayed_files))

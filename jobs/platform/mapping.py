@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -140,6 +140,11 @@ class Mapping(StrictModel):
     targets: list[Target] = Field(min_length=1, description="the tables that the feed fills")
     controls: list[Control] = Field(default=[], description="what the file states about itself, to be met")
 
+    @cached_property
+    def version(self) -> str:
+        """Fingerprint of the mapping as it is used: changes when, and only when, what it says changes."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
+
     @property
     def is_named(self) -> bool:
         """Whether cells are found by name in each line, so that no header is asked for."""
@@ -231,7 +236,6 @@ def load_mappings(folder: Path | None = None) -> dict[str, Mapping]:
     return found
 
 
-@cache
 def mapping_version(feed: str, folder: Path | None = None) -> str:
-    """Fingerprint of the mapping as it is used: changes when, and only when, what it says changes."""
-    return hashlib.sha256(load_mappings(folder)[feed].model_dump_json().encode()).hexdigest()[:12]
+    """The version of the feed's mapping that is in force."""
+    return load_mappings(folder)[feed].version
