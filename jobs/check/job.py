@@ -99,7 +99,8 @@ def _written(lake: Lake, table: str, delivery: Delivery) -> DataFrame:
         (F.col("tenant_id") == tenant) & (F.col("vendor") == vendor) & (F.col("feed") == feed)
         for tenant, vendor, feed in delivery.files
     ]
-    return lake.written_by(table, delivery.run_nos).where(reduce(or_, feeds))
+    rows = lake.written_by(table, delivery.run_nos).where("NOT coalesce(retired, false)")
+    return rows.where(reduce(or_, feeds))
 
 
 def _delivery_slice(feed: Feed, files: list[FileRecord], tolerances: Tolerances, on: date) -> Slice:

@@ -81,6 +81,7 @@ def canonical_rows(
         number.alias("account_number"),
         skip.alias("skip"),
         F.lit(target.later_line_wins).alias("may_repeat"),
+        F.lit(False).alias("retired"),
     )
 
 
@@ -102,6 +103,7 @@ def unknown_records(lines: DataFrame, mapping: Mapping, target: Target) -> DataF
         "account_number": F.lit(None).cast("string"),
         "skip": F.lit(None).cast("string"),
         "may_repeat": F.lit(False),
+        "retired": F.lit(False),
     }
     own = {c.name: F.lit(None).cast(schemas.SPARK_TYPES[c.type]) for c in schemas.table(target.table).columns}
     kept = {name: F.col(name) for name in ("tenant_id", "file_id", "mapping_version", "arrival_no", "run_no", "raw")}

@@ -178,8 +178,13 @@ def _run_of(actions: list[dict[str, Any]]) -> float:
 
 
 def latest(rows: DataFrame, described: Table) -> DataFrame:
-    """Per natural key the row of the file that arrived last (in a log, its last line); same columns."""
+    """Per natural key the row of the file that arrived last (in a log, its last line), unless that retires it; same
+    columns."""
     by_arrival = Window.partitionBy(*described.key).orderBy(
         F.desc("arrival_no"), F.desc("line_no"), F.desc("record_no")
     )
-    return rows.withColumn("_rank", F.row_number().over(by_arrival)).where("_rank = 1").drop("_rank")
+    return (
+        rows.withColumn("_rank", F.row_number().over(by_arrival))
+        .where("_rank = 1 AND NOT coalesce(retired, false)")
+        .drop("_rank")
+    )

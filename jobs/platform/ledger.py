@@ -235,6 +235,15 @@ class Ledger:
                 [file_ids],
             ).fetchall()
 
+    def has_earlier(self, file: FileRecord) -> bool:
+        """Whether another file of the tenant, feed and business date came before this one."""
+        row = self.connection.execute(
+            "SELECT EXISTS (SELECT FROM ops.file WHERE tenant_id = %s AND feed = %s AND business_date = %s"
+            " AND arrival_no < %s)",
+            [file.tenant_id, file.feed, file.business_date, file.arrival_no],
+        ).fetchone()
+        return bool(row and row[0])
+
     def register_files(self, records: list[FileRecord]) -> list[FileRecord]:
         """Write down files that were found, in one transaction; their arrival numbers follow the list's order.
 

@@ -76,6 +76,17 @@ class Target(StrictModel):
         return self
 
 
+class Replaces(StrictModel):
+    """What a full file of a snapshot feed replaces: rows within its scope that it lists no more count no more."""
+
+    within: list[str] = Field(
+        min_length=1, description="columns that say what a file covers, by its rows: [as_of_date], or an account's day"
+    )
+    only_when: dict[str, Pattern] = Field(
+        default={}, description="captured values that a full file has; others bring changes (a delta)"
+    )
+
+
 class Control(StrictModel):
     """What a file states about itself: a sum, a count or a hash total of its records, per section or file."""
 
@@ -118,6 +129,7 @@ class Mapping(StrictModel):
     meaning: str = Field(description="what the feed holds, for people")
     format: Format = Field(default="delimited", description="how the file is read")
     delivery: Literal["upsert", "snapshot", "log"] = Field(description="how a later file relates to an earlier one")
+    replaces: Replaces | None = Field(default=None, description="of a snapshot: what a full file replaces")
     marker: str | None = Field(
         default=None,
         description="marker file without which a file waits: a suffix (.done), or a name (_SUCCESS) beside it",
@@ -194,6 +206,7 @@ class Mapping(StrictModel):
                 for reference in source.divide_by:
                     self._divisors_are_powers_of_ten(f"{target.table}.{name}", reference)
         self._kinds_have_names()
+        self._replaces_what_it_covers()
         if self.business_date and self.business_date not in self.context:
             raise ValueError(f"business_date: nothing captured is called '{self.business_date}'")
         return self
@@ -203,6 +216,23 @@ class Mapping(StrictModel):
         for rule in self.codes[code].rules:
             if not re.fullmatch("10*", rule.gives.get(given, "1")):
                 raise ValueError(f"{where}: {reference} gives '{rule.gives[given]}', which is no power of ten")
+
+    def _replaces_what_it_covers(self) -> None:
+        if (self.replaces is not None) != (self.delivery == "snapshot"):
+            raise ValueError("replaces: a snapshot says what a full file replaces, and only a snapshot does")
+        if self.replaces is None:
+            return
+        for captured in self.replaces.only_when:
+            if captured not in self.context:
+                raise ValueError(f"replaces.only_when: nothing captured is called '{captured}'")
+        for target in self.targets:
+            described = schemas.table(target.table)
+            names = {column.name for column in described.columns}
+            for name in self.replaces.within:
+                if name not in names:
+                    raise ValueError(f"replaces.within: table {target.table} has no column '{name}'")
+            if described.date not in self.replaces.within:
+                raise ValueError(f"replaces.within: table {target.table} needs its date, '{described.date}'")
 
     def _kinds_have_names(self) -> None:
         """Where no header names the cells, the reader must, for every kind of line that is read."""

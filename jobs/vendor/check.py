@@ -117,7 +117,9 @@ def _silver(lake: TrialLake, name: str, run_no: int, limit: int | None = None) -
     if not lake.exists(name):
         return []
     lines = lake.own("line").select("file_id", "line_no", "raw")
-    rows = lake.own(name).where(F.col("run_no") == run_no).join(lines, ["file_id", "line_no"])
+    rows = (
+        lake.own(name).where((F.col("run_no") == run_no) & (F.col("line_no") > 0)).join(lines, ["file_id", "line_no"])
+    )
     return _as_answers(rows.orderBy("line_no", "record_no"), name, F.lit("silver"), limit)
 
 
