@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 from pyspark.sql import SparkSession
 
-from jobs.detect import containers, landing, recognise
+from jobs.detect import containers, landing, manifests, recognise
 from jobs.detect.formats import FormatError, as_lines
 from jobs.platform.errors import DietzError
 from jobs.platform.ledger import FileRecord, Run
@@ -47,17 +47,22 @@ def _new_records(settings: Settings, run: Run, tenant_id: str, mappings: dict[st
     known = run.ledger.seen_paths(tenant_id)
     looked_at = {(path, seen) for (path, _), seen in known.items()}
     again = _unrecognised_by_older_mappings(run, tenant_id)
+    everything = landing.deliveries(settings.landing, tenant_id)
+    sent = manifests.sent_with(everything)
     fresh = [
         one
-        for one in landing.deliveries(settings.landing, tenant_id)
-        if (one.relative, (one.size_bytes, one.modified_at)) not in looked_at or one.relative in again
+        for one in everything
+        if not manifests.is_manifest(one.path)
+        and ((one.relative, (one.size_bytes, one.modified_at)) not in looked_at or one.relative in again)
     ]
     still_growing = landing.growing(
         [one for one in fresh if landing.why_incomplete(one) is None], settings.conf.file_settle_seconds
     )
     records: list[FileRecord] = []
     for one in fresh:
+        by_manifest = sent.get(one.relative)
         why = landing.why_incomplete(one) or ("still growing" if one.relative in still_growing else None)
+        why = why or (by_manifest.waits if by_manifest else None)
         if why:
             log.warning("file_waits", tenant_id=tenant_id, file=one.relative, reason=why)
             records.append(_record(run.run_no, one, "", "", "waiting", message=why))
@@ -65,7 +70,9 @@ def _new_records(settings: Settings, run: Run, tenant_id: str, mappings: dict[st
         for record in examined(settings, run.run_no, one, mappings):
             if run.vendor and record.vendor not in (None, run.vendor):
                 continue  # left for the run of its vendor
-            records.append(_unless_it_waits(one, record, mappings))
+            records.append(manifests.as_sent(_unless_it_waits(one, record, mappings), by_manifest))
+    if any(mapping.complete_with for mapping in mappings.values()):
+        records = manifests.complete_sets(records, run.ledger.files(), mappings)
     originals = run.ledger.known_contents(tenant_id, [one.sha256 for one in records if one.sha256])
     entered: list[FileRecord] = []
     for found in records:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from itertools import zip_longest
 
 from jobs.detect.formats.parquet import PARQUET_HEAD
 from jobs.detect.landing import FIRST_LOOK_LINES
@@ -148,12 +149,19 @@ def find_header(lines: list[str], mapping: Mapping) -> tuple[int, list[str]]:
     """(line number, cells) of the line with the most required titles; line 1 where none has any."""
     required = {normalise_title(title) for title in mapping.fingerprint.required}
     best: tuple[int, int, list[str]] = (-1, 1, [])
-    for number, line in enumerate(lines, start=1):
-        cells = _cells(line, mapping)
+    rows = [_cells(line, mapping) for line in lines]
+    for number in range(1, len(rows) + 1):
+        cells = _joined(rows[number - 1 : number - 1 + mapping.reader.header_rows])
         hits = len(required & {normalise_title(cell) for cell in cells})
         if hits > best[0]:
             best = (hits, number, _told_apart([cell.strip() for cell in cells]))
     return best[1], best[2]
+
+
+def _joined(rows: list[list[str]]) -> list[str]:
+    """Titles over several lines as one: the words of a column from top to bottom."""
+    columns = zip_longest(*rows, fillvalue="")
+    return [" ".join(word for cell in column if (word := cell.strip())) for column in columns]
 
 
 def _told_apart(titles: list[str]) -> list[str]:

@@ -47,11 +47,14 @@ class Cells:
         return found[0] if len(found) == 1 else F.coalesce(*found)
 
     def _by_position(self, title: str) -> Column:
-        fields = {normalise_title(name): place for name, place in self.mapping.reader.fields.get(self.kind, {}).items()}
-        if normalise_title(title) not in fields:
-            return F.lit(None).cast("string")
-        first, length = fields[normalise_title(title)]
-        return F.btrim(F.substring("raw", first, length), F.lit(BLANKS))
+        reader = self.mapping.reader
+        continuing = [kind for kind, of in reader.continues.items() if of == self.kind]
+        for text, kind in [("raw", self.kind), *[(f"raw_{kind}", kind) for kind in continuing]]:
+            fields = {normalise_title(name): place for name, place in reader.fields.get(kind, {}).items()}
+            if normalise_title(title) in fields:
+                first, length = fields[normalise_title(title)]
+                return F.btrim(F.substring(text, first, length), F.lit(BLANKS))
+        return F.lit(None).cast("string")
 
 
 def added_cells(mapping: Mapping) -> dict[str, Column]:

@@ -33,7 +33,7 @@ def canonical_rows(
 
     Columns: the table's own and its lineage; raw; failed_rules (empty: fits); account_number (the vendor's) where the
     account is to be looked up (account_id is then NULL); skip (why the record is declared to be none, or NULL);
-    may_repeat (whether its key may come again in the file).
+    may_repeat (whether its key may come again in the file); reverses (whether it takes an equal row back).
     """
     described = schemas.table(target.table)
     names = [column.name for column in described.columns]
@@ -82,6 +82,7 @@ def canonical_rows(
         skip.alias("skip"),
         F.lit(target.later_line_wins).alias("may_repeat"),
         F.lit(False).alias("retired"),
+        _reverses(target, mapping).alias("reverses"),
     )
 
 
@@ -104,6 +105,7 @@ def unknown_records(lines: DataFrame, mapping: Mapping, target: Target) -> DataF
         "skip": F.lit(None).cast("string"),
         "may_repeat": F.lit(False),
         "retired": F.lit(False),
+        "reverses": F.lit(False),
     }
     own = {c.name: F.lit(None).cast(schemas.SPARK_TYPES[c.type]) for c in schemas.table(target.table).columns}
     kept = {name: F.col(name) for name in ("tenant_id", "file_id", "mapping_version", "arrival_no", "run_no", "raw")}
@@ -112,17 +114,34 @@ def unknown_records(lines: DataFrame, mapping: Mapping, target: Target) -> DataF
 
 
 def with_identity(rows: DataFrame, target: Target) -> DataFrame:
-    """Fills identifiers made from a row's content: equal rows of one file are told apart by their occurrence."""
+    """Fills identifiers made from a row's content: equal rows of one file are told apart by their occurrence.
+
+    A row that reverses has the identifier of the row whose amounts it takes back.
+    """
+    described = schemas.table(target.table)
     for name, source in target.columns.items():
         if source.identity is None:
             continue
-        parts = [F.coalesce(F.col(c).cast("string"), F.lit("")) for c in source.identity]
+        parts = [F.coalesce(_as_booked(c, described).cast("string"), F.lit("")) for c in source.identity]
         content = F.concat_ws("|", F.col("vendor"), F.coalesce("account_number", F.lit("")), *parts)
-        among_equals = Window.partitionBy("file_id", "_content").orderBy("line_no")
+        among_equals = Window.partitionBy("file_id", "_content", "reverses").orderBy("line_no")
         rows = rows.withColumn("_content", content)
         made = F.concat_ws("|", "_content", F.row_number().over(among_equals).cast("string"))
         rows = rows.withColumn(name, F.coalesce(name, F.sha2(made, 256).substr(1, 24))).drop("_content")
     return rows
+
+
+def _as_booked(name: str, described: schemas.Table) -> Column:
+    value = F.col(name)
+    return F.when(F.col("reverses"), -value).otherwise(value) if described.column(name).type == "decimal" else value
+
+
+def _reverses(target: Target, mapping: Mapping) -> Column:
+    for source in target.columns.values():
+        if source.reversed_when:
+            index = F.col(f"_code_{source.reversed_when.split('.')[0]}")
+            return F.coalesce(given_by(index, source.reversed_when, mapping) == "yes", F.lit(False))
+    return F.lit(False)
 
 
 def _unpivoted(rows: DataFrame, target: Target) -> DataFrame:

@@ -32,6 +32,13 @@ class Fingerprint(StrictModel):
         return self
 
 
+def exactly_one_group(pattern: str) -> str:
+    """The pattern. Raises ValueError where it has no group, or several: the group is the value."""
+    if re.compile(pattern).groups != 1:
+        raise ValueError("needs exactly one group ( ), the value")
+    return pattern
+
+
 class Capture(StrictModel):
     """A value that stands outside the record: in the preamble, a section's title line, the file's name or its path."""
 
@@ -43,9 +50,7 @@ class Capture(StrictModel):
     @field_validator("match")
     @classmethod
     def _one_group(cls, pattern: str) -> str:
-        if re.compile(pattern).groups != 1:
-            raise ValueError("needs exactly one group ( ), the value")
-        return pattern
+        return exactly_one_group(pattern)
 
 
 class Target(StrictModel):
@@ -85,6 +90,18 @@ class Replaces(StrictModel):
     only_when: dict[str, Pattern] = Field(
         default={}, description="captured values that a full file has; others bring changes (a delta)"
     )
+
+
+class CompleteWith(StrictModel):
+    """Feeds that a vendor delivers as one set: a file waits until all of its set are there."""
+
+    feeds: list[str] = Field(min_length=1, description="the other feeds of the set")
+    key: Pattern = Field(description="pattern on the file's path whose first group ties a set together, as a date")
+
+    @field_validator("key")
+    @classmethod
+    def _one_group(cls, pattern: str) -> str:
+        return exactly_one_group(pattern)
 
 
 class Control(StrictModel):
@@ -129,6 +146,7 @@ class Mapping(StrictModel):
     meaning: str = Field(description="what the feed holds, for people")
     format: Format = Field(default="delimited", description="how the file is read")
     delivery: Literal["upsert", "snapshot", "log"] = Field(description="how a later file relates to an earlier one")
+    complete_with: CompleteWith | None = Field(default=None, description="the set that a file is delivered in")
     replaces: Replaces | None = Field(default=None, description="of a snapshot: what a full file replaces")
     marker: str | None = Field(
         default=None,
@@ -240,7 +258,8 @@ class Mapping(StrictModel):
         if self.format != "fixed" and (self.format in NAMED or self.reader.header != "none"):
             return
         for target in self.targets:
-            names = {normalise_title(name) for name in declared.get(target.lines, ())}
+            kinds = [target.lines, *[kind for kind, of in self.reader.continues.items() if of == target.lines]]
+            names = {normalise_title(name) for kind in kinds for name in declared.get(kind, ())}
             for name, source in target.columns.items():
                 for title in source.titles:
                     if normalise_title(title) not in names:

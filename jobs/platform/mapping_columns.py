@@ -68,6 +68,9 @@ class ColumnSource(StrictModel):
         default=None,
         description="columns that make an identifier, with an occurrence; beside `title`: where that is empty",
     )
+    reversed_when: str | None = Field(
+        default=None, description="<map>.<what it gives> that says 'yes': a cancel, found by its original's values"
+    )
     plus: list[str] = Field(default=[], description="titles of amounts that are added, such as a commission")
     instead: str | None = Field(default=None, description="title that is read instead where `instead_when` says yes")
     instead_when: str | None = Field(default=None, description="<map>.<what it gives> that says 'yes'")
@@ -96,7 +99,9 @@ class ColumnSource(StrictModel):
     @property
     def code_references(self) -> list[str]:
         """Every <map>.<what it gives> that the column asks for."""
-        return [one for one in (self.code, self.negate_when, self.instead_when, *self.divide_by) if one]
+        return [
+            one for one in (self.code, self.negate_when, self.instead_when, self.reversed_when, *self.divide_by) if one
+        ]
 
     @property
     def looks_up_account(self) -> bool:
@@ -107,6 +112,8 @@ class ColumnSource(StrictModel):
         given = {name for name in SOURCES if getattr(self, name) is not None}
         if len(given) != 1 and given != {"title", "identity"}:
             raise ValueError(f"needs exactly one of {', '.join(SOURCES)} (or title with identity to stand in)")
+        if self.reversed_when and self.identity is None:
+            raise ValueError("reversed_when belongs to identity")
         if (self.instead is None) != (self.instead_when is None):
             raise ValueError("instead and instead_when belong together")
         return self
