@@ -21,7 +21,7 @@ from jobs.sample.canonical_files import CanonicalFiles, write_market
 from jobs.sample.deliveries import Deliveries
 from jobs.sample.ecb_files import write_rates
 from jobs.sample.expected import EXPECTED_COLUMNS, Expected, write_rows
-from jobs.sample.feeds import adviser, apx, bank, flex, gcus, hst, ofx
+from jobs.sample.feeds import activity, adviser, apx, bank, flex, gcus, hst, ofx, prices, warehouse
 from jobs.sample.feeds.chronicle import Chronicle
 from jobs.sample.feeds.numbers import CASH_NUMBERS, NUMBERS, cash_account
 from jobs.sample.market import Market, euro_rates
@@ -33,7 +33,9 @@ TRUST = "harbor_trust"
 CAST = ("day_one_flow", "large_flow", "in_kind", "emptied_and_refunded", "negative_cash", "closed", "euro")
 ACCOUNTS = len(CAST) + 1
 # What the vendors of this tenant send besides canonical, brokerage and ecb.
-STYLES = ("hst", "gcus", "flex", "apx", "adviser", "ofx", "mt940", "camt053")
+STYLES = (
+    "activity", "hst", "gcus", "flex", "apx", "adviser", "warehouse", "ofx", "px", "mt940", "camt053",
+)  # fmt: skip
 
 
 @dataclass
@@ -82,6 +84,7 @@ class TrustSample:
             "hst": hst.write,
             "gcus": gcus.write,
             "apx": apx.write,
+            "warehouse": warehouse.write,
             "ofx": ofx.write,
             "mt940": bank.write_mt940,
             "camt053": bank.write_camt,
@@ -90,6 +93,10 @@ class TrustSample:
                 writer(self.told, self.to)
         if "flex" in self.formats:
             flex.write(self.told, self.to, dollar)
+        if "px" in self.formats:
+            prices.write(self.market, self.to)
+        if "activity" in self.formats:
+            activity.write(self.told, self.to, expected)
         if "adviser" in self.formats:
             adviser.write(self.told, self.to, expected)
         rows = expected + self._cash_rows()

@@ -65,8 +65,7 @@ def test_every_format_is_recognised_and_every_record_goes_in(trust: SimpleNamesp
     assert {file.path: file.quarantined for file in trust.files if file.quarantined} == {}
     for file in trust.files:
         assert file.records == file.silver + file.skipped, file.path
-    vendors = {"adviser", "apx", "brokerage", "camt053", "canonical", "ecb", "flex", "gcus", "hst", "mt940", "ofx"}
-    assert {file.vendor for file in trust.files} >= vendors
+    assert {file.vendor for file in trust.files} == set(FORMATS)
 
 
 def test_vendors_agree_on_the_value_of_every_account_and_day(trust: SimpleNamespace) -> None:
@@ -75,7 +74,9 @@ def test_vendors_agree_on_the_value_of_every_account_and_day(trust: SimpleNamesp
         told[row["vendor"]][row["account_id"], row["as_of_date"]] = row["market_value"]
     accounts = told["canonical"]
     assert len(accounts) == 75  # eight accounts on ten days, one of them closed after the fifth
-    assert told["apx"] == told["flex"] == accounts
+    assert told["apx"] == told["flex"] == told["warehouse"] == accounts
+    assert told["activity"].items() <= accounts.items()
+    assert len(told["activity"]) == 15  # two quarters
     assert told["brokerage"] == {key: value for key, value in accounts.items() if key[0] != EURO_ACCOUNT}
     assert {account for account, _ in told["camt053"]} == {f"HT-00000{n}-CASH" for n in range(1, 9)}
     assert told["mt940"].items() <= told["camt053"].items()
@@ -103,7 +104,7 @@ def test_vendors_agree_on_every_flow(trust: SimpleNamespace) -> None:
         told[row["vendor"]].add((row["account_id"], row["performance_date"], row["amount"]))
     flows = told["canonical"]
     assert {account for account, _, _ in flows} >= {f"HT-00000{n}" for n in (1, 2, 3, 4, 6)}
-    for vendor in ("apx", "flex", "hst", "ofx"):
+    for vendor in ("activity", "apx", "flex", "hst", "ofx"):
         assert told[vendor] == flows, vendor
     assert told["brokerage"] == {flow for flow in flows if flow[0] != EURO_ACCOUNT}
     assert told["mt940"] == told["camt053"]

@@ -22,12 +22,10 @@ Rows = list[dict[str, Any]]
 
 def write(told: Chronicle, to: Deliveries, expected: Rows) -> None:
     """A workbook a quarter, as of its last day in the sample; `expected`: the accounts' daily rows by the reference."""
-    quarters: dict[tuple[int, int], list[int]] = {}
-    for day, on in enumerate(told.days):
-        quarters.setdefault((on.year, (on.month + 2) // 3), []).append(day)
-    for (year, quarter), days in quarters.items():
-        content, rows = workbook(told, expected, told.days[days[0]], told.days[days[-1]])
-        to.write(f"adviser/PerfSummary_{year}-Q{quarter}.xlsx", days[-1], content, rows)
+    for days in told.quarters():
+        first, last = told.days[days[0]], told.days[days[-1]]
+        content, rows = workbook(told, expected, first, last)
+        to.write(f"adviser/PerfSummary_{last.year}-Q{(last.month + 2) // 3}.xlsx", days[-1], content, rows)
 
 
 def workbook(told: Chronicle, expected: Rows, first: date, last: date) -> tuple[bytes, int]:

@@ -123,6 +123,13 @@ class Chronicle:
             return self.closes[day - 1][row].cash
         return self.cash_after(row, day) - sum(entry.cash for entry in self.of(row, range(day, day + 1)))
 
+    def value_before(self, row: int, day: int) -> int:
+        """The value that an account went into a day with; before the first day its close less what was booked."""
+        if day:
+            return self.closes[day - 1][row].value if row in self.closes[day - 1] else 0
+        booked = (entry.amount for entry in self.entries[day] if entry.row == row and not entry.is_trade)
+        return self.closes[day][row].value - sum(booked)
+
     def cash_after(self, row: int, day: int) -> int:
         """The cash at a day's close; none of an account that is not there."""
         return self.closes[day][row].cash if row in self.closes[day] else 0
@@ -133,8 +140,15 @@ class Chronicle:
 
     def months(self) -> list[range]:
         """The days of each month of the sample."""
-        starts = [i for i, on in enumerate(self.days) if i == 0 or on.month != self.days[i - 1].month]
-        return [range(start, end) for start, end in zip(starts, [*starts[1:], len(self.days)], strict=True)]
+        return self._spans([on.month for on in self.days])
+
+    def quarters(self) -> list[range]:
+        """The days of each quarter of the sample."""
+        return self._spans([(on.month + 2) // 3 for on in self.days])
+
+    def _spans(self, names: list[int]) -> list[range]:
+        starts = [i for i, name in enumerate(names) if i == 0 or name != names[i - 1]]
+        return [range(start, end) for start, end in zip(starts, [*starts[1:], len(names)], strict=True)]
 
 
 def security(number: int) -> Security:

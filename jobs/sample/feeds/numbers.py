@@ -12,6 +12,8 @@ NUMBERS: dict[str, Callable[[int], str]] = {
     "apx": lambda n: str(20 + n),
     "adviser": lambda n: str(12_345_670 + n),
     "ofx": lambda n: f"55-{n:04d}",
+    "activity": lambda n: f"U{9_000_000 + n}",
+    "warehouse": lambda n: str(7_000 + n),
 }
 # A bank's statement tells the cash alone: mistaken for the account it would be a wrong value that looks right.
 CASH_NUMBERS: dict[str, Callable[[int], str]] = {
