@@ -141,11 +141,11 @@ def find_header(lines: list[str], mapping: Mapping) -> tuple[int, list[str]]:
         cells = _cells(line, mapping)
         hits = len(required & {normalise_title(cell) for cell in cells})
         if hits > best[0]:
-            best = (hits, number, _told_apart([cell.strip() for cell in cells]))
+            best = (hits, number, told_apart([cell.strip() for cell in cells]))
     return best[1], best[2]
 
 
-def _told_apart(titles: list[str]) -> list[str]:
+def told_apart(titles: list[str]) -> list[str]:
     """A title that comes again is `Title.2`; a column without one belongs to the title before it and is told likewise.
 
     The empty titles after the last one (a trailing delimiter) stay empty.
