@@ -6,6 +6,9 @@ import hashlib
 import zipfile
 import zlib
 from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
 
 import structlog
 from pyspark.sql import SparkSession
@@ -13,7 +16,7 @@ from pyspark.sql import SparkSession
 from jobs.detect import landing, recognise
 from jobs.detect.formats import FormatError, as_lines
 from jobs.platform.errors import DietzError
-from jobs.platform.ledger import FileRecord, Run
+from jobs.platform.ledger import FileRecord, Ledger, Run
 from jobs.platform.mapping import Mapping, load_mappings, mapping_version
 from jobs.platform.mapping_reader import CONVERTED
 from jobs.platform.settings import Settings
@@ -209,6 +212,16 @@ def _log_verdict(record: FileRecord) -> None:
             log.warning("title_unknown", feed=record.feed, column=title, **facts)
     elif record.status != "waiting":
         log.warning(f"file_{record.status}", reason=record.message, **facts)
+
+
+def look(path: Path) -> list[FileRecord]:
+    """What a run would enter in the ledger for one file, wherever it lies: nothing is entered, no ledger is asked."""
+    stat = path.stat()
+    modified = datetime.fromtimestamp(stat.st_mtime, tz=UTC)
+    one = landing.Delivery("", path, path.name, stat.st_size, modified)
+    nobody = Run("", 0, modified.date(), None, None, None, cast(Ledger, None))
+    why = landing.why_incomplete(one)
+    return [_record(nobody, one, "", "", "waiting", message=why)] if why else _records_of(nobody, one, load_mappings())
 
 
 if __name__ == "__main__":

@@ -29,20 +29,26 @@ class CodeMap:
 
 
 def type_by_words(found: Matches, profiles: dict[str, Profile], known: Synonyms) -> None:
-    """Where no title says so, the column most of whose words are transaction types is the type."""
-    if "type" in found.found:
+    """Where no title says so, the column most of whose words are transaction types is the type.
+
+    A title whose words say nothing is left open where another column's words do.
+    """
+    title = found.title("type")
+    if title and (profiles[title].is_empty or any(known.type_of(word) for word in profiles[title].words)):
         return
     candidates = []
-    for title, one in profiles.items():
-        if title in found.used() or not one.is_words or one.is_currency or one.is_number:
+    for name, one in profiles.items():
+        if name in found.used() or not one.is_words or one.is_currency or one.is_number:
             continue
         certain = {kind for word in one.words if (kind := known.type_of(word))}
         lines = sum(count for word, count in one.words.items() if known.type_of(word))
-        if len(certain) >= 2 and lines >= 0.6 * len(one.values):
-            candidates.append(title)
-    if len(candidates) == 1:
+        if len(certain) >= (1 if title else 2) and lines >= 0.6 * len(one.values):
+            candidates.append(name)
+    if title and candidates:
+        found.found["type"] = Choice(todo("one of", [title, *candidates]), 0, f"no word of '{title}' is a known type")
+    elif len(candidates) == 1 and "type" not in found.found:
         found.take("type", candidates[0], 0.88, "most of its words are types of transactions")
-    elif candidates:
+    elif candidates and "type" not in found.found:
         found.found["type"] = Choice(todo("one of", candidates), 0, "their words are types of transactions")
 
 
@@ -54,7 +60,7 @@ def types(title: str, profile: Profile, known: Synonyms) -> CodeMap | None:
     for word, count in sorted(profile.words.items(), key=lambda one: (-one[1], one[0])):
         kind = known.type_of(word)
         why = "a general word" if kind else "no general word"
-        result.rules.append((word, {"type": kind or TODO}, f"{count} {'line' if count == 1 else 'lines'}; {why}"))
+        result.rules.append((word, {"type": kind or TODO}, f"lines: {count}; {why}"))
     return result
 
 
@@ -62,7 +68,10 @@ def statuses(title: str, profile: Profile) -> CodeMap | None:
     """The code map of the status; None where the words are the canonical ones already (or none is there)."""
     if set(profile.words) <= set(schemas.table("transaction").column("status").values):
         return None
-    rules = [(word, {"status": todo("", ("new", "correct", "cancel"))}, f"{count} lines") for word, count in profile.words.items()]
+    rules = [
+        (word, {"status": todo("", ("new", "correct", "cancel"))}, f"lines: {count}")
+        for word, count in profile.words.items()
+    ]
     return CodeMap(title, rules)
 
 
@@ -78,7 +87,11 @@ def amount_sign(
     marks = [one for one in profiles.values() if _is_mark(one)]
     if len(marks) == 1:
         rules = [(word, {"negative": "yes" if word.lower() in DEBIT else "no"}, "") for word in marks[0].words]
-        return {"negate_when": "marks.negative"}, f"no sign; '{marks[0].title}' says debit or credit", CodeMap(marks[0].title, rules)
+        return (
+            {"negate_when": "marks.negative"},
+            f"no sign; '{marks[0].title}' says debit or credit",
+            CodeMap(marks[0].title, rules),
+        )
     evidence = _evidence(amount, kind, known)
     if codes and any(kind in NEGATIVE for kind, _ in evidence) and any(kind in POSITIVE for kind, _ in evidence):
         for word, gives, _ in codes.rules:
@@ -97,7 +110,7 @@ def _signed(amount: Profile, kind: Profile | None, known: Synonyms) -> tuple[dic
     if len(evidence) >= 2 and right <= (1 - MOSTLY) * len(evidence):
         return {"negate_when": todo("money out of the account is positive here")}, "signs the other way round"
     counts = f"{right} of {len(evidence)} lines of known types are in account view"
-    return {"negate_when": todo("nothing: money in is positive", ("a code map",))}, counts
+    return {"negate_when": todo("not needed where money in is positive, else a code map")}, counts
 
 
 def _evidence(amount: Profile, kind: Profile | None, known: Synonyms) -> list[tuple[str, Any]]:
@@ -112,7 +125,9 @@ def _is_mark(one: Profile) -> bool:
     return len(words) == 2 and len(words & DEBIT) == 1 and len(words & CREDIT) == 1
 
 
-def quantity_sign(quantity: Profile, kind: Profile | None, codes: CodeMap | None, known: Synonyms) -> tuple[dict[str, Any], str]:
+def quantity_sign(
+    quantity: Profile, kind: Profile | None, codes: CodeMap | None, known: Synonyms
+) -> tuple[dict[str, Any], str]:
     """Units sold are negative: in the file already, or turned by the type."""
     if kind is None or codes is None:
         return {}, "as the file has it"
@@ -135,20 +150,29 @@ def quantity_sign(quantity: Profile, kind: Profile | None, codes: CodeMap | None
 def transaction_id(found: Matches, profiles: dict[str, Profile]) -> Choice:
     """The vendor's identifier where it tells all lines apart, else one made of what the line says."""
     parts = ["trade_date", "type", "security_id", "quantity", "price", "amount", "currency"]
-    made = [name for name in parts if name in found.found]
+    made = [name for name in parts if name in found.found or name in {"trade_date", "type"}]
     title = found.title("transaction_id")
+    if title and profiles[title].is_empty:
+        title = None
+        del found.found["transaction_id"]
     if title is None:
         listed = found.found.get("transaction_id")
         if listed:
             return replace_with_title(listed)
         return Choice({"identity": made}, 0.85, "no title means an identifier: made of what the line says")
-    times = Counter(profiles[title].values)
+    status = found.title("status")
+    told_by = zip(profiles[title].cells, profiles[status].cells if status else profiles[title].cells, strict=True)
+    times = Counter(pair for pair in told_by if pair[0] in profiles[title].words)
     missing = len(profiles[title].cells) - len(profiles[title].values)
     if times and max(times.values()) > 1:
         most = max(times.values())
-        return Choice({"title": todo("", (title, f"identity of {', '.join(made)}"))}, 0, f"'{title}' has a value {most} times")
+        return Choice(
+            {"title": todo("", (title, f"identity of {', '.join(made)}"))}, 0, f"'{title}' has a value {most} times"
+        )
     if missing:
-        return Choice({"title": title, "identity": made}, 0.85, f"its title; {missing} lines have none: made of the line")
+        return Choice(
+            {"title": title, "identity": made}, 0.85, f"its title; {missing} lines have none: made of the line"
+        )
     return Choice({"title": title}, 0.97, "its title; tells all lines apart")
 
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 from jobs.platform.errors import DietzError
 from jobs.vendor import delimited, fixed, named, text
-from jobs.vendor.choice import Choice, todo
+from jobs.vendor.choice import FEED, VENDOR, Choice, todo
+from jobs.vendor.choice import named as given_name
 from jobs.vendor.controls import controls
+from jobs.vendor.drafted import Drafted
 from jobs.vendor.layout import Layout, literal
 from jobs.vendor.profile import NOTHING, Profile, profile
 from jobs.vendor.styles import number_style, settled
 from jobs.vendor.surroundings import Stated, beginning, stated_account, stated_date
-from jobs.vendor.target import Drafted, target
+from jobs.vendor.target import cash, target
 from jobs.vendor.text import Sample
 
 READERS = {
@@ -24,9 +23,9 @@ READERS = {
     "workbook": delimited.sheet,
     "json": named.json_lines,
     "xml": named.xml,
-    "ofx": named.ofx,
     "fixed": fixed.fixed,
 }
+
 
 @dataclass
 class Draft:
@@ -42,26 +41,11 @@ class Draft:
     notes: list[str] = field(default_factory=list)
 
 
-def drafts(path: Path, vendor: str | None, feed: str | None) -> Iterator[Draft]:
-    """A draft for each member or sheet of the file that holds records.
-
-    Raises DietzError where the file is encrypted, binary, or of no layout that a draft could begin with.
-    """
-    reasons = []
-    for sample in text.samples(path):
-        try:
-            yield draft(sample, vendor, feed)
-        except DietzError as error:
-            reasons.append(str(error))
-    if reasons and not path.name:
-        raise DietzError("; ".join(reasons))
-
-
 def draft(sample: Sample, vendor: str | None = None, feed: str | None = None) -> Draft:
     """The draft for one sample. Raises DietzError where no layout is seen."""
     form = text.format_of(sample)
     if form not in READERS:
-        raise DietzError(f"{sample.name}: SWIFT statements are not drafted; copy vendor_mappings/mt940_statement.yaml")
+        raise DietzError(f"{sample.name}: {form} is a standard, of which nothing is drafted")
     layout = READERS[form](sample)
     when, account = stated_date(layout, sample.name), stated_account(layout, sample.name)
     all_profiles: dict[str, dict[str, Profile]] = {}
@@ -69,7 +53,10 @@ def draft(sample: Sample, vendor: str | None = None, feed: str | None = None) ->
         all_profiles[records.kind] = settled({title: profile(title, records.column(title)) for title in records.titles})
     drafted: list[Drafted] = []
     for records in layout.records:
-        drafted += target(records, all_profiles[records.kind], layout, when, account)
+        if records.kind == "cash" and drafted and drafted[0].table == "position":
+            drafted.append(cash(drafted[0]))
+        else:
+            drafted += target(records, all_profiles[records.kind], layout, when, account)
     if vendor == "canonical":  # its files have the firm's own account numbers
         for part in drafted:
             part.own_accounts()
@@ -79,25 +66,21 @@ def draft(sample: Sample, vendor: str | None = None, feed: str | None = None) ->
         part.settle(numbers.value)
     captured = [one for one in (account, when) if one and any(part.reads(one.name) for part in drafted)]
     stated = _business_date(layout, when, captured)
-    checked = [
-        one
-        for records in layout.records
-        for one in controls(layout, records, drafted, all_profiles[records.kind], numbers.value, whole=sample.whole)
-    ]
-    head = _head(layout, drafted, numbers, stated, all_profiles, vendor, feed, sample)
+    checked = controls(layout, drafted, numbers.value) if sample.whole else []
+    _strike_out(layout, drafted)
+    names = {
+        "vendor": given_name(vendor, VENDOR),
+        "feed": given_name(feed, FEED),
+    }
+    head = names | _head(layout, drafted, numbers, stated) | _empty(all_profiles)
     result = Draft(sample, layout, head, _fingerprint(layout, drafted, sample), captured, drafted, checked)
     result.notes = _notes(result)
     return result
 
 
-def _head(
-    layout: Layout, drafted: list[Drafted], numbers: Choice, stated: Stated | None,
-    profiles: dict[str, dict[str, Profile]], vendor: str | None, feed: str | None, sample: Sample,
-) -> dict[str, Choice]:  # fmt: skip
+def _head(layout: Layout, drafted: list[Drafted], numbers: Choice, stated: Stated | None) -> dict[str, Choice]:
     tables = list(dict.fromkeys(part.table for part in drafted if not part.tables))
     head = {
-        "vendor": _named(vendor, "the vendor, in small letters"),
-        "feed": _named(feed, "the feed, in small letters; the file's name in vendor_mappings"),
         "meaning": Choice(f"Records of {', '.join(tables) or 'a kind to be named'}.", 0.8, "say it better"),
         "format": Choice(layout.format, 0.95, "by its structure"),
         "delivery": _delivery(tables),
@@ -110,20 +93,24 @@ def _head(
     formats = [one for part in drafted if (one := part.date_format())]
     if formats:
         head["dates"] = formats[0]
-    empty = dict.fromkeys(
-        cell for kind in profiles.values() for one in kind.values() if one.values for cell in one.cells if cell in NOTHING
-    )
-    if any(empty):
-        head["empty"] = Choice(["", *(cell for cell in empty if cell)], 0.9, "cells that stand for nothing")
     return head
 
 
-def _named(given: str | None, question: str) -> Choice:
-    if given is None:
-        return Choice(todo(question), 0, "")
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", given):
-        raise DietzError(f"'{given}' is no name; expected small letters, digits and _, as in brokerage_positions")
-    return Choice(given, 1, "as given")
+def _empty(profiles: dict[str, dict[str, Profile]]) -> dict[str, Choice]:
+    every = [one for kind in profiles.values() for one in kind.values()]
+    empty = [cell for one in every for cell in one.cells if cell in NOTHING and cell]
+    return {"empty": Choice(["", *dict.fromkeys(empty)], 0.9, "cells that stand for nothing")} if empty else {}
+
+
+def _strike_out(layout: Layout, drafted: list[Drafted]) -> None:
+    """Elements that come again but are of no table are left for a person: as records or not at all."""
+    if "records" not in layout.reader:
+        return
+    names = layout.reader["records"].value
+    kept = [name for name in names if any(part.kind in (name, f"{name.lower()}_lines") for part in drafted)]
+    rest = [name for name in names if name not in kept]
+    value = [*kept, *([todo("are these records too, or struck out", rest)] if rest else [])]
+    layout.reader["records"] = Choice(value, 0.8, layout.reader["records"].reason)
 
 
 def _delivery(tables: list[str]) -> Choice:
@@ -131,7 +118,11 @@ def _delivery(tables: list[str]) -> Choice:
         return Choice("log", 0.9, "bookings, corrected and cancelled by their identifier")
     if set(tables) & {"position"}:
         return Choice(todo("", ("snapshot (a file holds all of its day)", "upsert")), 0, "the file does not say it")
-    return Choice("upsert", 0.85, "rows by key; those that a file does not mention stay") if tables else Choice(todo(""), 0, "")
+    return (
+        Choice("upsert", 0.85, "rows by key; those that a file does not mention stay")
+        if tables
+        else Choice(todo(""), 0, "")
+    )
 
 
 def _business_date(layout: Layout, when: Stated | None, captured: list[Stated]) -> Stated | None:
@@ -151,7 +142,7 @@ def _fingerprint(layout: Layout, drafted: list[Drafted], sample: Sample) -> dict
         found["required"] = Choice(_names(layout, drafted), 0.8, "names of the records and their fields")
     if layout.has_header and layout.preamble and layout.format != "workbook":
         found["signature"] = Choice(beginning(layout.preamble[0]), 0.8, "how the file begins")
-    elif layout.format in {"xml", "ofx"}:
+    elif layout.format in {"xml"}:
         found["signature"] = Choice(_root_signature(layout), 0.8, "the element around everything")
     elif not layout.has_header and layout.format != "json":
         found["signature"] = Choice(f"^{literal(layout.first_line[:12])}", 0.8, "how the file begins")

@@ -57,7 +57,9 @@ def _security(found: Matches, profiles: dict[str, Profile]) -> None:
         if len(listed) == 1:
             found.take("security_id", listed[0], 0.85, "the only identifier of the file")
         elif listed:
-            found.found["security_id"] = Choice(todo("one of", listed), 0, "the firm decides which identifies a security")
+            found.found["security_id"] = Choice(
+                todo("one of", listed), 0, "the firm decides which identifies a security"
+            )
         return
     free = _free(found, profiles)
     isins = [t for t, one in free.items() if one.is_isin and len(one.words) >= ENOUGH_ISINS]
@@ -106,7 +108,9 @@ def _account(found: Matches, profiles: dict[str, Profile], totals: list[dict[str
         if not one.is_currency and any(relations.states_hash(text, one) for total in totals for text in total.values())
     ]
     if len(hashed) == 1:
-        found.take("account_id", hashed[0], 0.9, "the trailer states the hash total of its digits, as of account numbers")
+        found.take(
+            "account_id", hashed[0], 0.9, "the trailer states the hash total of its digits, as of account numbers"
+        )
         return
     repeated = [
         title
@@ -124,7 +128,8 @@ def _product(found: Matches, profiles: dict[str, Profile]) -> None:
     money = next((name for name in ("market_value", "amount") if found.title(name)), None)
     titles = {name: found.title(name) for name in ("quantity", "price", money or "")}
     if money and all(titles.values()):
-        relation = relations.product(*(profiles[str(titles[name])] for name in ("quantity", "price", money)))
+        quantity, price, worth = (profiles[str(titles[name])] for name in ("quantity", "price", money))
+        relation = relations.product(quantity, price, worth)
         if relation.holds and relation.scale == 1:
             for name in ("quantity", "price", money):
                 found.found[name] = replace(
@@ -159,4 +164,6 @@ def _product_by_values(found: Matches, profiles: dict[str, Profile], money: str 
     if not known.get("quantity") and not known.get("price") and triples:
         candidates = sorted({one.title for triple in triples for one in triple[:2]})
         for name in ("quantity", "price"):
-            found.found.setdefault(name, Choice(todo("one of", candidates), 0, f"their product is '{triples[0][2].title}'"))
+            found.found.setdefault(
+                name, Choice(todo("one of", candidates), 0, f"their product is '{triples[0][2].title}'")
+            )

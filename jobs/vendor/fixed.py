@@ -1,4 +1,4 @@
-"""The layout of fixed-width text, as far as it can be seen: kinds of lines, and fields whose values prove what they are."""
+"""The layout of fixed-width text as far as it can be seen: kinds of lines, fields whose values prove what they are."""
 
 from __future__ import annotations
 
@@ -26,8 +26,16 @@ def fixed(sample: Sample) -> Layout:
         first, last = lines[0][:CODE] == code, lines[-1][:CODE] == code
         if code == main or not code.strip():
             continue
-        kind = "header" if first and count == 1 else "total" if last and count == 1 else f"lines_{re.sub(r'[^A-Za-z0-9_]', '_', code)}"
-        layout.rules.append(({"kind": kind, "match": f"^{re.escape(code)}"}, f"{count} lines begin with '{code}'"))
+        kind = (
+            "header"
+            if first and count == 1
+            else "total"
+            if last and count == 1
+            else f"lines_{re.sub(r'[^A-Za-z0-9_]', '_', code)}"
+        )
+        layout.rules.append(
+            ({"kind": kind, "match": f"^{re.escape(code)}"}, f"lines: {count}, beginning with '{code}'")
+        )
     if lines[0][:CODE] != main:
         layout.preamble = [lines[0]]
     details = [line for line in lines if line[:CODE] == main]
@@ -44,8 +52,16 @@ def fixed(sample: Sample) -> Layout:
 def _fields(lines: list[str], width: int) -> dict[str, tuple[int, int]]:
     found: dict[str, tuple[int, int]] = {}
     taken: set[int] = set()
-    for name, length, is_one in (("isin", 12, readings.is_isin), ("cusip", 9, readings.is_cusip), ("currency", 3, currencies().__contains__)):
-        places = [at for at in range(width - length + 1) if not taken & set(range(at, at + length)) and _all(lines, at, length, is_one)]
+    for name, length, is_one in (
+        ("isin", 12, readings.is_isin),
+        ("cusip", 9, readings.is_cusip),
+        ("currency", 3, currencies().__contains__),
+    ):
+        places = [
+            at
+            for at in range(width - length + 1)
+            if not taken & set(range(at, at + length)) and _all(lines, at, length, is_one)
+        ]
         if len(places) == 1 and _stands_alone(lines, places[0], length, name):
             found[name] = (places[0] + 1, length)
             taken |= set(range(places[0], places[0] + length))

@@ -8,7 +8,12 @@ from typing import Any
 
 from jobs.vendor.choice import Choice
 
-TOTAL = re.compile(r"^(grand |account |transactions? )?(total|totals|summe|gesamt\w*|totaal|suma)\b|\btotal$", re.IGNORECASE)
+_OF_WHAT = "account|accounts|grand|transactions?|portfolio|report|client|positions|holdings|overall"
+# The whole cell: a company may be called Total, so what only begins like this is left to a person.
+TOTAL = re.compile(
+    rf"(({_OF_WHAT}) )?totals?( ({_OF_WHAT}|value|amount))?:?|(gesamt)?summe:?|gesamt:?|totaal:?|suma:?", re.IGNORECASE
+)
+LIKE_TOTAL = re.compile(r"^totals?\b|\btotals?:?$|^sum\b|^summe\b", re.IGNORECASE)
 SUBTOTAL = re.compile(r"^(sub-?total|zwischensumme|subtotaal|sous-total)", re.IGNORECASE)
 
 
@@ -46,11 +51,16 @@ class Layout:
     notes: list[str] = field(default_factory=list)
 
     @property
+    def has_kinds(self) -> bool:
+        """Whether there are several kinds of records with columns of their own (an account's cash has the same)."""
+        return len([one for one in self.records if one.kind != "cash"]) > 1
+
+    @property
     def is_named(self) -> bool:
-        return self.format in {"json", "xml", "ofx"}
+        return self.format in {"json", "xml"}
 
 
 def literal(text: str, longest: int = 40) -> str:
     """A pattern for the beginning of a text: letters as they are, runs of digits and of blanks as such."""
-    escaped = re.escape(text[:longest]).replace("\\ ", " ").replace("\\-", "-").replace('\\"', '"')
+    escaped = re.escape(text[:longest]).replace("\\ ", " ").replace("\\-", "-").replace('\\"', '"').replace("\\&", "&")
     return re.sub(r" +", lambda _: r"\s+", re.sub(r"\d+", lambda _: r"\d+", escaped))

@@ -95,14 +95,14 @@ def _by_title(
     return dict(found)
 
 
-def fits(profile: Profile, column: Column) -> bool:
+def fits(profile: Profile, column: Column) -> bool:  # noqa: PLR0911 one answer a type of column
     """Whether a column's values may be this canonical column (an empty column may be anything)."""
     if profile.is_empty:
         return True
     if column.type == "date":
         return profile.is_date
     if column.type in {"decimal", "double"}:
-        return profile.is_number and (column.type == "double" or not profile.percent)
+        return bool(profile.is_number or profile.mixed) and (column.type == "double" or not profile.percent)
     if column.type == "boolean":
         return profile.is_boolean
     if column.name.endswith("currency"):

@@ -1,8 +1,7 @@
-"""The layout of JSON Lines, XML and OFX: records of several kinds whose cells have names."""
+"""The layout of JSON Lines and XML: records of several kinds whose cells have names."""
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections import Counter, defaultdict
@@ -13,8 +12,9 @@ from xml.etree import ElementTree
 
 from jobs.detect.formats import tree
 from jobs.platform.errors import DietzError
-from jobs.vendor.choice import Choice
+from jobs.vendor.choice import Choice, todo
 from jobs.vendor.layout import Layout, Records
+from jobs.vendor.synonyms import around_terms, forms, plain
 from jobs.vendor.text import LINES, Sample
 
 MAX_KINDS = 12
@@ -47,7 +47,8 @@ def json_lines(sample: Sample) -> Layout:
     for word in dict.fromkeys(one[kinds] for one in found):
         kind = _kind_name(word)
         layout.rules.append(({"kind": kind, "fields": {kinds: re.escape(word)}}, f"'{kinds}' tells the kinds apart"))
-        layout.records.append(_records(kind, [one for one in found if one[kinds] == word]))
+        of_kind = [{name: text for name, text in one.items() if name != kinds} for one in found if one[kinds] == word]
+        layout.records.append(_records(kind, of_kind))
     return layout
 
 
@@ -89,36 +90,50 @@ def xml(sample: Sample) -> Layout:
     except ElementTree.ParseError as error:
         line, column = error.position
         raise DietzError(f"{sample.name}: line {line}, column {column + 1}: not well-formed XML") from error
-    return _of_tree(sample, "xml", root)
+    return _of_tree(sample, root)
 
 
-def ofx(sample: Sample) -> Layout:
-    """Of OFX 1 or 2, by its own names."""
-    from ofxtools.header import OFXHeaderError
-    from ofxtools.Parser import OFXTree, ParseError
-
-    try:
-        root = OFXTree().parse(io.BytesIO(sample.data))
-    except (ParseError, OFXHeaderError, ValueError) as error:
-        raise DietzError(f"{sample.name}: not readable as OFX: {' '.join(str(error).split())[:200]}") from error
-    return _of_tree(sample, "ofx", root)
-
-
-def _of_tree(sample: Sample, form: str, root: Any) -> Layout:
+def _of_tree(sample: Sample, root: Any) -> Layout:
     names = _record_names(root)
     if not names:
         raise DietzError(f"{sample.name}: no element comes again, so none is seen to be a record")
-    layout = Layout(form, [], {"encoding": sample.encoding}, has_header=False)
+    layout = Layout("xml", [], {"encoding": sample.encoding}, has_header=False)
     layout.first_line = next((line for line in sample.lines if _local(root.tag) in line), sample.lines[0])
     layout.preamble = [line for line in sample.lines[:5] if line.startswith("<?")]
-    layout.reader["records"] = Choice(names, 0.7, "elements that come again; strike out those that are none")
+    layout.reader["records"] = Choice(names, 0.7, "elements that come again, with the columns of a table")
+    outer = {
+        _local(one.tag)
+        for one in root.iter()
+        if any(_local(below.tag) in names for below in one.iter() if below is not one)
+    }
     by_kind: dict[str, list[dict[str, str]]] = defaultdict(list)
     for line in tree.records(_events(root), set(names), _Every()):
         one = json.loads(line)
-        if one[tree.ELEMENT] in names:
-            by_kind[one.pop(tree.ELEMENT)].append(one)
-    layout.records = [_records(name, by_kind[name]) for name in names if by_kind[name]]
+        kind = one.pop(tree.ELEMENT)
+        if kind in names:
+            by_kind[kind].append({name: text for name, text in one.items() if _is_read(name, outer)})
+    for name in names:
+        if by_kind[name]:
+            records = _records(name, by_kind[name])
+            _one_level(records, layout)
+            layout.records.append(records)
     return layout
+
+
+def _one_level(records: Records, layout: Layout) -> None:
+    """Records of several levels of detail say the same money more than once: a person says which level counts."""
+    for title in records.titles:
+        words = sorted({cell for cell in records.column(title) if cell})
+        if len(words) > 1 and re.search(r"\b(level of detail|detail level)\b", plain(title)):
+            kind = f"{records.kind.lower()}_lines"
+            fields = {tree.ELEMENT: records.kind, title: todo("the one level that counts", words)}
+            layout.rules.append(({"kind": kind, "fields": fields}, "the others say the same again"))
+            records.kind = kind
+
+
+def _is_read(name: str, outer: set[str]) -> bool:
+    """Whether a field is the record's own, or one that a record takes from what is around it."""
+    return name.split("/", maxsplit=1)[0] not in outer or any(form in around_terms() for form in forms(name))
 
 
 def _record_names(root: Any) -> list[str]:

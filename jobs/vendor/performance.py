@@ -28,7 +28,9 @@ def of_the_day(found: Matches, profiles: dict[str, Profile]) -> None:
             found.take(name, title, 0.97, "its title; each begin is the end of the account's row before")
         elif not found.title("twrr_daily"):
             found.found[name] = Choice(
-                todo(f"'{title}', if it is the day's and not the period's"), 0, "only returns of longer periods are there"
+                todo(f"'{title}', if it is the day's and not the period's"),
+                0,
+                "only returns of longer periods are there",
             )
 
 
@@ -47,4 +49,8 @@ def unit(name: str, found: Matches, profiles: dict[str, Profile]) -> tuple[dict[
         if scale:
             what = {1: ({}, "a fraction"), 100: ({"unit": "percent"}, "in percent")}[scale]
             return what[0], 0.93, f"the daily return is {what[1]} of end over begin"
-    return {"unit": todo("percent, or a fraction: then without unit")}, 0, "no value shows whether 1.5 is 1.5 % or 150 %"
+    return (
+        {"unit": todo("percent, or a fraction: then without unit")},
+        0,
+        "no value shows whether 1.5 is 1.5 % or 150 %",
+    )

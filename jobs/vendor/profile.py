@@ -34,6 +34,7 @@ class Profile:
     dates: dict[str, list[date]] = field(default_factory=dict)
     part: str | None = None  # pattern of the date within the cell
     percent: bool = False
+    mixed: list[NumberStyle] = field(default_factory=list)  # where no style fits all numbers: those that do together
 
     @property
     def words(self) -> Counter[str]:
@@ -114,7 +115,8 @@ def profile(title: str, cells: list[str]) -> Profile:
         value.endswith("%") for value in values
     )
     texts = [value.rstrip("% ") for value in values] if percent else values
-    return Profile(title, cells, values, _styles(texts), days, part, percent)
+    styles = _styles(texts)
+    return Profile(title, cells, values, styles, days, part, percent, [] if styles or days else _mixed(texts))
 
 
 def _dates_alone(values: list[str]) -> tuple[list[str], str | None]:
@@ -147,3 +149,16 @@ def _styles(texts: list[str]) -> dict[NumberStyle, list[Decimal]]:
         groups = {".": ("european",), ",": ("us",)}[mark]
         fits = {style: values for style, values in fits.items() if style not in groups}
     return fits
+
+
+def _mixed(texts: list[str]) -> list[NumberStyle]:
+    """The fewest styles that together fit texts which no one style fits; none where some text is no number."""
+    left, found = list(texts), []
+    while left:
+        style = max(readings.STYLES, key=lambda one: sum(bool(readings.STYLES[one].match(text)) for text in left))
+        rest = [text for text in left if not readings.STYLES[style].match(text)]
+        if len(rest) == len(left):
+            return []
+        found.append(style)
+        left = rest
+    return found

@@ -36,14 +36,15 @@ def product(quantity: Profile, price: Profile, amount: Profile, costs: Decimal =
     rows = _filled(quantity, price, amount)
     best = Product(Decimal(0), 1, len(rows))
     for scale in (1, 100):
-        hits = sum(_is_product(*row[:3], scale, costs) for row in rows)
+        hits = sum(_is_product(row, scale, costs) for row in rows)
         share = Decimal(hits) / len(rows) if rows else Decimal(0)
         if share > best.share:
             best = Product(share, scale, len(rows))
     return best
 
 
-def _is_product(quantity: Decimal, price: Decimal, amount: Decimal, scale: int, costs: Decimal) -> bool:
+def _is_product(row: Row, scale: int, costs: Decimal) -> bool:
+    quantity, price, amount = row
     exact = abs(quantity * price) / scale
     rounding = abs(quantity) * _half(price) / scale + abs(price) * _half(quantity) / scale + _half(amount)
     return abs(exact - abs(amount)) <= rounding + abs(amount) * costs + Decimal("0.01")
@@ -97,9 +98,13 @@ def follows(begin: Profile, end: Profile, groups: list[str], days: list[object])
 def return_scale(rate: Profile, begin: Profile, flow: Profile | None, end: Profile) -> int | None:
     """1 where the rate is a fraction of the gain over begin, 100 where it is in percent; None where neither is seen."""
     columns = [rate, begin, end, *([flow] if flow else [])]
-    rows = [row for row in _filled(*columns, zeros=True) if row[1] > 0 and row[0] != 0 and (len(row) < 4 or row[3] == 0)]
+    rows = [
+        row for row in _filled(*columns, zeros=True) if row[1] > 0 and row[0] != 0 and (len(row) < 4 or row[3] == 0)
+    ]
     for scale in (1, 100):
-        hits = sum(abs(row[0] / scale - (row[2] / row[1] - 1)) <= Decimal("0.00002") + abs(row[0]) / scale / 50 for row in rows)
+        hits = sum(
+            abs(row[0] / scale - (row[2] / row[1] - 1)) <= Decimal("0.00002") + abs(row[0]) / scale / 50 for row in rows
+        )
         if len(rows) >= ENOUGH and hits >= MOST * len(rows):
             return scale
     return None
@@ -108,8 +113,8 @@ def return_scale(rate: Profile, begin: Profile, flow: Profile | None, end: Profi
 def _filled(*profiles: Profile, zeros: bool = False) -> list[Row]:
     """Rows in which every column has a number (and, unless `zeros`, none is 0)."""
     rows = zip(*(one.numbers for one in profiles), strict=True)
-    found = [tuple(row) for row in rows if all(cell is not None and (zeros or cell) for cell in row)]
-    return found[:ROWS]  # type: ignore[return-value]
+    found = (tuple(cell for cell in row if cell is not None and (zeros or cell)) for row in rows)
+    return [row for row in found if len(row) == len(profiles)][:ROWS]
 
 
 def sum_of(profile: Profile) -> Decimal:

@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-import yaml
-
-from jobs.vendor.choice import Choice, has_todo, todo
+from jobs.vendor.choice import Choice, todo, yaml_text
 from jobs.vendor.draft import Draft
-from jobs.vendor.target import Drafted
+from jobs.vendor.drafted import Drafted
 
 
 def render(draft: Draft) -> str:
     """The text of the mapping file. What is open begins with TODO: the loader refuses it until all are settled."""
     return "\n".join(_lines(draft)) + "\n"
-
-
-def open_places(draft: Draft) -> int:
-    """How many places of the draft are still TODO."""
-    return sum(_count(value) for value in [yaml.safe_load(render(draft))])
-
-
-def _count(value: Any) -> int:
-    if isinstance(value, dict):
-        return sum(_count(one) for one in value.values())
-    if isinstance(value, list):
-        return sum(_count(one) for one in value)
-    return int(has_todo(value))
 
 
 def _lines(draft: Draft) -> Iterator[str]:
@@ -37,7 +21,11 @@ def _lines(draft: Draft) -> Iterator[str]:
     yield "# What begins with TODO is undecided; the file does not load before every TODO is settled."
     yield from (f"# Look at: {_words(note)}." for note in draft.notes)
     head = dict(draft.head)
-    tail = {name: head.pop(name) for name in ("business_date", "business_date_format", "numbers", "dates", "empty") if name in head}
+    tail = {
+        name: head.pop(name)
+        for name in ("business_date", "business_date_format", "numbers", "dates", "empty")
+        if name in head
+    }
     for name, choice in head.items():
         yield _line("", name, choice)
     yield "fingerprint:"
@@ -47,11 +35,11 @@ def _lines(draft: Draft) -> Iterator[str]:
         yield from (_line("  ", name, choice) for name, choice in draft.layout.reader.items())
     if draft.layout.rules:
         yield "lines:"
-        yield from (f"  - {_flow(rule)}  # {_words(reason)}" for rule, reason in draft.layout.rules)
+        yield from (f"  - {yaml_text(rule)}  # {_words(reason)}" for rule, reason in draft.layout.rules)
     if draft.context:
         yield "context:"
         for one in draft.context:
-            yield f"  {one.name}: {_flow({'from': one.source, 'match': one.match})}  # {_words(one.choice.reason)}"
+            yield f"  {one.name}: {yaml_text({'from': one.source, 'match': one.match})}  # {_words(one.choice.reason)}"
     for name, choice in tail.items():
         yield _line("", name, choice)
     yield from _codes(draft.targets)
@@ -60,7 +48,7 @@ def _lines(draft: Draft) -> Iterator[str]:
         yield from _target(part)
     if draft.controls:
         yield "controls:"
-        yield from (f"  - {_flow(one.value)}  # {_comment(one)}" for one in draft.controls)
+        yield from (f"  - {yaml_text(one.value)}  # {_comment(one)}" for one in draft.controls)
 
 
 def _codes(targets: list[Drafted]) -> Iterator[str]:
@@ -69,19 +57,19 @@ def _codes(targets: list[Drafted]) -> Iterator[str]:
         yield "codes:"
     for name, codes in maps.items():
         yield f"  {name}:"
-        yield f"    title: {_flow(codes.title)}"
+        yield f"    title: {yaml_text(codes.title)}"
         yield "    rules:"
         for word, gives, reason in codes.rules:
-            yield f"      - {_flow({'is': word, 'gives': gives})}" + (f"  # {_words(reason)}" if reason else "")
+            yield f"      - {yaml_text({'is': word, 'gives': gives})}" + (f"  # {_words(reason)}" if reason else "")
 
 
 def _target(part: Drafted) -> Iterator[str]:
     table = todo("", part.tables) if part.tables else part.table
-    yield f"  - table: {_flow(table)}  # {_words(part.reason)}"
+    yield f"  - table: {yaml_text(table)}  # {_words(part.reason)}"
     if part.kind != "record":
-        yield f"    lines: {_flow(part.kind)}"
+        yield f"    lines: {yaml_text(part.kind)}"
     if part.unpivot:
-        yield f"    unpivot: {_flow(part.unpivot)}"
+        yield f"    unpivot: {yaml_text(part.unpivot)}"
     yield "    columns:" + ("" if part.columns else " {}")
     yield from (_line("      ", name, choice) for name, choice in part.columns.items())
     if part.unread:
@@ -92,7 +80,7 @@ def _target(part: Drafted) -> Iterator[str]:
 
 def _line(indent: str, name: str, choice: Choice) -> str:
     comment = _comment(choice)
-    return f"{indent}{name}: {_flow(choice.value)}" + (f"  # {comment}" if comment else "")
+    return f"{indent}{name}: {yaml_text(choice.value)}" + (f"  # {comment}" if comment else "")
 
 
 def _comment(choice: Choice) -> str:
@@ -100,11 +88,6 @@ def _comment(choice: Choice) -> str:
     if choice.is_open or not choice.confidence:
         return reason
     return f"{choice.confidence:.2f} {reason}" if choice.confidence < 1 or not reason else reason
-
-
-def _flow(value: Any) -> str:
-    text = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True, sort_keys=False)
-    return text.removesuffix("...\n").strip()
 
 
 def _words(text: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from jobs.normalise.values import DECIMAL_COMMA, date_shape
 from jobs.platform.mapping import NumberStyle
+from jobs.vendor import readings
 from jobs.vendor.choice import Choice, todo
 from jobs.vendor.profile import GROUPED, Profile
 
@@ -49,7 +50,9 @@ def _dates_settled(profiles: dict[str, Profile]) -> dict[str, Profile]:
             fits = {date_format for date_format in one.dates if date_shape(date_format) == shape}
             possible[shape] = possible.get(shape, fits) & fits or fits
     return {
-        title: replace(one, dates={f: days for f, days in one.dates.items() if f in possible[date_shape(f)]} or one.dates)
+        title: replace(
+            one, dates={f: days for f, days in one.dates.items() if f in possible[date_shape(f)]} or one.dates
+        )
         for title, one in profiles.items()
     }
 
@@ -66,14 +69,26 @@ def number_style(profiles: list[Profile]) -> Choice:
 
 def own_style(profile: Profile, style: str) -> Choice | None:
     """What a column says of its numbers where the mapping's style is not enough; None where it is."""
+    if profile.mixed:
+        both = [f"{profile.values[n]} is {one}" for one in profile.mixed for n in [_first(profile, one)]]
+        return Choice(todo("written in more than one style", both), 0, "no single style fits the values")
     if not profile.is_number or (style in profile.styles and profile.agreed_style):
         return None
     if profile.agreed_style:
         own = next(one for one in PREFERRED if one in profile.styles)
         return Choice(own, 0.9, f"every value fits, such as {profile.values[0]}")
     grouped = next((value for value in profile.values if GROUPED.match(value)), profile.values[0])
-    readings = [f"{one} ({grouped} is {values[profile.values.index(grouped)]:f})" for one, values in profile.styles.items()]
-    return Choice(todo("", readings), 0, "no value shows which sign stands before the decimals")
+    fitting = [
+        f"{one} ({grouped} is {values[profile.values.index(grouped)]:f})" for one, values in profile.styles.items()
+    ]
+    return Choice(todo("", fitting), 0, "no value shows which sign stands before the decimals")
+
+
+def _first(profile: Profile, style: NumberStyle) -> int:
+    """The place of the first value that has this style and no other of `mixed`."""
+    others = [readings.STYLES[one] for one in profile.mixed if one != style]
+    fits = [n for n, value in enumerate(profile.values) if readings.STYLES[style].match(value)]
+    return next((n for n in fits if not any(one.match(profile.values[n]) for one in others)), fits[0])
 
 
 def date_format(profile: Profile, known: set[str]) -> Choice:

@@ -1,4 +1,4 @@
-"""Values outside the records: the account and the date that a file states in its preamble, its block titles or its name."""
+"""Values outside the records: the account and the date that a file states in its preamble, block titles or name."""
 
 from __future__ import annotations
 
@@ -101,8 +101,16 @@ def stated_account(layout: Layout, name: str) -> Stated | None:
         labelled = not re.search(r"[A-Za-z]", between)
         in_name = bool(re.search(rf"(?<!\d){re.escape(number)}(?!\d)", name))
         dots = r"\.\.\.\s*(\w+)"
-        match = dots if re.search(r"\.\.\.\s*$", between) else rf"(?i)\b{ACCOUNT_WORD}\b[^\d\n]*?\b([A-Z]{{0,4}}\d[\w/-]*)"
-        why = "the file's name has it too" if in_name else "it follows the word at once" if labelled else "may be part of a label"
+        match = (
+            dots if re.search(r"\.\.\.\s*$", between) else rf"(?i)\b{ACCOUNT_WORD}\b[^\d\n]*?\b([A-Z]{{0,4}}\d[\w/-]*)"
+        )
+        why = (
+            "the file's name has it too"
+            if in_name
+            else "it follows the word at once"
+            if labelled
+            else "may be part of a label"
+        )
         sure = 0.95 if in_name else 0.85 if labelled else 0
         return Stated("account", "preamble", match, number, Choice("account", sure, f"number in the preamble: {why}"))
     return None

@@ -71,7 +71,7 @@ def synonyms() -> Synonyms:
 
 
 def plain(title: str) -> str:
-    """Small letters, no accents, no units in brackets, words apart: 'Valeur (€)' and 'valeur', 'tradeDate', 'Trade_Date'."""
+    """Small letters, no accents, no units in brackets, words apart: 'tradeDate' and 'Trade Date ($)' alike."""
     text = REPEATED.sub("", title.strip())
     text = re.sub(r"\s*[(\[][^)\]]{0,4}[)\]]$", "", text)
     text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)
@@ -96,3 +96,15 @@ def every_term() -> frozenset[str]:
     known = synonyms()
     found = [known.terms(table, column.name) for table in known.tables for column in schemas.table(table).columns]
     return frozenset(term for terms in found for term in (*terms.own, *terms.loose))
+
+
+@cache
+def around_terms() -> frozenset[str]:
+    """Titles of what a record may take from the elements around it: its account, its day, its currency."""
+    known = synonyms()
+    found = [
+        known.terms(table, name)
+        for table in ("valuation", "transaction")
+        for name in ("account_id", "currency", "as_of_date")
+    ]
+    return frozenset(term for terms in found for term in (*terms.own, *terms.loose)) - {"date", "portfolio", "account"}

@@ -1,4 +1,4 @@
-"""The first lines of a file (an archive's member, a workbook's sheet): bytes, encoding, text, and the format they are in."""
+"""The first lines of a file (an archive's member, a workbook's sheet): encoding, text, and the format they are in."""
 
 from __future__ import annotations
 
@@ -72,6 +72,8 @@ def _codec(data: bytes, path: Path) -> str:
     try:
         data.decode("utf-8")
     except UnicodeDecodeError:
+        if re.search(rb"[\x01-\x08\x0e-\x19\x1b-\x1f]", data):
+            raise DietzError(f"{path}: binary content: not a text file of any mapping") from None
         return "windows-1252" if not re.search(rb"[\x81\x8d\x8f\x90\x9d]", data) else "iso-8859-1"
     return "utf-8"
 
@@ -93,18 +95,15 @@ def format_of(sample: Sample) -> str:
     if not filled:
         raise DietzError(f"{sample.name}: holds no text")
     head = "\n".join(filled[:20]).lstrip()
-    if re.search(r"OFXHEADER|<OFX>", head):
-        return "ofx"
-    if head.startswith("<"):
-        return "xml"
-    if all(_is_object(line) for line in filled[:5]):
-        return "json"
-    if re.match(r"(\{1:.*)?:20:", head):
-        return "swift"
     widths = {len(line) for line in filled}
-    if len(widths) == 1 and len(filled) > 2 and widths.pop() >= 60 and not _is_delimited(filled):
-        return "fixed"
-    return "delimited"
+    tests = {
+        "ofx": bool(re.search(r"OFXHEADER|<OFX>", head)),
+        "xml": head.startswith("<"),
+        "json": all(_is_object(line) for line in filled[:5]),
+        "swift": bool(re.match(r"(\{1:.*)?:20:", head)),
+        "fixed": len(widths) == 1 and len(filled) > 2 and widths.pop() >= 60 and not _is_delimited(filled),
+    }
+    return next((form for form, holds in tests.items() if holds), "delimited")
 
 
 def _is_object(line: str) -> bool:

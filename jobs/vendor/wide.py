@@ -11,7 +11,9 @@ ENOUGH = 5
 def rate_titles(profiles: dict[str, Profile]) -> list[str]:
     """The titles that are currencies, where they are nearly all titles and their columns hold numbers."""
     named = [title for title in profiles if title]
-    found = [title for title in named if title in currencies() and (profiles[title].is_number or profiles[title].is_empty)]
+    found = [
+        title for title in named if title in currencies() and (profiles[title].is_number or profiles[title].is_empty)
+    ]
     return found if len(found) >= ENOUGH and len(found) >= len(named) - 2 else []
 
 
