@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -159,6 +160,11 @@ def transaction_id(found: Matches, profiles: dict[str, Profile]) -> Choice:
         listed = found.found.get("transaction_id")
         if listed:
             return replace_with_title(listed)
+        unique = [name for name, one in profiles.items() if name not in found.used() and _tells_apart(one)]
+        if unique:
+            return Choice(
+                {"title": todo("", [*unique, f"identity of {', '.join(made)}"])}, 0, "it tells all lines apart"
+            )
         return Choice({"identity": made}, 0.85, "no title means an identifier: made of what the line says")
     status = found.title("status")
     told_by = zip(profiles[title].cells, profiles[status].cells if status else profiles[title].cells, strict=True)
@@ -174,6 +180,12 @@ def transaction_id(found: Matches, profiles: dict[str, Profile]) -> Choice:
             {"title": title, "identity": made}, 0.85, f"its title; {missing} lines have none: made of the line"
         )
     return Choice({"title": title}, 0.97, "its title; tells all lines apart")
+
+
+def _tells_apart(one: Profile) -> bool:
+    """Whether a column looks like identifiers: on every line another, of letters and digits."""
+    distinct = len(one.values) >= 3 and len(one.words) == len(one.cells)
+    return distinct and not one.is_date and all(re.fullmatch(r"(?=(.*\d){3})[\w/-]{4,}", value) for value in one.values)
 
 
 def replace_with_title(choice: Choice) -> Choice:

@@ -15,7 +15,7 @@ from jobs.vendor.layout import Layout, literal
 from jobs.vendor.profile import NOTHING, Profile, profile
 from jobs.vendor.styles import number_style, settled
 from jobs.vendor.surroundings import Stated, beginning, stated_account, stated_date
-from jobs.vendor.target import cash, target
+from jobs.vendor.target import account_totals, cash, target
 from jobs.vendor.text import Sample
 
 READERS = {
@@ -67,6 +67,8 @@ def draft(sample: Sample, vendor: str | None = None, feed: str | None = None) ->
     captured = [one for one in (account, when) if one and any(part.reads(one.name) for part in drafted)]
     stated = _business_date(layout, when, captured)
     checked = controls(layout, drafted, numbers.value) if sample.whole else []
+    if any(one.value.get("per") == "section" for one in checked) and any(part.kind == "cash" for part in drafted):
+        drafted.append(account_totals(drafted[0]))
     _strike_out(layout, drafted)
     names = {
         "vendor": given_name(vendor, VENDOR),

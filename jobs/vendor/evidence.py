@@ -11,6 +11,10 @@ from jobs.vendor.profile import Profile
 from jobs.vendor.surroundings import Stated
 from jobs.vendor.synonyms import plain
 
+COSTS = {
+    "fee", "fees", "commission", "commissions", "comm", "charges", "costs", "kosten", "gebuhr", "gebuhren", "spesen", "provision",
+    "courtage", "frais", "comision", "gastos",
+}  # fmt: skip
 ENOUGH_ISINS, ENOUGH_CUSIPS = 3, 5  # distinct ones: fewer may have their check digits by chance
 
 
@@ -135,6 +139,7 @@ def _product(found: Matches, profiles: dict[str, Profile]) -> None:
                 found.found[name] = replace(
                     found.found[name], confidence=0.98, reason=f"its title, and quantity x price = {money}"
                 )
+            _gross(found, profiles, quantity, price, worth)
         elif relation.holds:
             found.found["price"] = Choice(
                 todo(f"'{titles['price']}' is in hundredths: quantity x price / {relation.scale} = {money}"), 0,
@@ -146,6 +151,18 @@ def _product(found: Matches, profiles: dict[str, Profile]) -> None:
             )
         return
     _product_by_values(found, profiles, money)
+
+
+def _gross(found: Matches, profiles: dict[str, Profile], quantity: Profile, price: Profile, amount: Profile) -> None:
+    """An amount that is quantity x price to the cent on lines that had costs is not what the account paid or got."""
+    costs = [one for title, one in profiles.items() if one.is_number and set(plain(title).split()) & COSTS]
+    if found.table.table != "transaction" or not costs:
+        return
+    lines = zip(*(one.numbers for one in (quantity, price, amount)), *(one.numbers for one in costs), strict=True)
+    with_costs = [line[:3] for line in lines if all(line[:3]) and any(line[3:])]
+    if with_costs and all(relations.is_product(*line) for line in with_costs):
+        reason = f"it is quantity x price, without '{costs[0].title}'"
+        found.found["amount"] = Choice(todo(f"the net amount: '{amount.title}' is before costs"), 0, reason)
 
 
 def _product_by_values(found: Matches, profiles: dict[str, Profile], money: str | None) -> None:

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 
 from jobs.vendor import readings
-from jobs.vendor.choice import Choice
+from jobs.vendor.choice import Choice, todo
 from jobs.vendor.layout import Layout, Records
 from jobs.vendor.profile import currencies
 from jobs.vendor.text import Sample
@@ -26,13 +26,8 @@ def fixed(sample: Sample) -> Layout:
         first, last = lines[0][:CODE] == code, lines[-1][:CODE] == code
         if code == main or not code.strip():
             continue
-        kind = (
-            "header"
-            if first and count == 1
-            else "total"
-            if last and count == 1
-            else f"lines_{re.sub(r'[^A-Za-z0-9_]', '_', code)}"
-        )
+        only = count == 1
+        kind = "header" if first and only else "total" if last and only else todo("what are these lines")
         layout.rules.append(
             ({"kind": kind, "match": f"^{re.escape(code)}"}, f"lines: {count}, beginning with '{code}'")
         )
@@ -73,7 +68,7 @@ def _all(lines: list[str], at: int, length: int, is_one: object) -> bool:
 
 
 def _stands_alone(lines: list[str], at: int, length: int, name: str) -> bool:
-    """Three letters that are a code by chance stand within a longer word; a check digit on few lines may be chance too."""
+    """A code by chance stands within a longer word, a check digit by chance on a few lines."""
     around = any(line[max(at - 1, 0) : at].isalpha() or line[at + length : at + length + 1].isalpha() for line in lines)
     enough = {"isin": 3, "cusip": 5, "currency": 1}[name]
     return not around and len({line[at : at + length] for line in lines}) >= enough

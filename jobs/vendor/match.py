@@ -12,6 +12,7 @@ from jobs.vendor.profile import Profile
 from jobs.vendor.synonyms import Synonyms, forms, plain
 
 OWN, LOOSE = 2, 1
+SURELY, LOOSELY = 0.95, 0.88  # confidence in a title that is a column's own, and in a general word
 MANY = 3  # titles that suggest a table of which something is missing
 
 
@@ -132,7 +133,7 @@ def _decided(column: str, hits: list[tuple[str, int]], profiles: dict[str, Profi
         return Choice(todo("one of", rivals), 0, "several titles mean this")
     title = rivals[0]
     empty = profiles[title].is_empty
-    confidence = {OWN: 0.95, LOOSE: 0.88}[best] - (0.1 if empty and best == OWN else 0.3 if empty else 0)
+    confidence = {OWN: SURELY, LOOSE: LOOSELY}[best] - (0.1 if empty and best == OWN else 0.3 if empty else 0)
     if confidence < 0.8:
         return None
     said = "its title" if best == OWN else "its title, a general word, and no better one is there"

@@ -43,6 +43,13 @@ def product(quantity: Profile, price: Profile, amount: Profile, costs: Decimal =
     return best
 
 
+def is_product(quantity: Decimal | None, price: Decimal | None, amount: Decimal | None) -> bool:
+    """Whether |quantity x price| is |amount|, within the rounding of each."""
+    if quantity is None or price is None or amount is None:
+        return False
+    return _is_product((quantity, price, amount), 1, Decimal(0))
+
+
 def _is_product(row: Row, scale: int, costs: Decimal) -> bool:
     quantity, price, amount = row
     exact = abs(quantity * price) / scale

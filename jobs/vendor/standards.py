@@ -21,7 +21,7 @@ def standard(sample: Sample) -> str | None:
 
 
 def copied(feed: str, sample: Sample, vendor: str | None, name: str | None) -> str:
-    """The mapping of a standard under another vendor's name. What tells the two apart is left open: a tie is no feed."""
+    """The mapping of a standard under another vendor's name. What tells the two apart is left open."""
     text = (mappings_folder() / f"{feed}.yaml").read_text(encoding="utf-8")
     names = {"vendor": named(vendor, VENDOR).value, "feed": named(name, FEED).value}
     for key, value in names.items():

@@ -78,9 +78,9 @@ def own_style(profile: Profile, style: str) -> Choice | None:
         own = next(one for one in PREFERRED if one in profile.styles)
         return Choice(own, 0.9, f"every value fits, such as {profile.values[0]}")
     grouped = next((value for value in profile.values if GROUPED.match(value)), profile.values[0])
-    fitting = [
-        f"{one} ({grouped} is {values[profile.values.index(grouped)]:f})" for one, values in profile.styles.items()
-    ]
+    place = profile.values.index(grouped)
+    by_reading = {f"{values[place]:f}": style for style, values in reversed(profile.styles.items())}
+    fitting = [f"{one} ({grouped} is {value})" for value, one in by_reading.items()]
     return Choice(todo("", fitting), 0, "no value shows which sign stands before the decimals")
 
 

@@ -9,7 +9,7 @@ from jobs.vendor.columns import columns
 from jobs.vendor.drafted import Drafted
 from jobs.vendor.evidence import by_values
 from jobs.vendor.layout import Layout, Records
-from jobs.vendor.match import Matches, matches
+from jobs.vendor.match import LOOSELY, Matches, matches
 from jobs.vendor.profile import Profile
 from jobs.vendor.surroundings import Stated
 from jobs.vendor.synonyms import synonyms
@@ -34,6 +34,8 @@ def target(
         return [] if layout.format in {"xml", "ofx"} else [_no_table(records, profiles)]
     if found.table.table == "transaction":
         bookings.type_by_words(found, profiles, known)
+        if _is_certain(found, profiles):
+            found.lacks = []
     by_values(found, profiles, when, layout.totals)
     if found.table.table == "reported_performance":
         performance.of_the_day(found, profiles)
@@ -49,6 +51,15 @@ def target(
     used = {*drafted.titles(), *found.used()}
     drafted.unread = [title for title in profiles if title and title not in used]
     return [drafted]
+
+
+def _is_certain(found: Matches, profiles: dict[str, Profile]) -> bool:
+    """Whether records are bookings though something is missing: an amount with a booking's date or a booking's word."""
+    if found.rivals or not found.title("amount"):
+        return False
+    dated = any((one := found.found.get(name)) and one.confidence > LOOSELY for name in ("trade_date", "settle_date"))
+    kind = found.title("type")
+    return dated or bool(kind and any(synonyms().type_of(word) for word in profiles[kind].words))
 
 
 def cash(holdings: Drafted) -> Drafted:
@@ -102,4 +113,13 @@ def _rates(records: Records, titles: list[str], profiles: dict[str, Profile], wh
     drafted.columns["from_currency"] = Choice({"constant": base.value}, 0, base.reason)
     if when and when.date_format:
         drafted.known_dates = {when.date_format}
+    return drafted
+
+
+def account_totals(holdings: Drafted) -> Drafted:
+    """The accounts' values, where each block ends with the sum of its holdings and its cash."""
+    drafted = Drafted("valuation", "total", {}, holdings.profiles, "a block's total is its holdings and its cash")
+    named = ("account_id", "as_of_date", "market_value", "currency")
+    drafted.columns = {name: holdings.columns[name] for name in named if name in holdings.columns}
+    drafted.known_dates = holdings.known_dates
     return drafted
