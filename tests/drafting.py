@@ -2,8 +2,8 @@
 
     python -m tests.drafting        prints the shares over the project's own samples
 
-A column of the shipped mapping is right (the draft takes it from the same place), wrong (from another, decided), or open
-(a TODO, or left out). `extra` are columns that the draft decides and the mapping does not have. Words of a code map are
+A column of the shipped mapping is right (the draft takes it from the same place), wrong (from another) or open (a
+TODO, or left out). `extra` are columns that the draft decides and the mapping does not have. Words of a code map are
 counted the same way. Targets whose records do not come in the sample are not counted.
 """
 

@@ -11,7 +11,7 @@ from jobs.platform import schemas
 from jobs.vendor.choice import TODO, Choice, todo
 from jobs.vendor.match import Matches
 from jobs.vendor.profile import Profile
-from jobs.vendor.synonyms import Synonyms
+from jobs.vendor.synonyms import Synonyms, plain
 
 # The sign of the money in account view; what may go either way is no evidence.
 NEGATIVE = {"BUY", "WITHDRAWAL", "FEE", "TAX"}
@@ -54,12 +54,13 @@ def type_by_words(found: Matches, profiles: dict[str, Profile], known: Synonyms)
 
 
 def types(title: str, profile: Profile, known: Synonyms) -> CodeMap | None:
-    """The code map of the types; None where the words are the canonical ones already."""
-    if set(profile.words) <= set(schemas.table("transaction").column("type").values):
+    """The code map of the types; None where title and words are the canonical ones already."""
+    canonical = set(schemas.table("transaction").column("type").values)
+    if set(profile.words) <= canonical and plain(title) == "type":
         return None
     result = CodeMap(title)
     for word, count in sorted(profile.words.items(), key=lambda one: (-one[1], one[0])):
-        kind = known.type_of(word)
+        kind = known.type_of(word) or (word if word in canonical else None)
         why = "a general word" if kind else "no general word"
         result.rules.append((word, {"type": kind or TODO}, f"lines: {count}; {why}"))
     return result

@@ -112,8 +112,10 @@ def _differs(row: list[str], beneath: list[list[str]]) -> bool:
 
 def _without_header(sample: Sample, rows: list[list[str]], delimiter: str) -> Layout:
     """Lines without titles; where their first cells are a few codes, the rarest may be header and trailer."""
+    rows = [row for row in rows if any(row)]
     codes = Counter(row[0] for row in rows if row and row[0])
-    layout = Layout("delimited", [], has_header=False, first_line=sample.lines[0])
+    first_line = next(line for line in sample.lines if line.strip())
+    layout = Layout("delimited", [], has_header=False, first_line=first_line)
     main = codes.most_common(1)[0][0] if codes else ""
     has_codes = 1 < len(codes) <= 12 and codes[main] >= len(rows) / 2 and all(len(code) <= 12 for code in codes)
     sign = re.escape(delimiter)
@@ -126,7 +128,7 @@ def _without_header(sample: Sample, rows: list[list[str]], delimiter: str) -> La
             where = "the first line" if first else "the last line" if last else f"{count} lines"
             layout.rules.append(({"kind": kind, "match": f'^"?{re.escape(code)}"?{sign}'}, f"{where}, '{code}'"))
             if first:
-                layout.preamble = [sample.lines[0]]
+                layout.preamble = [first_line]
             if last:
                 layout.total_titles = [f"column_{n}" for n in range(1, len(rows[-1]) + 1)]
                 layout.totals.append(dict(zip(layout.total_titles, rows[-1], strict=True)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 
 from jobs.vendor import relations
 from jobs.vendor.choice import Choice, todo
@@ -12,8 +13,8 @@ from jobs.vendor.surroundings import Stated
 from jobs.vendor.synonyms import plain
 
 COSTS = {
-    "fee", "fees", "commission", "commissions", "comm", "charges", "costs", "kosten", "gebuhr", "gebuhren", "spesen", "provision",
-    "courtage", "frais", "comision", "gastos",
+    "fee", "fees", "commission", "commissions", "comm", "charges", "costs", "kosten", "gebuhr", "gebuhren", "spesen",
+    "provision", "courtage", "frais", "comision", "gastos",
 }  # fmt: skip
 ENOUGH_ISINS, ENOUGH_CUSIPS = 3, 5  # distinct ones: fewer may have their check digits by chance
 
@@ -139,7 +140,6 @@ def _product(found: Matches, profiles: dict[str, Profile]) -> None:
                 found.found[name] = replace(
                     found.found[name], confidence=0.98, reason=f"its title, and quantity x price = {money}"
                 )
-            _gross(found, profiles, quantity, price, worth)
         elif relation.holds:
             found.found["price"] = Choice(
                 todo(f"'{titles['price']}' is in hundredths: quantity x price / {relation.scale} = {money}"), 0,
@@ -149,6 +149,7 @@ def _product(found: Matches, profiles: dict[str, Profile]) -> None:
             found.found["price"] = replace(
                 found.found["price"], confidence=0.8, reason=f"its title; but quantity x price is not {money}"
             )
+        _gross(found, profiles, quantity, price, worth)
         return
     _product_by_values(found, profiles, money)
 
@@ -158,9 +159,13 @@ def _gross(found: Matches, profiles: dict[str, Profile], quantity: Profile, pric
     costs = [one for title, one in profiles.items() if one.is_number and set(plain(title).split()) & COSTS]
     if found.table.table != "transaction" or not costs:
         return
-    lines = zip(*(one.numbers for one in (quantity, price, amount)), *(one.numbers for one in costs), strict=True)
-    with_costs = [line[:3] for line in lines if all(line[:3]) and any(line[3:])]
-    if with_costs and all(relations.is_product(*line) for line in with_costs):
+    paid = [
+        sum((abs(cell) for cell in cells if cell), Decimal(0))
+        for cells in zip(*(one.numbers for one in costs), strict=True)
+    ]
+    lines = zip(quantity.numbers, price.numbers, amount.numbers, paid, strict=True)
+    before = [relations.is_before_costs(*line) for line in lines if all(line)]
+    if before and sum(before) > len(before) / 2:
         reason = f"it is quantity x price, without '{costs[0].title}'"
         found.found["amount"] = Choice(todo(f"the net amount: '{amount.title}' is before costs"), 0, reason)
 

@@ -43,11 +43,12 @@ def product(quantity: Profile, price: Profile, amount: Profile, costs: Decimal =
     return best
 
 
-def is_product(quantity: Decimal | None, price: Decimal | None, amount: Decimal | None) -> bool:
-    """Whether |quantity x price| is |amount|, within the rounding of each."""
+def is_before_costs(quantity: Decimal | None, price: Decimal | None, amount: Decimal | None, costs: Decimal) -> bool:
+    """Whether |amount| is nearer to |quantity x price| than to that more or less the costs."""
     if quantity is None or price is None or amount is None:
         return False
-    return _is_product((quantity, price, amount), 1, Decimal(0))
+    gross = abs(quantity * price)
+    return abs(gross - abs(amount)) < min(abs(gross + sign * costs - abs(amount)) for sign in (-1, 1))
 
 
 def _is_product(row: Row, scale: int, costs: Decimal) -> bool:

@@ -85,9 +85,9 @@ def _line(indent: str, name: str, choice: Choice) -> str:
 
 def _comment(choice: Choice) -> str:
     reason = _words(choice.reason)
-    if choice.is_open or not choice.confidence:
+    if choice.is_open or not choice.confidence or not reason:
         return reason
-    return f"{choice.confidence:.2f} {reason}" if choice.confidence < 1 or not reason else reason
+    return f"{choice.confidence:.2f} {reason}"
 
 
 def _words(text: str) -> str:

@@ -5,21 +5,28 @@ from __future__ import annotations
 import io
 import json
 import re
+import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import get_args
+from xml.etree import ElementTree
 
 from jobs.detect import landing
-from jobs.detect.formats import workbook
+from jobs.detect.formats import FormatError, workbook
 from jobs.platform.errors import DietzError
 from jobs.platform.mapping_reader import Reader
 from jobs.vendor.choice import Choice, todo
 
 LINES = 5_000  # a draft looks at no more of a file
 BYTES = 16 * 1024 * 1024
-ENCODINGS = {"utf-8-sig": "utf-8"}
+# What opening an archive or a workbook's parts may raise.
+DAMAGED = (
+    zipfile.BadZipFile, zlib.error, EOFError, OSError, ElementTree.ParseError, KeyError, NotImplementedError,
+    UnicodeDecodeError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,16 @@ class Sample:
 
 
 def samples(path: Path) -> Iterator[Sample]:
-    """Each thing that the file contains. Raises DietzError for what is no text and no workbook, or encrypted."""
+    """Each thing that the file contains. Raises DietzError for what is damaged, encrypted or binary."""
+    try:
+        yield from _opened(path)
+    except FormatError as error:
+        raise DietzError(f"{path}: {error}") from error
+    except DAMAGED as error:
+        raise DietzError(f"{path}: damaged archive: {error}") from error
+
+
+def _opened(path: Path) -> Iterator[Sample]:
     if path.suffix.lower() in landing.ENCRYPTED:
         raise DietzError(f"{path}: encrypted: no decryption command is configured")
     if landing.is_workbook(path):
@@ -60,7 +76,8 @@ def _sample(name: str, member: str, data: bytes, path: Path) -> Sample:
         head = head[: head.rfind(b"\n") + 1]
     codec = _codec(head, path)
     encoding = _encoding(codec)
-    lines = head.decode(codec).removeprefix("\ufeff").rstrip("\x00\x1a").splitlines()
+    # As Spark's reader has it, and not at every sign that Unicode calls a line's end.
+    lines = re.split(r"\r\n|\n|\r", head.decode(codec).removeprefix("\ufeff").rstrip("\x00\x1a\r\n"))
     return Sample(name, member, head, lines[:LINES], encoding, whole and len(lines) <= LINES)
 
 
