@@ -232,6 +232,14 @@ def _log_verdict(record: FileRecord) -> None:
         log.warning(f"file_{record.status}", reason=record.message, **facts)
 
 
+def look(settings: Settings, path: Path) -> list[FileRecord]:
+    """What a run would enter in the ledger for one file, wherever it lies: nothing is entered, no ledger is asked."""
+    stat = path.stat()
+    one = landing.Delivery("", path, path.name, stat.st_size, landing.modified(stat))
+    why = landing.why_incomplete(one)
+    return [_record(0, one, "", "", "waiting", message=why)] if why else examined(settings, 0, one, load_mappings())
+
+
 if __name__ == "__main__":
     from jobs.cli.step import submit
 

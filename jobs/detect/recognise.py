@@ -154,7 +154,7 @@ def find_header(lines: list[str], mapping: Mapping) -> tuple[int, list[str]]:
         cells = _joined(rows[number - 1 : number - 1 + mapping.reader.header_rows])
         hits = len(required & {normalise_title(cell) for cell in cells})
         if hits > best[0]:
-            best = (hits, number, _told_apart([cell.strip() for cell in cells]))
+            best = (hits, number, told_apart([cell.strip() for cell in cells]))
     return best[1], best[2]
 
 
@@ -164,7 +164,7 @@ def _joined(rows: list[list[str]]) -> list[str]:
     return [" ".join(word for cell in column if (word := cell.strip())) for column in columns]
 
 
-def _told_apart(titles: list[str]) -> list[str]:
+def told_apart(titles: list[str]) -> list[str]:
     """A title that comes again is `Title.2`; a column without one belongs to the title before it and is told likewise.
 
     The empty titles after the last one (a trailing delimiter) stay empty.
