@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from functools import cache
 from pathlib import Path
@@ -299,20 +300,26 @@ def normalise_title(title: str) -> str:
 
 
 def mappings_folder() -> Path:
-    return PROJECT_ROOT / "vendor_mappings"
+    """The folder of the mappings in force: `vendor_mappings/`, or the one that DIETZ_MAPPINGS names."""
+    return Path(os.environ.get("DIETZ_MAPPINGS") or PROJECT_ROOT / "vendor_mappings").absolute()
 
 
-@cache
 def load_mappings(folder: Path | None = None) -> dict[str, Mapping]:
-    """All mappings by feed. Raises ConfigError with file and line for the first file that is wrong."""
-    found: dict[str, Mapping] = {}
-    for path in sorted((folder or mappings_folder()).glob("*.yaml")):
-        mapping = load_yaml(path, Mapping)
-        found[mapping.feed] = mapping
-    return found
+    """All mappings by feed, read once a process. Raises ConfigError with file and line for the first that is wrong."""
+    return _load(folder or mappings_folder())
 
 
-@cache
 def mapping_version(feed: str, folder: Path | None = None) -> str:
     """Fingerprint of the mapping as it is used: changes when, and only when, what it says changes."""
-    return hashlib.sha256(load_mappings(folder)[feed].model_dump_json().encode()).hexdigest()[:12]
+    return _version(feed, folder or mappings_folder())
+
+
+@cache
+def _load(folder: Path) -> dict[str, Mapping]:
+    found = (load_yaml(path, Mapping) for path in sorted(folder.glob("*.yaml")))
+    return {mapping.feed: mapping for mapping in found}
+
+
+@cache
+def _version(feed: str, folder: Path) -> str:
+    return hashlib.sha256(_load(folder)[feed].model_dump_json().encode()).hexdigest()[:12]
