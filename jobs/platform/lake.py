@@ -75,17 +75,21 @@ class Lake:
     def write_run(self, rows: DataFrame, name: str, run_no: int, run_id: str) -> int:
         """Put a run's rows in place of what an earlier attempt of the same run wrote; other runs' rows stay.
 
-        `rows` has the table's columns, run_no among them. One atomic commit, also of no rows. Returns how many rows
-        the commit says it wrote.
+        `rows` has the table's columns, run_no among them. One atomic commit, or none where there is nothing to put and
+        nothing to replace. Returns how many rows the commit says it wrote.
         """
         self._create(table(name))
+        before = self.version(name)
         writer = rows.select(*table(name).names).write.format("delta")
         writer = writer.option("userMetadata", json.dumps({"run_id": run_id, "run_no": run_no}))
         if self._last_run(name) < run_no:  # nothing of this run can be there: no need to look for what to replace
             writer.mode("append").save(self.path(name))
         else:
             writer.mode("overwrite").option("replaceWhere", f"run_no = {run_no}").save(self.path(name))
-        added = [json.loads(line) for line in self._log(name, self.version(name))]
+        after = self.version(name)
+        if after == before:
+            return 0
+        added = [json.loads(line) for line in self._log(name, after)]
         return sum(json.loads(a["add"]["stats"])["numRecords"] for a in added if "add" in a)
 
     def overwrite(self, rows: DataFrame, name: str, run_no: int, run_id: str) -> None:
