@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import secrets
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date, timedelta
 from typing import Annotated, Any
@@ -16,7 +18,7 @@ from jobs.cli.options import JsonOption, TenantOption
 from jobs.cli.terminal import console as terminal
 from jobs.normalise.waiting import Waiting, rows_of_file, waiting_groups
 from jobs.platform.errors import DietzError
-from jobs.platform.ledger import FileRecord, Ledger
+from jobs.platform.ledger import FileRecord, Ledger, Run
 from jobs.platform.settings import Settings
 
 app = typer.Typer(help="What did not fit: look at it, and take it through again.", no_args_is_help=True)
@@ -101,26 +103,31 @@ def replay(
     from jobs.platform.lake import Lake
     from jobs.platform.spark import get_spark
 
-    console = terminal(stderr=True)
-    with console.status("starting Spark"):
-        spark = get_spark(settings, "dietz quarantine replay")
-        found = mended.find(Lake(spark, settings.lake_root), ledger, tenant=tenant, feed=feed, file_id=file_id)
+    before: dict[str, FileRecord] = {}
+    night = None
+    with terminal(stderr=True).status("taking rows through"):
+        lake = Lake(get_spark(settings, "dietz quarantine replay"), settings.lake_root)
+        unfinished = [file for files in ledger.open_replays().values() for file in files]
+        if unfinished:  # of a run that was killed
+            before |= {file.file_id: file for file in unfinished}
+            night = _normalised(settings, ledger, tenant)
+        found = mended.find(lake, ledger, tenant=tenant, feed=feed, file_id=file_id)
+        if found.files:
+            before = {file.file_id: file for file in found.files} | before
+            night = _normalised(settings, ledger, tenant, found.begin)
     for file, reason in found.unfit:
         typer.echo(f"{_name(file)}: the mapping does not fit the file: {reason}")
-    before = {file.file_id: file for files in [found.files, *ledger.open_replays().values()] for file in files}
-    if not before:
+    if night is None:
         typer.echo("nothing waits for a mended mapping or for an account that is known by now")
         return
-    with console.status("taking rows through"):
-        night = _replayed(settings, ledger, found, tenant)
     _print_outcome(settings, before, ledger.files_by_id(list(before)))
     typer.echo(f"to publish it: dietz run --date {night}")
 
 
-def _replayed(settings: Settings, ledger: Ledger, found: Any, tenant: str | None) -> date:
-    """The replay as a run of its own, of the last night's date; returns that."""
-    import secrets
-
+def _normalised(
+    settings: Settings, ledger: Ledger, tenant: str | None, begin: Callable[[Run], None] | None = None
+) -> date:
+    """A run of its own, of the last night's date, that takes the replays through which are begun; returns the date."""
     from jobs.pipeline import run_step
     from jobs.platform.spark import get_spark
     from jobs.platform.turns import alive, take_turn
@@ -128,13 +135,12 @@ def _replayed(settings: Settings, ledger: Ledger, found: Any, tenant: str | None
     row = ledger.connection.execute("SELECT business_date FROM ops.run ORDER BY run_no DESC LIMIT 1").fetchone()
     assert row is not None  # what waits was brought by a run
     name = f"replay-{row[0]}-{secrets.token_hex(4)}"
-    run = take_turn(
-        ledger, name, lambda: ledger.open_run(row[0], tenant=tenant, run_id=name), patience=timedelta(seconds=0)
-    )
+    at_once = timedelta(seconds=0)
+    run = take_turn(ledger, name, lambda: ledger.open_run(row[0], tenant=tenant, run_id=name), patience=at_once)
     try:
         with alive(run):
-            if found.files:
-                found.begin(run)
+            if begin:
+                begin(run)
             done = run_step("normalise", get_spark(settings), settings, run)
     except BaseException:
         ledger.close_run(run, "failed", ledger.summary(run))

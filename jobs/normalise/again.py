@@ -48,18 +48,18 @@ def rows_of_mended_files(batch: Batch) -> replay.Rows:
     waiting = batch.keep(opened.where(F.col("file_id").isin([file.file_id for file in batch.mended])))
     if sum(replay.per_file(waiting).values()) <= FEW_ROWS:
         waiting = F.broadcast(waiting)
-    again: replay.Rows = []
+    parts: replay.Rows = []
     for feed, files, lines in _lines_again(batch, waiting):
         look_at_controls(batch, lines, batch.mappings[feed], files)
-        parts = list(rows_of_feed(lines, batch.mappings[feed], files))
-        of_feed = waiting.where(F.col("feed") == feed)
-        read = replay.reread(parts, of_feed, files, batch)
-        again += [(table, read.chosen(rows, of_feed, table, batch.run_no)) for table, rows in parts]
-        batch.quarantined.append(read.closed(batch.run_no))
-        for name, counts in read.books().items():
-            for file_id, count in counts.items():
-                setattr(batch.readings[file_id], name, count)
-    return again
+        parts += rows_of_feed(lines, batch.mappings[feed], files)
+    if not parts:
+        return []
+    waiting = waiting.where(F.col("file_id").isin(batch.replayed_ids))  # but those whose feed has no mapping any more
+    read = replay.reread(parts, waiting, batch)
+    batch.quarantined.append(read.closed(batch.run_no))
+    for name, file_id, count in read.books():
+        setattr(batch.readings[file_id], name, count)
+    return [(table, read.chosen(rows, waiting, table, batch.run_no)) for table, rows in parts]
 
 
 def books_after(batch: Batch) -> dict[str, dict[str, object]]:

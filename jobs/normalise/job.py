@@ -103,7 +103,7 @@ def _replay(batch: Batch) -> None:
         _load_rest(batch, pool, by_table)
     for described in schemas.tables("silver"):  # what an attempt before this one wrote, by other mappings perhaps
         name = described.table
-        if name not in {*batch.loaded, "quarantine"} and not batch.lake.written_by(name, [batch.run_no]).isEmpty():
+        if name not in {*batch.loaded, "quarantine"} and batch.lake.wrote_lately(name, batch.run_no):
             batch.lake.write_run(batch.lake.read(name).where("false"), name, batch.run_no, batch.run_id)
     _write_quarantine(batch)
     _say_what_did_not_fit(batch)

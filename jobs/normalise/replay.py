@@ -11,7 +11,6 @@ from pyspark.sql import functions as F
 from jobs.normalise.batch import Batch
 from jobs.normalise.quarantine import RECORD, closed_rows, quarantine_rows, still_open
 from jobs.platform.lake import Lake
-from jobs.platform.ledger import FileRecord
 
 IN_TARGET = RECORD[:-1]
 LINE = ["tenant_id", "file_id", "line_no"]
@@ -74,16 +73,18 @@ class Reread:
         moved = closed_rows(self.gone.join(lines, LINE, "left_semi"), "moved", run_no)
         return moved.unionByName(closed_rows(self.gone.join(lines, LINE, "left_anti"), "taken", run_no))
 
-    def books(self) -> dict[str, dict[str, int]]:
-        """Numbers by file_id: records `gone`, `further` records, and lines that are `no_record` now."""
+    def books(self) -> list[tuple[str, str, int]]:
+        """(what, file_id, number) of records that are `gone`, `further` records, and lines that are `no_record` now."""
         lines = self.made.select(*LINE).distinct()
         no_record = self.gone.select(*LINE).distinct().join(lines, LINE, "left_anti")
         frames = {"gone": self.gone, "further": self.further, "no_record": no_record}
-        return {name: per_file(rows) for name, rows in frames.items()}
+        every = [rows.select(F.lit(what).alias("what"), "file_id") for what, rows in frames.items()]
+        counted = reduce(DataFrame.unionByName, every).groupBy("what", "file_id").count()
+        return [(row["what"], row["file_id"], row["count"]) for row in counted.collect()]
 
 
-def reread(parts: Rows, waiting: DataFrame, files: list[FileRecord], batch: Batch) -> Reread:
-    """What a mapping makes of the waiting lines of these files; parts: (table, rows) of the files as a whole."""
+def reread(parts: Rows, waiting: DataFrame, batch: Batch) -> Reread:
+    """What the mappings make of the waiting lines; parts: (table, rows) of their files as a whole."""
     lines = waiting.select(*LINE).distinct()
     keys = [
         rows.join(lines, LINE, "left_semi").select(*IN_TARGET).withColumn("target", F.lit(name)) for name, rows in parts
@@ -94,7 +95,7 @@ def reread(parts: Rows, waiting: DataFrame, files: list[FileRecord], batch: Batc
         return Reread(made, gone, made.where("false"))
     further = made.join(gone.select(*LINE).distinct(), LINE, "left_semi").join(waiting, RECORD, "left_anti")
     for name in sorted({name for name, _ in parts}):
-        there = batch.lake.read(name).where(F.col("file_id").isin([file.file_id for file in files]))
+        there = batch.lake.read(name).where(F.col("file_id").isin(batch.replayed_ids))
         there = there.where(F.col("run_no") != batch.run_no).select(*IN_TARGET).withColumn("target", F.lit(name))
         further = further.join(there, RECORD, "left_anti")
     return Reread(made, gone, batch.keep(further))

@@ -72,6 +72,12 @@ class Lake:
         reader = self.spark.read.schema(table(name).struct).option("basePath", self.path(name))
         return reader.parquet(*paths).where(rows)
 
+    def wrote_lately(self, name: str, run_no: int) -> bool:
+        """Whether one of the table's recent commits is the run's."""
+        newest = self.version(name)
+        recent = range(newest, max(-1, newest - RECENT_COMMITS), -1)
+        return any(_run_of([json.loads(line) for line in self._log(name, version)]) == run_no for version in recent)
+
     def write_run(self, rows: DataFrame, name: str, run_no: int, run_id: str) -> int:
         """Put a run's rows in place of what an earlier attempt of the same run wrote; other runs' rows stay.
 

@@ -35,7 +35,7 @@ def live_files(folder: Path) -> list[Path]:
         if not parts:
             raise DietzError(f"{log} has no checkpoint {after}")
         for part in parts:
-            added = pc.struct_field(pq.read_table(part, columns=["add.path"])["add"], "path")
+            added = pc.struct_field(pq.ParquetFile(part).read(columns=["add.path"])["add"], "path")
             alive |= dict.fromkeys(added.drop_null().to_pylist())
     for commit in sorted(path for path in log.glob("*.json") if path.stem.isdigit() and int(path.stem) > after):
         for line in commit.read_text(encoding="utf-8").splitlines():
