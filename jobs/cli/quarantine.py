@@ -18,6 +18,7 @@ from jobs.cli.options import JsonOption, TenantOption
 from jobs.cli.terminal import console as terminal
 from jobs.normalise.waiting import Waiting, rows_of_file, waiting_groups
 from jobs.platform.errors import DietzError
+from jobs.platform.lake_files import reader
 from jobs.platform.ledger import FileRecord, Ledger, Run
 from jobs.platform.settings import Settings
 
@@ -36,7 +37,7 @@ def list_waiting(
     settings = Settings()
     ledger = Ledger(settings)
     whole = _whole_files(ledger, tenant, feed)
-    groups = waiting_groups(settings.lake_root, tenant, feed)
+    groups = waiting_groups(reader(settings), tenant, feed)
     names = {file.file_id: _name(file) for file in ledger.files_by_id([group.file_id for group in groups])}
     lines = [_line_of_file(file) for file in whole]
     lines += [asdict(group) | {"file": names.get(group.file_id, group.file_id)} for group in groups]
@@ -66,7 +67,7 @@ def show(
     found = Ledger(settings).files_by_id([file_id])
     if not found:
         raise DietzError(f"ops.file has no file '{file_id}'; dietz quarantine ls names those that wait")
-    rows = rows_of_file(settings.lake_root, file_id, line)
+    rows = rows_of_file(reader(settings), file_id, line)
     shown = rows[:last] if last else rows
     if as_json:
         typer.echo(json.dumps(shown, default=str, indent=1))
@@ -157,7 +158,7 @@ def _print_outcome(settings: Settings, before: dict[str, FileRecord], after: lis
         words += [f"{skipped:,} skipped as declared"] if skipped else []
         words += [f"{file.quarantined:,} still wait"] if file.quarantined else []
         typer.echo(f"{_name(file)}: {', '.join(words)}")
-    still = [group for group in waiting_groups(settings.lake_root) if group.file_id in before]
+    still = [group for group in waiting_groups(reader(settings)) if group.file_id in before]
     if still:
         names = {file.file_id: _name(file) for file in after}
         _print_lines([asdict(group) | {"file": names[group.file_id]} for group in still[:50]])
@@ -165,32 +166,35 @@ def _print_outcome(settings: Settings, before: dict[str, FileRecord], after: lis
 
 def _whole_files(ledger: Ledger, tenant: str | None, feed: str | None) -> list[FileRecord]:
     """Files that no row was made of: unrecognised, or refused before their lines were read. The newest first."""
-    every = ledger.files(status=["unrecognised", "refused"])
-    newest = {(one.tenant_id, one.path, one.member): one for one in ledger.files()}
     waiting = [
         one
-        for one in every
-        if one.records is None
-        and newest[one.tenant_id, one.path, one.member].file_id == one.file_id
-        and (tenant is None or one.tenant_id == tenant)
-        and (feed is None or one.feed == feed)
+        for one in ledger.files(status=["unrecognised", "refused"])
+        if one.records is None and tenant in (None, one.tenant_id) and feed in (None, one.feed)
     ]
-    return waiting[::-1]
+    newest = {name: ledger.seen_paths(name) for name in {one.tenant_id for one in waiting}}
+    return [
+        one
+        for one in reversed(waiting)
+        if newest[one.tenant_id][one.path, one.member] == (one.size_bytes, one.modified_at)
+    ]
 
 
 def _line_of_file(file: FileRecord) -> dict[str, Any]:
+    from jobs.detect.job import mappings_fingerprint
+
+    again = "by the next run" if file.detection.get("mappings") not in (None, mappings_fingerprint()) else ""
     about = Waiting(
-        file.tenant_id,
-        file.file_id,
-        file.feed or "",
-        file.status,
-        "",
-        0,
-        0,
-        "",
-        file.message or "",
-        "",
-        file.run_no or 0,
+        tenant_id=file.tenant_id,
+        file_id=file.file_id,
+        feed=file.feed or "",
+        rule=file.status,
+        column="",
+        rows=0,
+        first_line=0,
+        value="",
+        expected=file.message or "",
+        replay=again,
+        run_no=file.run_no or 0,
     )
     return asdict(about) | {"file": _name(file)}
 

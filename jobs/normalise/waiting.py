@@ -1,4 +1,4 @@
-"""What waits in the quarantine, for people: counted by file, rule and column, or row by row. Read without Spark."""
+"""What waits in the quarantine, for people: counted by file, rule and column, or row by row."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.platform.errors import DietzError
-from jobs.platform.lake_files import read_columns
+from jobs.platform.lake_files import Read
 from jobs.platform.logs import mask
 from jobs.platform.mapping import load_mappings, mapping_version
 
@@ -41,15 +40,15 @@ class Waiting:
     run_no: int
 
 
-def waiting_groups(root: str, tenant: str | None = None, feed: str | None = None) -> list[Waiting]:
-    """Open rows of the lake at `root` by file, rule and column; the newest run first, then the most rows.
+def waiting_groups(read: Read, tenant: str | None = None, feed: str | None = None) -> list[Waiting]:
+    """Open rows of the lake by file, rule and column; the newest run first, then the most rows.
 
     A row with several reasons counts under each. Values of account columns are masked. `replay` says why a replay may
     take rows of the group through: `mapping mended` or `account known`, else empty.
     """
-    known = _known_accounts(root)
+    known = _known_accounts(read)
     groups: dict[tuple[str, str, str], Waiting] = {}
-    for row in _open_rows(root, ["vendor", "feed", "account_id", "failed_rules", "waits_for", "mapping_version"]):
+    for row in _open_rows(read, ["vendor", "feed", "account_id", "failed_rules", "waits_for", "mapping_version"]):
         if (tenant and row["tenant_id"] != tenant) or (feed and row["feed"] != feed):
             continue
         chance = _chance(row, known)
@@ -68,7 +67,7 @@ def waiting_groups(root: str, tenant: str | None = None, feed: str | None = None
     return sorted(groups.values(), key=lambda group: (-group.run_no, -group.rows, group.file_id, group.rule))
 
 
-def rows_of_file(root: str, file_id: str, line_no: int | None = None) -> list[dict[str, Any]]:
+def rows_of_file(read: Read, file_id: str, line_no: int | None = None) -> list[dict[str, Any]]:
     """The open rows of a file (of one line) in order: the quarantine's columns, failed_rules as a list, mapping_now
     (empty where the feed has none)."""
     where = pc.field("file_id") == file_id
@@ -77,7 +76,7 @@ def rows_of_file(root: str, file_id: str, line_no: int | None = None) -> list[di
     names = ["vendor", "feed", "account_id", "failed_rules", "raw", "waits_for", "mapping_version"]
     rows = [
         row | {"failed_rules": json.loads(row["failed_rules"]), "mapping_now": version_in_force(row["feed"])}
-        for row in _open_rows(root, names, where)
+        for row in _open_rows(read, names, where)
     ]
     return sorted(rows, key=lambda row: (row["line_no"], row["record_no"], row["target"]))
 
@@ -94,11 +93,9 @@ def shown(rule: str, column: str, value: str) -> str:
     return mask(value) if "account" in column else value
 
 
-def _open_rows(root: str, names: list[str], where: pc.Expression | None = None) -> Iterator[dict[str, Any]]:
+def _open_rows(read: Read, names: list[str], where: pc.Expression | None = None) -> Iterator[dict[str, Any]]:
     """Of each record the latest row, where it is open."""
-    if "://" in root:
-        raise DietzError(f"the lake is at {root}: look at marts.quarantined_row, which the last night has published")
-    rows = read_columns(root, "quarantine", [*RECORD, *names, "state", "run_no"], where)
+    rows = read("quarantine", [*RECORD, *names, "state", "run_no"], where)
     if rows is None or not rows.num_rows:
         return
     newest = rows.select([*RECORD, "run_no"]).group_by(RECORD).aggregate([("run_no", "max")])
@@ -111,11 +108,9 @@ def _open_rows(root: str, names: list[str], where: pc.Expression | None = None) 
         yield from batch.to_pylist()
 
 
-def _known_accounts(root: str) -> Known:
-    if "://" in root:
-        return set(), set()
-    accounts = read_columns(root, "account", ["tenant_id", "account_id"])
-    numbers = read_columns(root, "account_xref", ["tenant_id", "source_vendor", "vendor_account_number"])
+def _known_accounts(read: Read) -> Known:
+    accounts = read("account", ["tenant_id", "account_id"], None)
+    numbers = read("account_xref", ["tenant_id", "source_vendor", "vendor_account_number"], None)
     return (
         set(zip(*(accounts[name].to_pylist() for name in accounts.column_names), strict=True)) if accounts else set(),
         set(zip(*(numbers[name].to_pylist() for name in numbers.column_names), strict=True)) if numbers else set(),

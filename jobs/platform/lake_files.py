@@ -1,8 +1,10 @@
-"""Tables of a lake in a folder, read by Arrow alone: for the verbs that must answer before Spark would have started."""
+"""Tables of the lake read by Arrow alone: for the verbs that must answer before Spark would have started."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -12,12 +14,33 @@ import pyarrow.parquet as pq
 
 from jobs.platform.errors import DietzError
 from jobs.platform.schemas import table
+from jobs.platform.settings import Settings
+
+# (table, columns, which rows) -> those columns of its rows; None where nothing was written yet.
+Read = Callable[[str, list[str], pc.Expression | None], pa.Table | None]
+
+
+def reader(settings: Settings) -> Read:
+    """How tables of the workspace's lake are read; a lake in an object store does need Spark."""
+    root = settings.lake_root
+    if "://" not in root:
+        return partial(read_columns, root)
+    from jobs.platform.lake import Lake
+    from jobs.platform.spark import get_spark
+
+    lake = Lake(get_spark(settings), root)
+
+    def read(name: str, columns: list[str], where: pc.Expression | None = None) -> pa.Table:
+        rows = lake.read(name).select(*columns).toArrow()
+        return rows if where is None else rows.filter(where)
+
+    return read
 
 
 def read_columns(root: str, name: str, columns: list[str], where: pc.Expression | None = None) -> pa.Table | None:
-    """These columns of all rows (that meet `where`) of a table; None where nothing was written yet.
+    """These columns of all rows (that meet `where`) of a table of the lake in the folder `root`.
 
-    Raises DietzError where the log cannot be read this way.
+    None where nothing was written yet. Raises DietzError where the log cannot be read this way.
     """
     folder = Path(root) / table(name).layer / name
     files = [str(path) for path in live_files(folder)]

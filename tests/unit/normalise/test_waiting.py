@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.normalise.waiting import rows_of_file, shown, waiting_groups
+from jobs.platform.lake_files import Read, read_columns
 from jobs.platform.mapping import mapping_version
 
 FEED = "canonical_valuations"
@@ -25,14 +27,14 @@ def row(line_no: int, run_no: int, *failed: dict[str, str], **others: Any) -> di
     return known | about | version | {"line_no": line_no, "run_no": run_no, "failed_rules": json.dumps(failed)} | others
 
 
-def lake(root: Path, name: str, rows: list[dict[str, Any]]) -> str:
+def lake(root: Path, name: str, rows: list[dict[str, Any]]) -> Read:
     table = root / "silver" / name
     (table / "_delta_log").mkdir(parents=True)
     text = pa.schema([(key, pa.int64() if key in {"line_no", "run_no"} else pa.string()) for key in rows[0]])
     schema = pa.schema([pa.field(f.name, pa.int32() if f.name == "record_no" else f.type) for f in text])
     pq.write_table(pa.Table.from_pylist(rows, schema), table / "a.parquet")
     (table / "_delta_log" / f"{0:020d}.json").write_text(json.dumps({"add": {"path": "a.parquet"}}))
-    return str(root)
+    return partial(read_columns, str(root))
 
 
 def test_reasons_are_counted_by_file_rule_and_column_the_newest_first(tmp_path: Path) -> None:
@@ -93,13 +95,14 @@ def test_a_tenant_and_a_feed_narrow_the_list(tmp_path: Path) -> None:
         row(2, 1, NUMBER, tenant_id="other", file_id="f2"),
         row(2, 1, NUMBER, feed="x", file_id="f3"),
     ]
-    root = lake(tmp_path, "quarantine", rows)
-    assert [one.file_id for one in waiting_groups(root, tenant="acme", feed=FEED)] == ["f1"]
+    read = lake(tmp_path, "quarantine", rows)
+    assert [one.file_id for one in waiting_groups(read, tenant="acme", feed=FEED)] == ["f1"]
 
 
 def test_without_a_quarantine_nothing_waits(tmp_path: Path) -> None:
-    assert waiting_groups(str(tmp_path)) == []
-    assert rows_of_file(str(tmp_path), "f1") == []
+    nothing = partial(read_columns, str(tmp_path))
+    assert waiting_groups(nothing) == []
+    assert rows_of_file(nothing, "f1") == []
 
 
 @pytest.mark.parametrize(
