@@ -25,8 +25,8 @@ log = structlog.get_logger()
 def run(spark: SparkSession | None, settings: Settings, run: Run) -> dict[str, int | str]:
     """Enter every new complete file of the run's tenants; returns how many files got which status.
 
-    A file is new if its path, size or time is; a file that no mapping recognised is looked at again when the
-    mappings have changed. Spark is not used.
+    A file is new if its path, size or time is; a file that no mapping recognised, or whose format could not be read,
+    is looked at again when the mappings have changed. Spark is not used.
     """
     mappings = load_mappings()
     vendors = {one.vendor for one in mappings.values()}
@@ -46,7 +46,12 @@ def run(spark: SparkSession | None, settings: Settings, run: Run) -> dict[str, i
 def _new_records(settings: Settings, run: Run, tenant_id: str, mappings: dict[str, Mapping]) -> list[FileRecord]:
     known = run.ledger.seen_paths(tenant_id)
     looked_at = {(path, seen) for (path, _), seen in known.items()}
-    again = _unrecognised_by_older_mappings(run, tenant_id)
+    waiting = {
+        one.file_id: one.path
+        for one in _undecided_by_older_mappings(run, tenant_id)
+        if known[one.path, one.member] == (one.size_bytes, one.modified_at)
+    }
+    again = set(waiting.values())
     everything = landing.deliveries(settings.landing, tenant_id)
     sent = manifests.sent_with(everything)
     fresh = [
@@ -70,6 +75,9 @@ def _new_records(settings: Settings, run: Run, tenant_id: str, mappings: dict[st
         for record in examined(settings, run.run_no, one, mappings):
             if run.vendor and record.vendor not in (None, run.vendor):
                 continue  # left for the run of its vendor
+            seen = known.get((one.relative, record.member)) == (one.size_bytes, one.modified_at)
+            if seen and record.file_id not in waiting:
+                continue  # another member of an archive, which was taken
             records.append(manifests.as_sent(_unless_it_waits(one, record, mappings), by_manifest))
     if any(mapping.complete_with for mapping in mappings.values()):
         records = manifests.complete_sets(records, run.ledger.files(), mappings)
@@ -84,8 +92,8 @@ def _new_records(settings: Settings, run: Run, tenant_id: str, mappings: dict[st
         _log_verdict(record)
         entered.append(record)
     # A waiting file is not entered: the next run looks at it afresh.
-    run.ledger.register_files([one for one in entered if one.status != "waiting" and one.path not in again])
-    run.ledger.update_files({one.file_id: _verdict(one) for one in entered if one.path in again})
+    run.ledger.register_files([one for one in entered if one.status != "waiting" and one.file_id not in waiting])
+    run.ledger.update_files({one.file_id: _verdict(one) for one in entered if one.file_id in waiting})
     return entered
 
 
@@ -98,7 +106,7 @@ def _unless_it_waits(one: landing.Delivery, record: FileRecord, mappings: dict[s
 
 def _verdict(record: FileRecord) -> dict[str, object]:
     """What a second look at a file changes in its ledger row."""
-    names = ("vendor", "feed", "mapping_version", "business_date", "status", "run_no", "detection", "message")
+    names = ("vendor", "feed", "mapping_version", "business_date", "status", "run_no", "detection", "lines", "message")
     return {name: getattr(record, name) for name in names}
 
 
@@ -191,10 +199,14 @@ def mappings_fingerprint() -> str:
     return hashlib.sha256(versions.encode()).hexdigest()[:12]
 
 
-def _unrecognised_by_older_mappings(run: Run, tenant_id: str) -> set[str]:
+def _undecided_by_older_mappings(run: Run, tenant_id: str) -> list[FileRecord]:
+    """Files that no mapping recognised, or whose format could not be read, when other mappings were in force."""
     now = mappings_fingerprint()
-    waiting = run.ledger.files(status=["unrecognised"])
-    return {one.path for one in waiting if one.tenant_id == tenant_id and (one.detection or {}).get("mappings") != now}
+    return [
+        one
+        for one in run.ledger.files(status=["unrecognised", "refused"])
+        if one.tenant_id == tenant_id and one.records is None and (one.detection or {}).get("mappings") != now
+    ]
 
 
 def _record(run_no: int, one: landing.Delivery, member: str, sha256: str, status: str, *, message: str) -> FileRecord:

@@ -44,20 +44,18 @@ def load(batch: Batch, name: str, parts: list[DataFrame]) -> None:
         before = _before(batch, described, typed, *((min(bounds[0]), max(bounds[1])) if bounds[0] else (None, None)))
         judged = with_outcome(typed, described, before)
         written = _write(batch, described, judged, before)
+        batch.loaded.add(name)
         if written == sum(row["rows"] for row in per_file):
-            judged = typed
+            judged = typed.withColumn("outcome", F.lit("silver"))
             counted = [(row["file_id"], "silver", row["rows"]) for row in per_file]
         else:
             judged = batch.judged[name] = batch.keep(judged)
             counted = [tuple(row) for row in judged.groupBy("file_id", "outcome").count().collect()]
-            # A row that waited and still does not fit is in the quarantine already.
-            misfits = judged.where((F.col("outcome") == "quarantined") & ~replay.is_replayed(batch.replayed_files))
+            misfits = judged.where((F.col("outcome") == "quarantined") & ~F.col("file_id").isin(batch.replayed_ids))
             batch.quarantined.append(quarantine.quarantine_rows(misfits, name))
-        if batch.ready is not None and any(file_id not in batch.accounts for file_id, _, _ in counted):
-            through = judged if judged is typed else judged.where("outcome <> 'quarantined'")
-            record = quarantine.RECORD[:-1]
-            closed = batch.ready.where(F.col("target") == name).join(through.select(*record), record, "left_semi")
-            batch.quarantined.append(quarantine.taken_rows(closed, batch.run_no))
+        if batch.waiting is not None and any(file_id not in batch.accounts for file_id, _, _ in counted):
+            again = judged.where(F.col("file_id").isin(batch.replayed_ids))
+            batch.quarantined.append(replay.settled(batch.waiting, again, name, batch.run_no))
         batch.enter(counted)
         in_silver = sum(count for _, outcome, count in counted if outcome == "silver")
         if in_silver != written:
@@ -80,7 +78,12 @@ def _write(batch: Batch, described: schemas.Table, judged: DataFrame, before: Da
 def _resolved(batch: Batch, name: str, rows: DataFrame) -> DataFrame:
     columns = {column.name for column in schemas.table(name).columns}
     if "account_id" in columns and name != "account":
-        feeds = {feed for feed in batch.by_feed for t in batch.mappings[feed].targets if t.table == name}
+        feeds = {
+            feed
+            for feed in {*batch.by_feed, *batch.replayed_files}
+            for t in batch.mappings[feed].targets
+            if t.table == name
+        }
         if any(s.looks_up_account for feed in feeds for t in batch.mappings[feed].targets for s in t.columns.values()):
             on_date = next((d for d in ("as_of_date", "performance_date") if d in columns), None)
             rows = references.with_account_of_number(rows, batch.lake.current("account_xref"), on_date)

@@ -153,11 +153,13 @@ def line_problem(mapping: Mapping, kind: str) -> Column:
         expected = f"{mapping.reader.width} characters"
         return problem.when(F.length("raw") != mapping.reader.width, rule_struct("length", "", found, expected))
     declared = mapping.reader.titles.get(kind) if mapping.reader.header == "none" else None
+    closed = f"cells whose quotes ({mapping.reader.quote}) are closed, a delimiter after each"
+    problem = problem.when(F.col("cells").isNull(), rule_struct("quotes", "", F.col("raw"), closed))
+    if mapping.reader.header == "none" and declared is None:  # a kind of line that nothing is known of
+        return problem
     count, titles = F.size("cells"), F.size("titles") if declared is None else F.lit(len(declared))
     expected_cells = F.concat(titles.cast("string"), F.lit(" cells"))
     found_cells = F.concat(count.cast("string"), F.lit(" cells"))
-    closed = f"cells whose quotes ({mapping.reader.quote}) are closed, a delimiter after each"
-    problem = problem.when(F.col("cells").isNull(), rule_struct("quotes", "", F.col("raw"), closed))
     if not mapping.reader.short_rows:
         problem = problem.when(count < titles, rule_struct("cells", "", found_cells, expected_cells))
     if not mapping.reader.long_rows:

@@ -99,7 +99,7 @@ def unknown_records(lines: DataFrame, mapping: Mapping, target: Target) -> DataF
         "vendor": F.lit(mapping.vendor),
         "feed": F.lit(mapping.feed),
         "line_no": F.col("line_no").cast("long"),
-        "record_no": F.lit(1),
+        "record_no": F.lit(0),  # the line as a whole
         "failed_rules": F.array(failed).cast(RULES_TYPE),
         "account_number": F.lit(None).cast("string"),
         "skip": F.lit(None).cast("string"),
@@ -146,12 +146,15 @@ def _reverses(target: Target, mapping: Mapping) -> Column:
 
 def _unpivoted(rows: DataFrame, target: Target) -> DataFrame:
     assert target.unpivot is not None
-    pairs = F.transform("titles", lambda title, i: F.struct(title.alias("title"), F.get("cells", i).alias("cell")))
+    pairs = F.transform(
+        "titles",
+        lambda title, i: F.struct(title.alias("title"), F.get("cells", i).alias("cell"), (i + 1).alias("place")),
+    )
     wanted = F.filter(pairs, lambda pair: pair["title"].rlike(f"^({target.unpivot.titles})$"))  # type: ignore[union-attr]
-    each = rows.select("*", F.posexplode(wanted).alias("_place", "_pair"))
+    each = rows.select("*", F.explode(wanted).alias("_pair"))
     return each.select(
-        *[c for c in each.columns if c not in {"_place", "_pair"}],
-        (F.col("_place") + 1).alias("record_no"),
+        *[c for c in each.columns if c != "_pair"],
+        F.col("_pair.place").alias("record_no"),  # of the column: the same however many titles are wanted
         F.col("_pair.title").alias("_title"),
         F.coalesce("_pair.cell", F.lit("")).alias("_cell"),
     )

@@ -76,20 +76,30 @@ class Lake:
         reader = self.spark.read.schema(table(name).struct).option("basePath", self.path(name))
         return reader.parquet(*paths).where(rows)
 
+    def wrote_lately(self, name: str, run_no: int) -> bool:
+        """Whether one of the table's recent commits is the run's."""
+        newest = self.version(name)
+        recent = range(newest, max(-1, newest - RECENT_COMMITS), -1)
+        return any(_run_of([json.loads(line) for line in self._log(name, version)]) == run_no for version in recent)
+
     def write_run(self, rows: DataFrame, name: str, run_no: int, run_id: str) -> int:
         """Put a run's rows in place of what an earlier attempt of the same run wrote; other runs' rows stay.
 
-        `rows` has the table's columns, run_no among them. One atomic commit, also of no rows. Returns how many rows
-        the commit says it wrote.
+        `rows` has the table's columns, run_no among them. One atomic commit, or none where there is nothing to put and
+        nothing to replace. Returns how many rows the commit says it wrote.
         """
         self._create(table(name))
+        before = self.version(name)
         writer = rows.select(*table(name).names).write.format("delta")
         writer = writer.option("userMetadata", json.dumps({"run_id": run_id, "run_no": run_no}))
         if self.last_run(name) < run_no:  # nothing of this run can be there: no need to look for what to replace
             writer.mode("append").save(self.path(name))
         else:
             writer.mode("overwrite").option("replaceWhere", f"run_no = {run_no}").save(self.path(name))
-        added = [json.loads(line) for line in self._log(name, self.version(name))]
+        after = self.version(name)
+        if after == before:
+            return 0
+        added = [json.loads(line) for line in self._log(name, after)]
         return sum(json.loads(a["add"]["stats"])["numRecords"] for a in added if "add" in a)
 
     def overwrite(self, rows: DataFrame, name: str, run_no: int, run_id: str) -> None:

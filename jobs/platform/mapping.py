@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from functools import cache, cached_property
 from pathlib import Path
@@ -272,19 +273,21 @@ def normalise_title(title: str) -> str:
 
 
 def mappings_folder() -> Path:
-    return PROJECT_ROOT / "vendor_mappings"
+    """The folder of the mappings in force: `vendor_mappings/`, or the one that DIETZ_MAPPINGS names."""
+    return Path(os.environ.get("DIETZ_MAPPINGS") or PROJECT_ROOT / "vendor_mappings").absolute()
 
 
-@cache
 def load_mappings(folder: Path | None = None) -> dict[str, Mapping]:
-    """All mappings by feed. Raises ConfigError with file and line for the first file that is wrong."""
-    found: dict[str, Mapping] = {}
-    for path in sorted((folder or mappings_folder()).glob("*.yaml")):
-        mapping = load_yaml(path, Mapping)
-        found[mapping.feed] = mapping
-    return found
+    """All mappings by feed, read once a process. Raises ConfigError with file and line for the first that is wrong."""
+    return _load(folder or mappings_folder())
 
 
 def mapping_version(feed: str, folder: Path | None = None) -> str:
     """The version of the feed's mapping that is in force."""
     return load_mappings(folder)[feed].version
+
+
+@cache
+def _load(folder: Path) -> dict[str, Mapping]:
+    found = (load_yaml(path, Mapping) for path in sorted(folder.glob("*.yaml")))
+    return {mapping.feed: mapping for mapping in found}

@@ -58,7 +58,8 @@ class Tenant(StrictModel):
 class Settings(BaseSettings):
     """The workspace and its configuration.
 
-    Environment: DIETZ_HOME, DIETZ_DATABASE_URL, DIETZ_CONF and SPARK_MASTER (`design.md`, section 7).
+    Environment: DIETZ_HOME, DIETZ_DATABASE_URL, DIETZ_CONF and SPARK_MASTER (`design.md`, section 7). Beside them
+    DIETZ_MAPPINGS names the folder of the mappings, where it is not `vendor_mappings/` (`mapping.mappings_folder`).
     """
 
     model_config = SettingsConfigDict(frozen=True)

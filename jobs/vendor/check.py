@@ -83,7 +83,7 @@ def checked(
 
 def _one(lake: TrialLake, file: FileRecord, mappings: dict[str, Mapping], rows: bool) -> Checked:
     run_no = int(file.run_no or 0)
-    batch = Batch(lake.spark, lake, None, "check", run_no, [file], mappings)
+    batch = Batch(lake.spark, lake, None, "check", run_no, [file], mappings=mappings)
     mapping = mappings[str(file.feed)]
     try:
         normalise(batch)
