@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 from pyspark.sql import SparkSession
 
-from jobs.detect import containers, landing, manifests, recognise
+from jobs.detect import containers, drift, landing, manifests, recognise
 from jobs.detect.formats import FormatError, as_lines
 from jobs.platform.errors import DietzError
 from jobs.platform.ledger import FileRecord, Run
@@ -81,6 +81,7 @@ def _new_records(settings: Settings, run: Run, tenant_id: str, mappings: dict[st
             records.append(manifests.as_sent(_unless_it_waits(one, record, mappings), by_manifest))
     if any(mapping.complete_with for mapping in mappings.values()):
         records = manifests.complete_sets(records, run.ledger.files(), mappings)
+    records = _with_changes(run, tenant_id, records, mappings)
     originals = run.ledger.known_contents(tenant_id, [one.sha256 for one in records if one.sha256])
     entered: list[FileRecord] = []
     for found in records:
@@ -102,6 +103,25 @@ def _unless_it_waits(one: landing.Delivery, record: FileRecord, mappings: dict[s
     if marker is None or landing.has_marker(one.path, (marker,)):
         return record
     return replace(record, status="waiting", message=f"{record.feed} is complete with its marker {marker}")
+
+
+def _with_changes(
+    run: Run, tenant_id: str, records: list[FileRecord], mappings: dict[str, Mapping]
+) -> list[FileRecord]:
+    """Notes in what way each file's titles are not those of the feed's file before it."""
+    before: dict[str, list[str]] = {}
+    noted = []
+    for record in records:
+        header, feed = (record.detection or {}).get("header"), str(record.feed)
+        if record.status != "detected" or not header:
+            noted.append(record)
+            continue
+        if feed not in before:
+            before[feed] = run.ledger.last_header(tenant_id, feed)
+        changes = drift.title_changes(header, before[feed], mappings[feed]) if before[feed] else []
+        noted.append(replace(record, detection={**record.detection, "changes": changes}) if changes else record)
+        before[feed] = header
+    return noted
 
 
 def _verdict(record: FileRecord) -> dict[str, object]:
@@ -164,6 +184,8 @@ def _recognised(
         if capture.source != "section" and key not in context:
             place = {"file_name": "name", "path": "path"}.get(capture.source, "first lines")
             return replace(base, message=f"{mapping.feed}: no {key} in the file's {place} (expected {capture.match})")
+    business_date = recognise.business_date(mapping, context)
+    header = drift.in_force(header, mapping, business_date)
     unknown = [t for t in header if t and not mapping.knows_title(t)]
     detection |= {
         "header_line": verdict.candidate.header_line,
@@ -178,7 +200,7 @@ def _recognised(
         vendor=mapping.vendor,
         feed=mapping.feed,
         mapping_version=mapping.version,
-        business_date=recognise.business_date(mapping, context),
+        business_date=business_date,
         status="detected",
         detection=detection,
         message="",
@@ -244,6 +266,8 @@ def _log_verdict(record: FileRecord) -> None:
         log.info("file_detected", feed=record.feed, **facts)
         for title in (record.detection or {}).get("drift", []):
             log.warning("title_unknown", feed=record.feed, column=title, **facts)
+        for change in (record.detection or {}).get("changes", []):
+            log.warning("titles_changed", feed=record.feed, change=change, **facts)
     elif record.status != "waiting":
         log.warning(f"file_{record.status}", reason=record.message, **facts)
 

@@ -321,6 +321,15 @@ class Ledger:
         )
         return {(path, member): (size_bytes, modified_at) for path, member, size_bytes, modified_at in found}
 
+    def last_header(self, tenant_id: str, feed: str) -> list[str]:
+        """The titles of the feed's file that was taken last; none of the first one."""
+        row = self.connection.execute(
+            "SELECT detection -> 'header' FROM ops.file WHERE tenant_id = %s AND feed = %s AND status <> ALL (%s)"
+            " AND detection ? 'header' ORDER BY arrival_no DESC LIMIT 1",
+            [tenant_id, feed, NOT_TAKEN],
+        ).fetchone()
+        return row[0] if row else []
+
     def known_contents(self, tenant_id: str, sha256s: Iterable[str]) -> dict[str, str]:
         """Which of these contents the tenant has delivered before: sha256 -> file_id of the file that was taken."""
         found = self.connection.execute(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from datetime import date
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal
@@ -93,6 +94,17 @@ class Replaces(StrictModel):
     )
 
 
+class InForce(StrictModel):
+    """When a title holds, by the file's business date; on other dates nothing reads it."""
+
+    since: date | None = Field(default=None, description="first date")
+    until: date | None = Field(default=None, description="last date")
+
+    def holds(self, on: date) -> bool:
+        """Whether the title means something on this date."""
+        return (self.since is None or self.since <= on) and (self.until is None or on <= self.until)
+
+
 class CompleteWith(StrictModel):
     """Feeds that a vendor delivers as one set: a file waits until all of its set are there."""
 
@@ -167,6 +179,9 @@ class Mapping(StrictModel):
     )
     empty: list[str] = Field(default=[""], description="cells that mean 'nothing'")
     flow_timing: FlowTiming | None = Field(default=None, description="when this vendor's flows count in the day")
+    title_dates: dict[str, InForce] = Field(
+        default={}, description="titles of the header that hold only for a time: a vendor that gives one a new meaning"
+    )
     codes: dict[str, Code] = Field(default={}, description="what the vendor's words mean")
     targets: list[Target] = Field(min_length=1, description="the tables that the feed fills")
     controls: list[Control] = Field(default=[], description="what the file states about itself, to be met")

@@ -26,6 +26,7 @@ PARTS: dict[str, type[BaseModel]] = {
     "targets[]": mapping.Target,
     "targets[].unpivot": mapping_columns.Unpivot,
     "targets[].columns.<column>": mapping_columns.ColumnSource,
+    "title_dates.<title>": mapping.InForce,
     "complete_with": mapping.CompleteWith,
     "replaces": mapping.Replaces,
     "controls[]": mapping.Control,
