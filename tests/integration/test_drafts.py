@@ -60,6 +60,7 @@ def night(spark: SparkSession, database_url: str, tmp_path_factory: pytest.TempP
             "canonical_account_xref_1.csv": "vendor,vendor_account_number,account_id\n"
             "muster,4711088001,M\nfamily,876,F\nfamily,913,T\n",
         }
+        (home / "workspace").mkdir()
         yield taken({**accounts, **files}, spark, database_url, home / "workspace", on=date(2026, 3, 31))
     mapping.load_mappings.cache_clear()
     mapping.mapping_version.cache_clear()
