@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from jobs.platform.mapping import CodeRule, ColumnSource, Mapping, Target, load_mappings, normalise_title
+from jobs.platform.mapping import Mapping, Target, load_mappings, normalise_title
+from jobs.platform.mapping_columns import CodeRule, ColumnSource
 from jobs.sample.write import write_sample
 from jobs.vendor import text
 from jobs.vendor.draft import Draft, draft
@@ -78,11 +79,12 @@ def measured(path: Path, mapping: Mapping) -> Measure:
     for target in mapping.targets:
         if not _is_there(target, mapping, sample):
             continue
+        columns = {name: source for name, source in target.columns.items() if not _goes_on(source, mapping)}
         part = _counterpart(target, made, mapping)
         if part is None:
-            result.columns["open"] += len(target.columns)
+            result.columns["open"] += len(columns)
             continue
-        for name, source in target.columns.items():
+        for name, source in columns.items():
             verdict = _column(source, name, part, made, mapping, target)
             result.columns[verdict] += 1
             if verdict == "wrong":
@@ -145,6 +147,13 @@ def _counterpart(target: Target, made: Draft, mapping: Mapping) -> Drafted | Non
     ]
     best = max(range(len(parts)), key=agreed.__getitem__)
     return parts[best] if agreed[best] else None
+
+
+def _goes_on(source: ColumnSource, mapping: Mapping) -> bool:
+    """Whether it stands on a second line of a record: the sample files have none."""
+    fields = mapping.reader.fields
+    second = {title for kind in mapping.reader.continues for title in fields.get(kind, {})}
+    return bool(source.titles) and set(source.titles) <= second
 
 
 def _column(  # noqa: PLR0917

@@ -52,16 +52,22 @@ class Workspace:
 
 
 def taken(
-    files: dict[str, str | bytes], spark: SparkSession, database_url: str, home: Path, on: date = date(2026, 3, 10)
+    files: dict[str, str | bytes],
+    spark: SparkSession,
+    database_url: str,
+    home: Path,
+    *,
+    on: date = date(2026, 3, 10),
+    conf: str = "",
 ) -> Workspace:
-    """A workspace below `home` whose landing has these files, after one run."""
+    """A workspace below `home` whose landing has these files, after one run; `conf`: more lines of its local.yaml."""
     (home / "conf").mkdir()
-    conf = home / "conf" / "local.yaml"
-    conf.write_text("file_settle_seconds: 0\n", encoding="utf-8")
+    conf_file = home / "conf" / "local.yaml"
+    conf_file.write_text(f"file_settle_seconds: 0\n{conf}", encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DIETZ_HOME", str(home))
         patch.setenv("DIETZ_DATABASE_URL", database_url)
-        patch.setenv("DIETZ_CONF", str(conf))
+        patch.setenv("DIETZ_CONF", str(conf_file))
         settings = Settings()
     workspace = Workspace(spark, settings, Ledger(settings), Lake(spark, settings.lake_root))
     workspace.put(files)

@@ -18,6 +18,7 @@ from jobs.platform.ledger import Run
 from jobs.platform.logs import get_log
 from jobs.platform.settings import Settings
 
+INPUTS = ["valuation", "transaction", "account", "fx_rate"]
 DAILY, STATE, EPOCH = "account_performance_daily", "account_state", "account_epoch"
 
 
@@ -35,6 +36,8 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
         return nothing
     if all(run.ledger.progress(tenant).run_no >= run.run_no for tenant in tenants):
         return nothing  # published already: nothing is due, and its rows must stay
+    if _nothing_came(lake, run, tenants):
+        return nothing
     policies = {tenant: settings.tenant(tenant) for tenant in tenants}
     withheld = [file.file_id for file in run.ledger.files(status=["withheld"])]
     silver = Silver(lake, tenants, withheld)
@@ -70,6 +73,18 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
         due.unpersist()
     get_log().info("calculated", **counters)
     return counters
+
+
+def _nothing_came(lake: Lake, run: Run, tenants: list[str]) -> bool:
+    """Whether it is plain without a look at the rows: no run wrote inputs since what is published, up to this date."""
+    if run.from_date is not None:
+        return False
+    written = max(lake.last_run(name) for name in INPUTS)
+    done = [run.ledger.progress(tenant) for tenant in tenants]
+    return all(
+        one.calculated_through is not None and one.calculated_through >= run.business_date and one.run_no >= written
+        for one in done
+    )
 
 
 def _due(silver: Silver, run: Run, policies: Policies) -> DataFrame:

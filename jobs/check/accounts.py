@@ -77,7 +77,7 @@ def write(lake: Lake, tolerances: Tolerances, run: Run, run_nos: list[int]) -> d
     """Look at the accounts that the run's files value and write what is found to gold.held_account."""
     if not tolerances.has("value_jump") or not lake.exists("account_state") or not lake.exists("valuation"):
         return {"accounts_held": 0, "accounts_flagged": 0}
-    in_run = F.col("run_no").isin(run_nos)
+    in_run = F.col("run_no").isin(run_nos) & ~F.coalesce("retired", F.lit(False))
     scope = F.lit(True)
     if run.tenant is not None:
         scope = scope & (F.col("tenant_id") == run.tenant)

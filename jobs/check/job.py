@@ -31,13 +31,22 @@ LOOK_BACK_DAYS = 400  # bounds what is read for the trailing average
 
 @dataclass(frozen=True)
 class Delivery:
-    """The files of the night that are to be decided on, by feed."""
+    """The files that are to be decided on, by feed: those of the run, and earlier ones (of a dead run, or whose waiting
+    rows a replay has taken through), with all the runs that wrote rows of them."""
 
     files: dict[Feed, list[FileRecord]]
+    run_no: int
+    replays: dict[str, list[int]]
 
     @property
     def run_nos(self) -> list[int]:
-        return sorted({record.run_no for files in self.files.values() for record in files if record.run_no is not None})
+        taken = {record.run_no for files in self.files.values() for record in files if record.run_no is not None}
+        return sorted(taken.union(*self.replays.values()))
+
+    @property
+    def earlier(self) -> list[str]:
+        """file_id of the files that other runs have taken."""
+        return [one.file_id for files in self.files.values() for one in files if one.run_no != self.run_no]
 
     @property
     def rows(self) -> int:
@@ -75,7 +84,8 @@ def _delivery(run: Run) -> Delivery:
     for record in run.ledger.files(status=["normalised"], run=run):
         if record.vendor is not None and record.feed is not None:
             feeds[record.tenant_id, record.vendor, record.feed].append(record)
-    return Delivery(dict(sorted(feeds.items())))
+    earlier = [one.file_id for files in feeds.values() for one in files if one.run_no != run.run_no]
+    return Delivery(dict(sorted(feeds.items())), run.run_no, run.ledger.replays_of(earlier) if earlier else {})
 
 
 def _slices(lake: Lake, settings: Settings, run: Run, delivery: Delivery, tolerances: Tolerances) -> list[Slice]:
@@ -94,12 +104,15 @@ def _slices(lake: Lake, settings: Settings, run: Run, delivery: Delivery, tolera
 
 
 def _written(lake: Lake, table: str, delivery: Delivery) -> DataFrame:
-    """The slice of a silver table that the night's feeds wrote."""
+    """The slice of a silver table that the night's feeds wrote, and the rows of earlier files that are to be decided
+    on."""
     feeds = [
         (F.col("tenant_id") == tenant) & (F.col("vendor") == vendor) & (F.col("feed") == feed)
         for tenant, vendor, feed in delivery.files
     ]
-    return lake.written_by(table, delivery.run_nos).where(reduce(or_, feeds))
+    of_files = (F.col("run_no") == delivery.run_no) | F.col("file_id").isin(delivery.earlier)
+    rows = lake.written_by(table, delivery.run_nos).where("NOT coalesce(retired, false)")
+    return rows.where(reduce(or_, feeds) & of_files)
 
 
 def _delivery_slice(feed: Feed, files: list[FileRecord], tolerances: Tolerances, on: date) -> Slice:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from jobs.cli.run import run_night
 from jobs.cli.summary import Steps, night_table
+from jobs.cli.terminal import console as terminal
 from jobs.platform import database
 from jobs.platform.ledger import Ledger
 from jobs.platform.settings import PROJECT_ROOT, Settings
@@ -29,14 +29,21 @@ def demo(
     """
     from jobs.report.write import write_report
     from jobs.sample.land import land, nights
-    from jobs.sample.write import write_sample
+    from jobs.sample.write import BOOK_FORMATS, write_sample
 
-    settings, console = Settings(), Console(highlight=False, soft_wrap=True)
+    settings, console = Settings(), terminal()
     sample = settings.folder("sample")
     days = business_days_before(LAST_NIGHT, BUSINESS_DAYS)
     if not (sample / "_expected" / "deliveries.csv").exists():
         console.print(f"writing vendor files of {accounts} accounts, {days[0]} to {days[-1]}, into {sample}")
-        console.print(str(write_sample(accounts, days[0], days[-1], 1, sample, daily_files_from=days[-NIGHTS])))
+        # The other formats would cost each night seconds and show nothing new in the marts.
+        console.print(
+            str(
+                write_sample(
+                    accounts, days[0], days[-1], 1, sample, daily_files_from=days[-NIGHTS], formats=BOOK_FORMATS
+                )
+            )
+        )
     ledger = Ledger(settings)
     done: list[tuple[date, Steps]] = []
     for night in nights(sample):

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from jobs.cli import db, demo, files, run, sample, status, vendor
+from jobs.cli import db, demo, files, quarantine, run, sample, status, vendor
 from jobs.cli import report as report_verb
 from jobs.platform.errors import DietzError
 
@@ -27,6 +27,7 @@ app.command("report")(report_verb.report)
 app.command("sample")(sample.sample)
 app.command("demo")(demo.demo)
 app.add_typer(vendor.app, name="vendor")
+app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(db.app, name="db")
 
 

@@ -49,7 +49,7 @@ ATTENTION = [
     ("detect", "refused"),
     ("normalise", "quarantined"),
     ("normalise", "refused"),
-    ("check", "held"),
+    ("check", "accounts_held"),
     ("check", "withheld"),
     ("reconcile", "breaks"),
 ]

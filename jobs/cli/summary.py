@@ -18,8 +18,8 @@ FIGURES = [
     ("rows read", "ingest", "lines"),
     ("silver", "normalise", "silver"),
     ("quarantined", "normalise", "quarantined"),
-    ("held", "check", "held"),
-    ("accounts published", "publish", "accounts"),
+    ("held", "check", "accounts_held"),
+    ("accounts", "calculate", "accounts"),
     ("breaks", "reconcile", "breaks"),
 ]
 

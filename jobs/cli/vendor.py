@@ -12,8 +12,12 @@ from rich.table import Table
 
 from jobs.cli.options import JsonOption
 from jobs.cli.terminal import console
+from jobs.cli.vendor_check import check
+from jobs.platform.settings import Settings
 
 app = typer.Typer(help="Vendors' files: which feed is it, a first mapping for a new one.", no_args_is_help=True)
+
+app.command()(check)
 
 FileArgument = Annotated[
     Path,
@@ -40,7 +44,7 @@ def detect(file: FileArgument, as_json: JsonOption = False) -> None:
             "drift": (one.detection or {}).get("drift", []),
             "context": (one.detection or {}).get("context", {}),
         }
-        for one in look(file)
+        for one in look(Settings(), file)
     ]
     if as_json:
         typer.echo(json.dumps(found, default=str, indent=1))
@@ -84,7 +88,7 @@ def draft(
 
     written = list(drafts(file, vendor, feed))
     to_people = Console(stderr=True, highlight=False, soft_wrap=True)
-    for known in look(file):
+    for known in look(Settings(), file):
         if known.feed:
             to_people.print(f"{file.name} is recognised already, as {known.feed}: both would fit", markup=False)
     for one in written:

@@ -6,17 +6,15 @@ import hashlib
 import zipfile
 import zlib
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
 
 import structlog
 from pyspark.sql import SparkSession
 
-from jobs.detect import landing, recognise
+from jobs.detect import containers, landing, manifests, recognise
 from jobs.detect.formats import FormatError, as_lines
 from jobs.platform.errors import DietzError
-from jobs.platform.ledger import FileRecord, Ledger, Run
+from jobs.platform.ledger import FileRecord, Run
 from jobs.platform.mapping import Mapping, load_mappings, mapping_version
 from jobs.platform.mapping_reader import CONVERTED
 from jobs.platform.settings import Settings
@@ -27,8 +25,8 @@ log = structlog.get_logger()
 def run(spark: SparkSession | None, settings: Settings, run: Run) -> dict[str, int | str]:
     """Enter every new complete file of the run's tenants; returns how many files got which status.
 
-    A file is new if its path, size or time is; a file that no mapping recognised is looked at again when the
-    mappings have changed. Spark is not used.
+    A file is new if its path, size or time is; a file that no mapping recognised, or whose format could not be read,
+    is looked at again when the mappings have changed. Spark is not used.
     """
     mappings = load_mappings()
     vendors = {one.vendor for one in mappings.values()}
@@ -48,26 +46,41 @@ def run(spark: SparkSession | None, settings: Settings, run: Run) -> dict[str, i
 def _new_records(settings: Settings, run: Run, tenant_id: str, mappings: dict[str, Mapping]) -> list[FileRecord]:
     known = run.ledger.seen_paths(tenant_id)
     looked_at = {(path, seen) for (path, _), seen in known.items()}
-    again = _unrecognised_by_older_mappings(run, tenant_id)
+    waiting = {
+        one.file_id: one.path
+        for one in _undecided_by_older_mappings(run, tenant_id)
+        if known[one.path, one.member] == (one.size_bytes, one.modified_at)
+    }
+    again = set(waiting.values())
+    everything = landing.deliveries(settings.landing, tenant_id)
+    sent = manifests.sent_with(everything)
     fresh = [
         one
-        for one in landing.deliveries(settings.landing, tenant_id)
-        if (one.relative, (one.size_bytes, one.modified_at)) not in looked_at or one.relative in again
+        for one in everything
+        if not manifests.is_manifest(one.path)
+        and ((one.relative, (one.size_bytes, one.modified_at)) not in looked_at or one.relative in again)
     ]
     still_growing = landing.growing(
         [one for one in fresh if landing.why_incomplete(one) is None], settings.conf.file_settle_seconds
     )
     records: list[FileRecord] = []
     for one in fresh:
+        by_manifest = sent.get(one.relative)
         why = landing.why_incomplete(one) or ("still growing" if one.relative in still_growing else None)
+        why = why or (by_manifest.waits if by_manifest else None)
         if why:
             log.warning("file_waits", tenant_id=tenant_id, file=one.relative, reason=why)
-            records.append(_record(run, one, "", "", "waiting", message=why))
+            records.append(_record(run.run_no, one, "", "", "waiting", message=why))
             continue
-        for record in _records_of(run, one, mappings):
+        for record in examined(settings, run.run_no, one, mappings):
             if run.vendor and record.vendor not in (None, run.vendor):
                 continue  # left for the run of its vendor
-            records.append(record)
+            seen = known.get((one.relative, record.member)) == (one.size_bytes, one.modified_at)
+            if seen and record.file_id not in waiting:
+                continue  # another member of an archive, which was taken
+            records.append(manifests.as_sent(_unless_it_waits(one, record, mappings), by_manifest))
+    if any(mapping.complete_with for mapping in mappings.values()):
+        records = manifests.complete_sets(records, run.ledger.files(), mappings)
     originals = run.ledger.known_contents(tenant_id, [one.sha256 for one in records if one.sha256])
     entered: list[FileRecord] = []
     for found in records:
@@ -79,75 +92,88 @@ def _new_records(settings: Settings, run: Run, tenant_id: str, mappings: dict[st
         _log_verdict(record)
         entered.append(record)
     # A waiting file is not entered: the next run looks at it afresh.
-    run.ledger.register_files([one for one in entered if one.status != "waiting" and one.path not in again])
-    run.ledger.update_files({one.file_id: _verdict(one) for one in entered if one.path in again})
+    run.ledger.register_files([one for one in entered if one.status != "waiting" and one.file_id not in waiting])
+    run.ledger.update_files({one.file_id: _verdict(one) for one in entered if one.file_id in waiting})
     return entered
+
+
+def _unless_it_waits(one: landing.Delivery, record: FileRecord, mappings: dict[str, Mapping]) -> FileRecord:
+    marker = mappings[str(record.feed)].marker if record.status == "detected" else None
+    if marker is None or landing.has_marker(one.path, (marker,)):
+        return record
+    return replace(record, status="waiting", message=f"{record.feed} is complete with its marker {marker}")
 
 
 def _verdict(record: FileRecord) -> dict[str, object]:
     """What a second look at a file changes in its ledger row."""
-    names = ("vendor", "feed", "mapping_version", "business_date", "status", "run_no", "detection", "message")
+    names = ("vendor", "feed", "mapping_version", "business_date", "status", "run_no", "detection", "lines", "message")
     return {name: getattr(record, name) for name in names}
 
 
-def _records_of(run: Run, one: landing.Delivery, mappings: dict[str, Mapping]) -> list[FileRecord]:
-    if one.path.suffix.lower() in landing.ENCRYPTED:
-        return [_record(run, one, "", "", "unrecognised", message="encrypted: no decryption command is configured")]
+def examined(settings: Settings, run_no: int, one: landing.Delivery, mappings: dict[str, Mapping]) -> list[FileRecord]:
+    """What a file is, for the ledger: a record for it, each member of an archive, or each sheet of a workbook."""
     try:
-        looked = list(landing.contents(one.path))
+        with containers.decrypted(one.path, settings.conf.decrypt) as path:
+            found = [_recognised(run_no, one, path, content, mappings) for content in landing.contents(path)]
+            is_workbook = containers.is_workbook(path)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        return [_record(run, one, "", "", "unrecognised", message=f"damaged archive: {error}")]
+        return [_record(run_no, one, "", "", "unrecognised", message=f"damaged archive: {error}")]
     except FormatError as error:
-        return [_record(run, one, "", "", "unrecognised", message=str(error))]
-    found = [_recognised(run, one, content, mappings) for content in looked]
-    if landing.is_workbook(one.path) and any(record.status == "detected" for record in found):
+        return [_record(run_no, one, "", "", "unrecognised", message=str(error))]
+    except UnicodeError as error:
+        return [_record(run_no, one, "", "", "unrecognised", message=f"begins as UTF-16 and is not: {error}")]
+    if is_workbook and any(record.status == "detected" for record in found):
         # A workbook's cover and look-up sheets are no deliveries.
         found = [record for record in found if record.status != "unrecognised"]
     return found
 
 
-def _recognised(run: Run, one: landing.Delivery, content: landing.Content, mappings: dict[str, Mapping]) -> FileRecord:
+def _recognised(
+    run_no: int, one: landing.Delivery, path: Path, content: landing.Content, mappings: dict[str, Mapping]
+) -> FileRecord:
     name = content.member.rsplit("/", 1)[-1] or one.path.name
-    verdict = recognise.recognise(name, content.head, mappings)
+    verdict = recognise.recognise(name, content.head, mappings, content.encoding)
     detection: dict[str, object] = {
         "candidates": [{"feed": c.feed, "score": c.score, "reasons": c.reasons} for c in verdict.candidates[:3]],
         "mappings": mappings_fingerprint(),
     }
-    base = _record(run, one, content.member, content.sha256, "unrecognised", message=verdict.message)
+    base = _record(run_no, one, content.member, content.sha256, "unrecognised", message=verdict.message)
     base = replace(base, lines=content.lines, size_bytes=one.size_bytes, detection=detection)
     if verdict.candidate is None:
         return base
     mapping = mappings[verdict.candidate.feed]
-    lines = recognise.first_lines(content.head, mapping.reader.encoding) or []
+    encoding = content.encoding or mapping.reader.encoding
+    lines = recognise.first_lines(content.head, encoding) or []
     header = verdict.candidate.header
     if mapping.format in CONVERTED and mapping.format != "workbook":
         try:
-            count, lines = _converted(one, content, mapping)
+            count, lines = _converted(path, content, mapping)
         except FormatError as error:
             return replace(base, vendor=mapping.vendor, feed=mapping.feed, status="refused", message=str(error))
         base, header = replace(base, lines=count), []
     context = {
         key: value
         for key, capture in mapping.context.items()
-        if capture.source != "section" and (value := recognise.captured(capture, lines, name)) is not None
+        if capture.source != "section" and (value := recognise.captured(capture, lines, name, one.relative)) is not None
     }
     for key, capture in mapping.context.items():
         if capture.source != "section" and key not in context:
-            place = "name" if capture.source == "file_name" else "first lines"
+            place = {"file_name": "name", "path": "path"}.get(capture.source, "first lines")
             return replace(base, message=f"{mapping.feed}: no {key} in the file's {place} (expected {capture.match})")
     unknown = [t for t in header if t and not mapping.knows_title(t)]
     detection |= {
         "header_line": verdict.candidate.header_line,
         "header": header,
         "context": context,
-        "drift": unknown if mapping.has_header_line else [],
+        "drift": unknown if mapping.has_header_line or mapping.format == "parquet" else [],
         "name": name,
+        "encoding": "utf-8" if mapping.format in CONVERTED else encoding,
     }
     return replace(
         base,
         vendor=mapping.vendor,
         feed=mapping.feed,
-        mapping_version=mapping_version(mapping.feed),
+        mapping_version=mapping.version,
         business_date=recognise.business_date(mapping, context),
         status="detected",
         detection=detection,
@@ -155,11 +181,11 @@ def _recognised(run: Run, one: landing.Delivery, content: landing.Content, mappi
     )
 
 
-def _converted(one: landing.Delivery, content: landing.Content, mapping: Mapping) -> tuple[int, list[str]]:
+def _converted(path: Path, content: landing.Content, mapping: Mapping) -> tuple[int, list[str]]:
     """(number of lines, the first ones) that the file's format makes of it. Raises FormatError."""
     first: list[str] = []
     count = 0
-    with landing.open_member(one.path, content.member) as stream:
+    with containers.open_member(path, content.member) as stream:
         for line in as_lines(stream, content.member, mapping):
             count += 1
             if count <= landing.FIRST_LOOK_LINES:
@@ -173,13 +199,17 @@ def mappings_fingerprint() -> str:
     return hashlib.sha256(versions.encode()).hexdigest()[:12]
 
 
-def _unrecognised_by_older_mappings(run: Run, tenant_id: str) -> set[str]:
+def _undecided_by_older_mappings(run: Run, tenant_id: str) -> list[FileRecord]:
+    """Files that no mapping recognised, or whose format could not be read, when other mappings were in force."""
     now = mappings_fingerprint()
-    waiting = run.ledger.files(status=["unrecognised"])
-    return {one.path for one in waiting if one.tenant_id == tenant_id and (one.detection or {}).get("mappings") != now}
+    return [
+        one
+        for one in run.ledger.files(status=["unrecognised", "refused"])
+        if one.tenant_id == tenant_id and one.records is None and (one.detection or {}).get("mappings") != now
+    ]
 
 
-def _record(run: Run, one: landing.Delivery, member: str, sha256: str, status: str, *, message: str) -> FileRecord:
+def _record(run_no: int, one: landing.Delivery, member: str, sha256: str, status: str, *, message: str) -> FileRecord:
     return FileRecord(
         file_id=_file_id(one.tenant_id, one.relative, member, one.modified_at.isoformat(), sha256),
         tenant_id=one.tenant_id,
@@ -193,7 +223,7 @@ def _record(run: Run, one: landing.Delivery, member: str, sha256: str, status: s
         mapping_version=None,
         business_date=None,
         status=status,
-        run_no=run.run_no,
+        run_no=run_no,
         arrival_no=0,
         detection={},
         message=message,
@@ -214,14 +244,12 @@ def _log_verdict(record: FileRecord) -> None:
         log.warning(f"file_{record.status}", reason=record.message, **facts)
 
 
-def look(path: Path) -> list[FileRecord]:
+def look(settings: Settings, path: Path) -> list[FileRecord]:
     """What a run would enter in the ledger for one file, wherever it lies: nothing is entered, no ledger is asked."""
     stat = path.stat()
-    modified = datetime.fromtimestamp(stat.st_mtime, tz=UTC)
-    one = landing.Delivery("", path, path.name, stat.st_size, modified)
-    nobody = Run("", 0, modified.date(), None, None, None, cast(Ledger, None))
+    one = landing.Delivery("", path, path.name, stat.st_size, landing.modified(stat))
     why = landing.why_incomplete(one)
-    return [_record(nobody, one, "", "", "waiting", message=why)] if why else _records_of(nobody, one, load_mappings())
+    return [_record(0, one, "", "", "waiting", message=why)] if why else examined(settings, 0, one, load_mappings())
 
 
 if __name__ == "__main__":

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import gzip
+import codecs
 import hashlib
 import io
 import os
 import time
-import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-from jobs.detect.formats import workbook
+from jobs.detect.containers import begins, is_workbook, open_members
+from jobs.detect.formats import parquet, workbook
 
-MARKERS = (".done", ".ok")
+MARKERS = (".done", ".ok", ".trg", ".ctl")
 UNFINISHED = (".part", ".tmp", ".partial", ".filepart")
-ENCRYPTED = (".pgp", ".gpg", ".asc")
 FIRST_LOOK_BYTES = 256 * 1024
 FIRST_LOOK_LINES = 50
 _CHUNK = 1 << 20
@@ -44,6 +43,7 @@ class Content:
     size_bytes: int
     lines: int
     head: bytes
+    encoding: str | None = None  # where the bytes themselves say it, whatever the mapping does
 
 
 def tenants(landing: Path) -> list[str]:
@@ -60,11 +60,11 @@ def deliveries(landing: Path, tenant_id: str) -> list[Delivery]:
             continue
         if path.is_file():
             stat = path.stat()
-            found.append(Delivery(tenant_id, path, relative.as_posix(), stat.st_size, _modified(stat)))
+            found.append(Delivery(tenant_id, path, relative.as_posix(), stat.st_size, modified(stat)))
     return sorted(found, key=lambda one: (one.modified_at, one.relative))
 
 
-def _modified(stat: os.stat_result) -> datetime:
+def modified(stat: os.stat_result) -> datetime:
     return datetime.fromtimestamp(stat.st_mtime, tz=UTC)
 
 
@@ -85,14 +85,23 @@ def growing(candidates: list[Delivery], seconds: float) -> set[str]:
     changed = set()
     for one in unmarked:
         stat = one.path.stat()
-        if (stat.st_size, _modified(stat)) != (one.size_bytes, one.modified_at):
+        if (stat.st_size, modified(stat)) != (one.size_bytes, one.modified_at):
             changed.add(one.relative)
     return changed
 
 
-def has_marker(path: Path) -> bool:
-    """Whether the vendor's marker lies beside the file: `name.csv.done` or `name.done`."""
-    return any(path.with_name(path.name + suffix).exists() or path.with_suffix(suffix).exists() for suffix in MARKERS)
+def has_marker(path: Path, markers: tuple[str, ...] = MARKERS) -> bool:
+    """Whether one of the vendor's markers lies beside the file: `name.csv.done` or `name.done`; or, where the marker is
+    a name of its own such as `_SUCCESS`, that file, beside it or above its partitions."""
+    folders = [path.parent]
+    while "=" in folders[-1].name:
+        folders.append(folders[-1].parent)
+    return any(
+        path.with_name(path.name + marker).exists() or path.with_suffix(marker).exists()
+        if marker.startswith(".")
+        else any((folder / marker).exists() for folder in folders)
+        for marker in markers
+    )
 
 
 def contents(path: Path) -> Iterator[Content]:
@@ -109,47 +118,14 @@ def contents(path: Path) -> Iterator[Content]:
                 lines = "".join(f"{line}\n" for line in workbook.lines(stream, sheet))
             yield _look(sheet, io.BytesIO(lines.encode()))
         return
+    if begins(path, parquet.MAGIC):
+        rows, head = parquet.first_look(path, FIRST_LOOK_LINES)
+        with path.open("rb") as stream:
+            yield replace(_look("", stream), lines=rows, head=head)
+        return
     for member, opened in open_members(path):
         with opened:
             yield _look(member, opened)
-
-
-def is_workbook(path: Path) -> bool:
-    """Whether the file is a workbook, whatever its name: a zip that holds `xl/workbook.xml`."""
-    with path.open("rb") as raw:
-        if raw.read(4) != b"PK\x03\x04":
-            return False
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return "xl/workbook.xml" in archive.namelist()
-    except zipfile.BadZipFile:
-        return False
-
-
-def open_member(path: Path, member: str) -> IO[bytes]:
-    """The decompressed bytes of one member as `open_members` names it; of a workbook's sheet the whole workbook."""
-    if is_workbook(path):
-        return path.open("rb")
-    for name, stream in open_members(path):
-        if name == member:
-            return stream
-        stream.close()
-    raise FileNotFoundError(f"{path} has no member {member}")
-
-
-def open_members(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    """(member name, decompressed byte stream) for each member; the member's name is '' for a plain file."""
-    with path.open("rb") as raw:
-        magic = raw.read(4)
-    if magic[:4] == b"PK\x03\x04":
-        with zipfile.ZipFile(path) as archive:
-            for info in archive.infolist():
-                if not info.is_dir():
-                    yield info.filename, archive.open(info)
-    elif magic[:2] == b"\x1f\x8b":
-        yield path.stem, io.BufferedReader(gzip.open(path))  # noqa: SIM115 the caller closes it
-    else:
-        yield "", path.open("rb")
 
 
 def _look(member: str, stream: IO[bytes]) -> Content:
@@ -166,4 +142,5 @@ def _look(member: str, stream: IO[bytes]) -> Content:
         last = chunk[-1:]
     if size and last not in (b"\n", b"\r"):
         lines += 1
-    return Content(member, digest.hexdigest(), size, lines, head)
+    said = "utf-8" if isinstance(stream, codecs.StreamRecoder) else None
+    return Content(member, digest.hexdigest(), size, lines, head, said)

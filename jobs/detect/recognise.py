@@ -9,7 +9,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from itertools import zip_longest
 
+from jobs.detect.formats.parquet import PARQUET_HEAD
 from jobs.detect.landing import FIRST_LOOK_LINES
 from jobs.platform.mapping import Capture, Mapping, normalise_title
 
@@ -17,6 +19,10 @@ from jobs.platform.mapping import Capture, Mapping, normalise_title
 # many that nobody reads, and those are reported as drift. A signature counts as much as most titles known.
 REQUIRED, KNOWN_TITLES, NAME, SIGNATURE = 60, 25, 15, 80
 THRESHOLD, MARGIN = 65, 5
+# Parts of a date format, the longer ones first, as strptime calls them.
+DIRECTIVES = {
+    "yyyy": "%Y", "yy": "%y", "MMMM": "%B", "MMM": "%b", "MM": "%m", "M": "%m", "dd": "%d", "d": "%d",
+}  # fmt: skip
 # Names of elements, attributes and tags in text of a marked-up format.
 WORDS = re.compile(r"[A-Za-z0-9][\w.-]*")
 
@@ -54,9 +60,11 @@ def first_lines(head: bytes, encoding: str) -> list[str] | None:
     return text.removeprefix("\ufeff").splitlines()[:FIRST_LOOK_LINES]
 
 
-def recognise(name: str, head: bytes, mappings: dict[str, Mapping]) -> Recognition:
-    """Score the file against every mapping. `name` is the file's name, `head` its first bytes, decompressed."""
-    candidates = sorted((score(name, head, one) for one in mappings.values()), key=lambda c: (-c.score, c.feed))
+def recognise(name: str, head: bytes, mappings: dict[str, Mapping], encoding: str | None = None) -> Recognition:
+    """Score the file against every mapping. `name` is the file's name, `head` its first bytes, decompressed;
+    `encoding` counts before what a mapping says."""
+    scores = [score(name, head, one, encoding) for one in mappings.values()]
+    candidates = sorted(scores, key=lambda c: (-c.score, c.feed))
     best = candidates[0]
     if best.score >= THRESHOLD:
         rivals = [one for one in candidates[1:] if best.score - one.score < MARGIN]
@@ -72,11 +80,14 @@ def recognise(name: str, head: bytes, mappings: dict[str, Mapping]) -> Recogniti
     return Recognition(None, candidates, f"no mapping fits; nearest is {nearest.feed}: {'; '.join(nearest.reasons)}")
 
 
-def score(name: str, head: bytes, mapping: Mapping) -> Candidate:
+def score(name: str, head: bytes, mapping: Mapping, encoding: str | None = None) -> Candidate:
     """The mapping's points for a file, 0 to 100; 0 where something required is absent or forbidden is there."""
-    lines = first_lines(head, mapping.reader.encoding)
+    if head.startswith(PARQUET_HEAD) != (mapping.format == "parquet"):
+        return Candidate(mapping.feed, 0, ["is Parquet" if mapping.format != "parquet" else "is no Parquet"])
+    encoding = encoding or mapping.reader.encoding
+    lines = first_lines(head, encoding)
     if lines is None:
-        return Candidate(mapping.feed, 0, [f"not {mapping.reader.encoding} text"])
+        return Candidate(mapping.feed, 0, [f"not {encoding} text"])
     signature = mapping.fingerprint.signature
     if signature and not any(re.search(signature, line) for line in lines):
         return Candidate(mapping.feed, 0, ["no line has the signature"])
@@ -93,7 +104,8 @@ def score(name: str, head: bytes, mapping: Mapping) -> Candidate:
     if mapping.fingerprint.required:
         named = [title for title in header if title]
         # In a format that names its fields nobody reads them all: a share of them would say nothing.
-        unknown = [title for title in named if not mapping.knows_title(title)] if mapping.has_header_line else []
+        has_titles = mapping.has_header_line or mapping.format == "parquet"
+        unknown = [title for title in named if not mapping.knows_title(title)] if has_titles else []
         points = REQUIRED + round(KNOWN_TITLES * (len(named) - len(unknown)) / len(named))
         reasons.append(f"has all of {', '.join(mapping.fingerprint.required)} on {where}")
         if unknown:
@@ -109,7 +121,7 @@ def score(name: str, head: bytes, mapping: Mapping) -> Candidate:
 
 def titles_of(lines: list[str], mapping: Mapping) -> tuple[int, list[str]]:
     """(line of the header, its cells); of a format without a header line (0, the names that the first lines use)."""
-    if mapping.format == "json":
+    if mapping.format in {"json", "parquet"}:
         return 0, sorted({name for line in lines for name in _names_in(line)})
     if mapping.is_named:
         return 0, sorted({word for line in lines for word in WORDS.findall(line)})
@@ -137,12 +149,19 @@ def find_header(lines: list[str], mapping: Mapping) -> tuple[int, list[str]]:
     """(line number, cells) of the line with the most required titles; line 1 where none has any."""
     required = {normalise_title(title) for title in mapping.fingerprint.required}
     best: tuple[int, int, list[str]] = (-1, 1, [])
-    for number, line in enumerate(lines, start=1):
-        cells = _cells(line, mapping)
+    rows = [_cells(line, mapping) for line in lines]
+    for number in range(1, len(rows) + 1):
+        cells = _joined(rows[number - 1 : number - 1 + mapping.reader.header_rows])
         hits = len(required & {normalise_title(cell) for cell in cells})
         if hits > best[0]:
             best = (hits, number, told_apart([cell.strip() for cell in cells]))
     return best[1], best[2]
+
+
+def _joined(rows: list[list[str]]) -> list[str]:
+    """Titles over several lines as one: the words of a column from top to bottom."""
+    columns = zip_longest(*rows, fillvalue="")
+    return [" ".join(word for cell in column if (word := cell.strip())) for column in columns]
 
 
 def told_apart(titles: list[str]) -> list[str]:
@@ -177,9 +196,9 @@ def _cells(line: str, mapping: Mapping) -> list[str]:
     return next(reader, [])
 
 
-def captured(capture: Capture, lines: list[str], name: str) -> str | None:
-    """The value that a file states about itself in its preamble or name; None where the pattern finds nothing."""
-    places = [name] if capture.source == "file_name" else lines
+def captured(capture: Capture, lines: list[str], name: str, path: str = "") -> str | None:
+    """The value that a file states about itself in its preamble, name or path; None where the pattern finds nothing."""
+    places = {"file_name": [name], "path": [path]}.get(capture.source, lines)
     hits = (re.search(capture.match, place) for place in places)
     return next((hit.group(1) for hit in hits if hit), None)
 
@@ -188,10 +207,11 @@ def business_date(mapping: Mapping, context: dict[str, str]) -> date | None:
     """The file's own date, where the mapping names the captured value that holds it and it can be read."""
     if mapping.business_date is None or mapping.business_date not in context:
         return None
-    pattern = mapping.business_date_format or mapping.dates
-    for token, directive in (("yyyy", "%Y"), ("MMMM", "%B"), ("MM", "%m"), ("dd", "%d")):
-        pattern = pattern.replace(token, directive)
-    try:
-        return datetime.strptime(context[mapping.business_date], pattern).date()  # noqa: DTZ007 a date has no zone
-    except ValueError:
-        return None
+    formats = mapping.business_date_format or mapping.dates
+    for pattern in [formats] if isinstance(formats, str) else formats:
+        try:
+            directives = re.sub("|".join(DIRECTIVES), lambda token: DIRECTIVES[token.group()], pattern)
+            return datetime.strptime(context[mapping.business_date], directives).date()  # noqa: DTZ007 no zone
+        except ValueError:
+            continue
+    return None

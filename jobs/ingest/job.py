@@ -12,13 +12,14 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from jobs.detect.containers import decrypted, is_wrapped, open_member
 from jobs.detect.formats import as_lines
-from jobs.detect.landing import open_member
 from jobs.ingest.bronze import decoded, numbered_lines
+from jobs.ingest.parquet import parquet_lines
 from jobs.platform.lake import Lake
 from jobs.platform.ledger import FileRecord, Run
 from jobs.platform.local_rows import local_rows
-from jobs.platform.mapping import load_mappings
+from jobs.platform.mapping import Mapping, load_mappings
 from jobs.platform.mapping_reader import CONVERTED
 from jobs.platform.settings import Settings
 
@@ -40,6 +41,7 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
     for file in run.ledger.files(status=["detected", "ingested", "normalised"]):
         taken_by[int(file.run_no or 0)].append(file)
     files = lines = 0
+    mappings = load_mappings()
     for run_no, group in sorted(taken_by.items()):
         fresh = [file for file in group if file.status == "detected"]
         if not fresh:
@@ -47,8 +49,8 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
         # The whole group is written again, since one replaceWhere covers everything that the run took.
         incoming = settings.folder("incoming") / str(run_no)
         try:
-            _stage(settings.landing, group, incoming)
-            lake.write_run(_bronze(spark, group, incoming), "line", run_no, run.run_id)
+            stage(settings, group, incoming, mappings)
+            lake.write_run(bronze(spark, group, incoming, mappings), "line", run_no, run.run_id)
         finally:
             shutil.rmtree(incoming, ignore_errors=True)
         run.ledger.update_files({file.file_id: {"status": "ingested"} for file in fresh})
@@ -58,34 +60,41 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
     return {"files": files, "lines": lines}
 
 
-def _stage(landing: Path, group: list[FileRecord], incoming: Path) -> None:
+def stage(settings: Settings, group: list[FileRecord], incoming: Path, mappings: dict[str, Mapping]) -> None:
     """Give each file the name of its file_id in a folder of the run: a link, the decompressed member, or the lines that
     its format makes of it."""
     shutil.rmtree(incoming, ignore_errors=True)
     incoming.mkdir(parents=True)
-    mappings = load_mappings()
     for file in group:
-        source, target, mapping = landing / file.path, incoming / file.file_id, mappings[str(file.feed)]
-        if mapping.format in CONVERTED:
-            with open_member(source, file.member) as stream, target.open("w", encoding="utf-8", newline="\n") as out:
-                out.writelines(f"{line}\n" for line in as_lines(stream, file.member, mapping))
-        elif file.member == "":
+        source, target, mapping = settings.landing / file.path, incoming / file.file_id, mappings[str(file.feed)]
+        if mapping.format not in CONVERTED and not is_wrapped(source):
             os.symlink(source, target)
-        else:
-            with open_member(source, file.member) as stream, target.open("wb") as binary:
-                shutil.copyfileobj(stream, binary)
+            continue
+        with decrypted(source, settings.conf.decrypt) as path, open_member(path, file.member) as stream:
+            if mapping.format in CONVERTED:
+                with target.open("w", encoding="utf-8", newline="\n") as out:
+                    out.writelines(f"{line}\n" for line in as_lines(stream, file.member, mapping))
+            else:
+                with target.open("wb") as binary:
+                    shutil.copyfileobj(stream, binary)
 
 
-def _bronze(spark: SparkSession, group: list[FileRecord], incoming: Path) -> DataFrame:
-    mappings = load_mappings()
-    by_encoding: dict[str, list[FileRecord]] = defaultdict(list)
+def bronze(spark: SparkSession, group: list[FileRecord], incoming: Path, mappings: dict[str, Mapping]) -> DataFrame:
+    """Rows of the table `line` of staged files."""
+    alike: dict[str, list[FileRecord]] = defaultdict(list)
     for file in group:
         mapping = mappings[str(file.feed)]
-        by_encoding["utf-8" if mapping.format in CONVERTED else mapping.reader.encoding].append(file)
+        as_utf8 = mapping.format in CONVERTED or (file.detection or {}).get("utf16")
+        alike["parquet" if mapping.format == "parquet" else "utf-8" if as_utf8 else mapping.reader.encoding].append(
+            file
+        )
     parts = []
-    for encoding, files in by_encoding.items():
+    for encoding, files in alike.items():
         owners = local_rows(spark, [(f.file_id, f.tenant_id, f.vendor, f.feed, f.run_no) for f in files], OWNER)
-        lines = decoded(numbered_lines(spark, [str(incoming / f.file_id) for f in files]), encoding)
+        paths = [str(incoming / f.file_id) for f in files]
+        lines = (
+            parquet_lines(spark, paths) if encoding == "parquet" else decoded(numbered_lines(spark, paths), encoding)
+        )
         parts.append(lines.join(F.broadcast(owners), "file_name").withColumnRenamed("file_name", "file_id"))
     every = parts[0]
     for part in parts[1:]:

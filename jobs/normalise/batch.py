@@ -17,24 +17,50 @@ from jobs.platform.mapping import Mapping, load_mappings
 
 
 @dataclass
+class Reading:
+    """The books of a file that is read again, beside the outcomes that `Batch.replayed` counts: how many rows waited,
+    how many of them are no record any more (`gone`), which came instead (`further`), and lines that are none now."""
+
+    waited: int
+    gone: int = 0
+    further: int = 0
+    no_record: int = 0
+
+
+@dataclass
 class Batch:
-    """One run's files. Tables are loaded side by side, so what they add to goes through `enter` and `keep`."""
+    """One run's files. Tables are loaded side by side, so what they add to goes through `enter` and `keep`.
+
+    `files` are new; `mended` are files of earlier runs whose waiting rows the run was asked to take through again. Rows
+    that waited for their account come along in either case: `waiting` are the quarantine's rows that the batch takes
+    through, `replayed_files` the files they stand in.
+    """
 
     spark: SparkSession
     lake: Lake
-    ledger: Ledger
+    ledger: Ledger | None  # None: a trial, which takes nothing through that waited
     run_id: str
     run_no: int
-    files: list[FileRecord]
+    files: list[FileRecord] = field(default_factory=list)
+    mended: list[FileRecord] = field(default_factory=list)
     mappings: dict[str, Mapping] = field(default_factory=load_mappings)
     accounts: dict[str, FileAccount] = field(default_factory=dict)
     controls: list[ControlResult] = field(default_factory=list)
     quarantined: list[DataFrame] = field(default_factory=list)
-    ready: DataFrame | None = None
-    replayed_files: dict[str, list[FileRecord]] = field(default_factory=dict)
+    judged: dict[str, DataFrame] = field(default_factory=dict)  # by table, where not every row goes to silver
+    loaded: set[str] = field(default_factory=set)
+    waiting: DataFrame | None = None
+    replayed_files: dict[str, list[FileRecord]] = field(default_factory=lambda: defaultdict(list))
     replayed: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    readings: dict[str, Reading] = field(default_factory=dict)
     _kept: list[DataFrame] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def entered_in(self) -> Ledger:
+        """The ledger of a run that is no trial."""
+        assert self.ledger is not None
+        return self.ledger
 
     @property
     def by_feed(self) -> dict[str, list[FileRecord]]:
@@ -42,6 +68,16 @@ class Batch:
         for file in self.files:
             feeds[str(file.feed)].append(file)
         return feeds
+
+    @property
+    def replayed_ids(self) -> list[str]:
+        return [file.file_id for files in self.replayed_files.values() for file in files]
+
+    def file(self, file_id: str) -> FileRecord:
+        """The new or replayed file of that name."""
+        if file_id in self.accounts:
+            return self.accounts[file_id].file
+        return next(file for files in self.replayed_files.values() for file in files if file.file_id == file_id)
 
     @property
     def refused(self) -> dict[str, ControlResult]:

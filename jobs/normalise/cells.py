@@ -47,11 +47,14 @@ class Cells:
         return found[0] if len(found) == 1 else F.coalesce(*found)
 
     def _by_position(self, title: str) -> Column:
-        fields = {normalise_title(name): place for name, place in self.mapping.reader.fields.get(self.kind, {}).items()}
-        if normalise_title(title) not in fields:
-            return F.lit(None).cast("string")
-        first, length = fields[normalise_title(title)]
-        return F.btrim(F.substring("raw", first, length), F.lit(BLANKS))
+        reader = self.mapping.reader
+        continuing = [kind for kind, of in reader.continues.items() if of == self.kind]
+        for text, kind in [("raw", self.kind), *[(f"raw_{kind}", kind) for kind in continuing]]:
+            fields = {normalise_title(name): place for name, place in reader.fields.get(kind, {}).items()}
+            if normalise_title(title) in fields:
+                first, length = fields[normalise_title(title)]
+                return F.btrim(F.substring(text, first, length), F.lit(BLANKS))
+        return F.lit(None).cast("string")
 
 
 def added_cells(mapping: Mapping) -> dict[str, Column]:
@@ -72,7 +75,8 @@ def named_text(name: str, mapping: Mapping) -> Column:
 
 def _path(name: str, mapping: Mapping) -> str:
     """In JSON of a vendor `a.b` is b in a; a converted line has one level, whatever its names look like."""
-    return "$" + "".join(f"['{part}']" for part in (name.split(".") if mapping.format == "json" else [name]))
+    parts = name.split(".") if mapping.format in {"json", "parquet"} else [name]
+    return "$" + "".join(f"['{part.lower() if mapping.format == 'parquet' else part}']" for part in parts)
 
 
 def cells_of(raw: Column, reader: Reader) -> Column:

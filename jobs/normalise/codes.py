@@ -6,7 +6,8 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from jobs.normalise.cells import Cells
-from jobs.platform.mapping import Code, Mapping
+from jobs.platform.mapping import Mapping
+from jobs.platform.mapping_columns import WORD, Code
 
 # The signs of every number style: in front, behind, and in brackets.
 NEGATIVE = r"^\s*([$€£]?\s*-|\()|-\s*$"
@@ -34,11 +35,11 @@ def code_index(code: Code, cells: Cells) -> Column:
 def given(reference: str, cells: Cells) -> Column:
     """What `<map>.<name>` gives for the line's word, as text; NULL where the rule gives nothing."""
     code = cells.mapping.codes[reference.split(".", maxsplit=1)[0]]
-    return given_by(code_index(code, cells), reference, cells.mapping)
+    return given_by(code_index(code, cells), reference, cells.mapping, cells.at([code.title]))
 
 
-def given_by(index: Column, reference: str, mapping: Mapping) -> Column:
-    """The same from the number of the rule."""
+def given_by(index: Column, reference: str, mapping: Mapping, word: Column | None = None) -> Column:
+    """The same from the number of the rule; `word` is what a rule gives that gives the word itself."""
     name, _, wanted = reference.partition(".")
     by_value: dict[str, list[int]] = {}
     for number, rule in enumerate(mapping.codes[name].rules):
@@ -46,5 +47,6 @@ def given_by(index: Column, reference: str, mapping: Mapping) -> Column:
             by_value.setdefault(rule.gives[wanted], []).append(number)
     text = F.lit(None).cast("string")
     for value, numbers in by_value.items():
-        text = F.when(index.isin(numbers), value).otherwise(text)
+        answer = word if value == WORD and word is not None else F.lit(value)
+        text = F.when(index.isin(numbers), answer).otherwise(text)
     return text

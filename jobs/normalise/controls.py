@@ -26,6 +26,10 @@ class ControlResult:
     message: str
     refuses: bool
 
+    def in_words(self) -> str:
+        """The file's message in the ledger."""
+        return f"line {self.line_no}: {self.control}: {self.message}"
+
 
 def broken_controls(
     lines: DataFrame, mapping: Mapping, control: Control, header: list[str] | None = None

@@ -6,11 +6,13 @@ import math
 import re
 from collections.abc import Iterator
 
+import structlog
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.normalise.accounting import FileAccount
 from jobs.normalise.batch import Batch
+from jobs.normalise.controls import broken_controls
 from jobs.normalise.records import (
     FILE_FACTS,
     FILE_LAYOUT,
@@ -25,6 +27,8 @@ from jobs.normalise.targets import canonical_rows, unknown_records, with_identit
 from jobs.platform.ledger import FileRecord
 from jobs.platform.local_rows import local_rows
 from jobs.platform.mapping import Mapping
+
+log = structlog.get_logger()
 
 LINES_A_TASK = 100_000
 
@@ -59,10 +63,22 @@ def rows_of_feed(lines: DataFrame, mapping: Mapping, files: list[FileRecord]) ->
     """(table, canonical rows) for each target of the mapping."""
     header = common_header(mapping, files)
     for number, target in enumerate(mapping.targets):
-        first = 1 + sum(other.lines == target.lines for other in mapping.targets[:number])
+        # Counted within the table: a target added for another table leaves the numbers of these records alone.
+        before = mapping.targets[:number]
+        first = 1 + sum((other.lines, other.table) == (target.lines, target.table) for other in before)
         yield target.table, with_identity(canonical_rows(lines, mapping, target, header, first), target)
     if mapping.knows_all_kinds:
         yield mapping.targets[0].table, unknown_records(lines, mapping, mapping.targets[0])
+
+
+def look_at_controls(batch: Batch, lines: DataFrame, mapping: Mapping, files: list[FileRecord]) -> None:
+    """Hold the files' control totals against their lines (with cells); what is broken is noted in the batch."""
+    for control in mapping.controls:
+        for result in broken_controls(lines, mapping, control, common_header(mapping, files)):
+            batch.controls.append(result)
+            emit = log.error if result.refuses else log.warning
+            path = batch.file(result.file_id).path
+            emit("control_broken", file_id=result.file_id, file=path, line=result.line_no, reason=result.message)
 
 
 def open_books(batch: Batch, bronze: DataFrame) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import reduce
 
+import structlog
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -13,10 +14,13 @@ from jobs.normalise import quarantine, references, replay
 from jobs.normalise.batch import Batch
 from jobs.normalise.in_kind import valued_in_kind
 from jobs.normalise.records import rule_struct
+from jobs.normalise.retire import retired_rows
 from jobs.normalise.versions import with_outcome
 from jobs.platform import schemas
 from jobs.platform.errors import AccountingError
 from jobs.platform.lake import latest
+
+log = structlog.get_logger()
 
 
 def load(batch: Batch, name: str, parts: list[DataFrame]) -> None:
@@ -39,31 +43,47 @@ def load(batch: Batch, name: str, parts: list[DataFrame]) -> None:
         bounds = [row["first"] for row in per_file if row["first"]], [row["last"] for row in per_file if row["last"]]
         before = _before(batch, described, typed, *((min(bounds[0]), max(bounds[1])) if bounds[0] else (None, None)))
         judged = with_outcome(typed, described, before)
-        written = batch.lake.write_run(judged.where("outcome = 'silver'"), name, batch.run_no, batch.run_id)
+        written = _write(batch, described, judged, before)
+        batch.loaded.add(name)
         if written == sum(row["rows"] for row in per_file):
-            judged = typed
+            judged = typed.withColumn("outcome", F.lit("silver"))
             counted = [(row["file_id"], "silver", row["rows"]) for row in per_file]
         else:
-            judged = batch.keep(judged)
+            judged = batch.judged[name] = batch.keep(judged)
             counted = [tuple(row) for row in judged.groupBy("file_id", "outcome").count().collect()]
-            # A row that waited and still does not fit is in the quarantine already.
-            misfits = judged.where((F.col("outcome") == "quarantined") & ~replay.is_replayed(batch.replayed_files))
+            misfits = judged.where((F.col("outcome") == "quarantined") & ~F.col("file_id").isin(batch.replayed_ids))
             batch.quarantined.append(quarantine.quarantine_rows(misfits, name))
-        if batch.ready is not None and any(file_id not in batch.accounts for file_id, _, _ in counted):
-            through = judged if judged is typed else judged.where("outcome <> 'quarantined'")
-            record = quarantine.RECORD[:-1]
-            closed = batch.ready.where(F.col("target") == name).join(through.select(*record), record, "left_semi")
-            batch.quarantined.append(quarantine.taken_rows(closed, batch.run_no))
+        if batch.waiting is not None and any(file_id not in batch.accounts for file_id, _, _ in counted):
+            again = judged.where(F.col("file_id").isin(batch.replayed_ids))
+            batch.quarantined.append(replay.settled(batch.waiting, again, name, batch.run_no))
         batch.enter(counted)
         in_silver = sum(count for _, outcome, count in counted if outcome == "silver")
         if in_silver != written:
             raise AccountingError(f"{name}: {in_silver} rows fit, but {written} were written to silver")
 
 
+def _write(batch: Batch, described: schemas.Table, judged: DataFrame, before: DataFrame | None) -> int:
+    """Rows to silver in one commit, those that full files retire among them; returns how many the files brought."""
+    rows, retired = judged.where("outcome = 'silver'"), retired_rows(batch, described, judged, before)
+    if retired is None:
+        return batch.lake.write_run(rows, described.table, batch.run_no, batch.run_id)
+    retired = batch.keep(retired)
+    gone = retired.count()
+    if gone:
+        log.info("rows_retired", table=described.table, rows=gone, reason="later full files list them no more")
+        rows = rows.select(*described.names).unionByName(retired)
+    return batch.lake.write_run(rows, described.table, batch.run_no, batch.run_id) - gone
+
+
 def _resolved(batch: Batch, name: str, rows: DataFrame) -> DataFrame:
     columns = {column.name for column in schemas.table(name).columns}
     if "account_id" in columns and name != "account":
-        feeds = {feed for feed in batch.by_feed for t in batch.mappings[feed].targets if t.table == name}
+        feeds = {
+            feed
+            for feed in {*batch.by_feed, *batch.replayed_files}
+            for t in batch.mappings[feed].targets
+            if t.table == name
+        }
         if any(s.looks_up_account for feed in feeds for t in batch.mappings[feed].targets for s in t.columns.values()):
             on_date = next((d for d in ("as_of_date", "performance_date") if d in columns), None)
             rows = references.with_account_of_number(rows, batch.lake.current("account_xref"), on_date)

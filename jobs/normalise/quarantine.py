@@ -1,4 +1,4 @@
-"""The quarantine: what did not fit, why, and which of it waits only for its account to arrive."""
+"""The quarantine: what did not fit, why, and what became of it. Of a record's rows that of the latest run counts."""
 
 from __future__ import annotations
 
@@ -33,12 +33,13 @@ def quarantine_rows(rows: DataFrame, target: str) -> DataFrame:
     )
 
 
-def taken_rows(opened: DataFrame, run_no: int) -> DataFrame:
+def closed_rows(opened: DataFrame, state: str, run_no: int) -> DataFrame:
     """The rows that close open quarantine rows, written by the run that took them through."""
-    return opened.withColumns({"state": F.lit("taken"), "run_no": F.lit(run_no).cast("long")})
+    return opened.withColumns({"state": F.lit(state), "run_no": F.lit(run_no).cast("long")})
 
 
 def still_open(quarantine: DataFrame) -> DataFrame:
-    """Open rows that no `taken` row names; the columns of the table."""
-    taken = quarantine.where("state = 'taken'").select(*RECORD)
-    return quarantine.where("state = 'open'").join(taken, RECORD, "left_anti").select(*table("quarantine").names)
+    """Records whose latest row is open: that row, with the columns of the table."""
+    others = [name for name in table("quarantine").names if name not in RECORD]
+    newest = quarantine.groupBy(*RECORD).agg(F.max_by(F.struct(*others), "run_no").alias("_newest"))
+    return newest.where("_newest.state = 'open'").select(*RECORD, "_newest.*").select(*table("quarantine").names)

@@ -58,7 +58,8 @@ def _kind(mapping: Mapping) -> Column:
     kind = F.when(F.trim("raw") == "", "blank")
     has_header = mapping.has_header_line
     if has_header:
-        kind = kind.when(F.col("line_no") == F.col("header_line"), "header")
+        past_first = F.col("line_no") - F.col("header_line")
+        kind = kind.when(past_first.between(0, mapping.reader.header_rows - 1), "header")
     for rule in mapping.lines:
         kind = kind.when(_meets(rule, mapping), rule.kind)
     if mapping.format in CONVERTED & NAMED:
@@ -109,9 +110,26 @@ def with_cells(lines: DataFrame, mapping: Mapping, header: list[str] | None) -> 
         if capture.source == "section":
             found = F.when(is_section, F.regexp_extract("raw", capture.match, 1))
             in_order[f"ctx_{name}"] = F.last(found, ignorenulls=True).over(so_far)
+    in_order |= _continuing(mapping)
     if any(control.per == "section" for control in mapping.controls):
         in_order["section_no"] = F.sum(is_section.cast("int")).over(so_far)
     return rows.withColumns(in_order) if in_order else rows
+
+
+def _continuing(mapping: Mapping) -> dict[str, Column]:
+    """raw_<kind>: on a record line, the text of the line of that kind which goes on with it (the same in `same`)."""
+    reader, found = mapping.reader, {}
+    in_file = Window.partitionBy("file_id").orderBy("line_no")
+    for kind, of in reader.continues.items():
+        candidates = []
+        for ahead in range(1, len(reader.continues) + 1):
+            text = F.lead("raw", ahead).over(in_file)
+            fits = (F.col("kind") == of) & (F.lead("kind", ahead).over(in_file) == kind)
+            for name in reader.same:
+                fits &= F.substring(text, *reader.fields[kind][name]) == F.substring("raw", *reader.fields[of][name])
+            candidates.append(F.when(fits, text))
+        found[f"raw_{kind}"] = F.coalesce(*candidates)
+    return found
 
 
 def common_header(mapping: Mapping, files: list[FileRecord]) -> list[str] | None:
@@ -135,11 +153,13 @@ def line_problem(mapping: Mapping, kind: str) -> Column:
         expected = f"{mapping.reader.width} characters"
         return problem.when(F.length("raw") != mapping.reader.width, rule_struct("length", "", found, expected))
     declared = mapping.reader.titles.get(kind) if mapping.reader.header == "none" else None
+    closed = f"cells whose quotes ({mapping.reader.quote}) are closed, a delimiter after each"
+    problem = problem.when(F.col("cells").isNull(), rule_struct("quotes", "", F.col("raw"), closed))
+    if mapping.reader.header == "none" and declared is None:  # a kind of line that nothing is known of
+        return problem
     count, titles = F.size("cells"), F.size("titles") if declared is None else F.lit(len(declared))
     expected_cells = F.concat(titles.cast("string"), F.lit(" cells"))
     found_cells = F.concat(count.cast("string"), F.lit(" cells"))
-    closed = f"cells whose quotes ({mapping.reader.quote}) are closed, a delimiter after each"
-    problem = problem.when(F.col("cells").isNull(), rule_struct("quotes", "", F.col("raw"), closed))
     if not mapping.reader.short_rows:
         problem = problem.when(count < titles, rule_struct("cells", "", found_cells, expected_cells))
     if not mapping.reader.long_rows:

@@ -12,14 +12,18 @@ from pyspark.sql.window import Window
 from jobs.normalise.cells import Cells
 from jobs.normalise.codes import code_index, given_by
 from jobs.normalise.records import line_problem, rule_struct
+from jobs.normalise.units import in_unit
 from jobs.normalise.values import Reading, read
 from jobs.platform import schemas
-from jobs.platform.mapping import ColumnSource, Mapping, Target
+from jobs.platform.mapping import Mapping, Target
+from jobs.platform.mapping_columns import ColumnSource
 
 RULES_TYPE = "array<struct<rule:string,column:string,value:string,expected:string>>"
 # Text before it is read: kept beside the typed columns under this prefix.
 TEXT = "_text_"
 PROBLEM = "_problem_"
+# What is added to an amount may be absent.
+ADDED = schemas.Column(name="amount", type="decimal", meaning="")
 
 
 def canonical_rows(
@@ -29,7 +33,7 @@ def canonical_rows(
 
     Columns: the table's own and its lineage; raw; failed_rules (empty: fits); account_number (the vendor's) where the
     account is to be looked up (account_id is then NULL); skip (why the record is declared to be none, or NULL);
-    may_repeat (whether its key may come again in the file).
+    may_repeat (whether its key may come again in the file); reverses (whether it takes an equal row back).
     """
     described = schemas.table(target.table)
     names = [column.name for column in described.columns]
@@ -39,6 +43,14 @@ def canonical_rows(
     cells = Cells(mapping, target.lines, header)
     rows = rows.withColumns({f"_code_{name}": code_index(code, cells) for name, code in mapping.codes.items()})
     rows = rows.withColumns({f"{TEXT}{name}": _text(target, name, cells) for name in names})
+    added = {name: source.plus for name, source in target.columns.items() if source.plus}
+    rows = rows.withColumns(
+        {
+            f"{TEXT}{name}_{n}": _emptied(cells.at([title]), mapping)
+            for name, plus in added.items()
+            for n, title in enumerate(plus)
+        }
+    )
     readings = {column.name: _reading(target, column, mapping) for column in described.columns}
     misread = [reading.problem for reading in readings.values() if reading.problem is not None]
     problems = [line_problem(mapping, target.lines), *misread, *_unknown_codes(target, cells)]
@@ -69,6 +81,8 @@ def canonical_rows(
         number.alias("account_number"),
         skip.alias("skip"),
         F.lit(target.later_line_wins).alias("may_repeat"),
+        F.lit(False).alias("retired"),
+        _reverses(target, mapping).alias("reverses"),
     )
 
 
@@ -85,11 +99,13 @@ def unknown_records(lines: DataFrame, mapping: Mapping, target: Target) -> DataF
         "vendor": F.lit(mapping.vendor),
         "feed": F.lit(mapping.feed),
         "line_no": F.col("line_no").cast("long"),
-        "record_no": F.lit(1),
+        "record_no": F.lit(0),  # the line as a whole
         "failed_rules": F.array(failed).cast(RULES_TYPE),
         "account_number": F.lit(None).cast("string"),
         "skip": F.lit(None).cast("string"),
         "may_repeat": F.lit(False),
+        "retired": F.lit(False),
+        "reverses": F.lit(False),
     }
     own = {c.name: F.lit(None).cast(schemas.SPARK_TYPES[c.type]) for c in schemas.table(target.table).columns}
     kept = {name: F.col(name) for name in ("tenant_id", "file_id", "mapping_version", "arrival_no", "run_no", "raw")}
@@ -98,27 +114,47 @@ def unknown_records(lines: DataFrame, mapping: Mapping, target: Target) -> DataF
 
 
 def with_identity(rows: DataFrame, target: Target) -> DataFrame:
-    """Fills identifiers made from a row's content: equal rows of one file are told apart by their occurrence."""
+    """Fills identifiers made from a row's content: equal rows of one file are told apart by their occurrence.
+
+    A row that reverses has the identifier of the row whose amounts it takes back.
+    """
+    described = schemas.table(target.table)
     for name, source in target.columns.items():
         if source.identity is None:
             continue
-        parts = [F.coalesce(F.col(c).cast("string"), F.lit("")) for c in source.identity]
+        parts = [F.coalesce(_as_booked(c, described).cast("string"), F.lit("")) for c in source.identity]
         content = F.concat_ws("|", F.col("vendor"), F.coalesce("account_number", F.lit("")), *parts)
-        among_equals = Window.partitionBy("file_id", "_content").orderBy("line_no")
+        among_equals = Window.partitionBy("file_id", "_content", "reverses").orderBy("line_no")
         rows = rows.withColumn("_content", content)
         made = F.concat_ws("|", "_content", F.row_number().over(among_equals).cast("string"))
         rows = rows.withColumn(name, F.coalesce(name, F.sha2(made, 256).substr(1, 24))).drop("_content")
     return rows
 
 
+def _as_booked(name: str, described: schemas.Table) -> Column:
+    value = F.col(name)
+    return F.when(F.col("reverses"), -value).otherwise(value) if described.column(name).type == "decimal" else value
+
+
+def _reverses(target: Target, mapping: Mapping) -> Column:
+    for source in target.columns.values():
+        if source.reversed_when:
+            index = F.col(f"_code_{source.reversed_when.split('.')[0]}")
+            return F.coalesce(given_by(index, source.reversed_when, mapping) == "yes", F.lit(False))
+    return F.lit(False)
+
+
 def _unpivoted(rows: DataFrame, target: Target) -> DataFrame:
     assert target.unpivot is not None
-    pairs = F.transform("titles", lambda title, i: F.struct(title.alias("title"), F.get("cells", i).alias("cell")))
+    pairs = F.transform(
+        "titles",
+        lambda title, i: F.struct(title.alias("title"), F.get("cells", i).alias("cell"), (i + 1).alias("place")),
+    )
     wanted = F.filter(pairs, lambda pair: pair["title"].rlike(f"^({target.unpivot.titles})$"))  # type: ignore[union-attr]
-    each = rows.select("*", F.posexplode(wanted).alias("_place", "_pair"))
+    each = rows.select("*", F.explode(wanted).alias("_pair"))
     return each.select(
-        *[c for c in each.columns if c not in {"_place", "_pair"}],
-        (F.col("_place") + 1).alias("record_no"),
+        *[c for c in each.columns if c != "_pair"],
+        F.col("_pair.place").alias("record_no"),  # of the column: the same however many titles are wanted
         F.col("_pair.title").alias("_title"),
         F.coalesce("_pair.cell", F.lit("")).alias("_cell"),
     )
@@ -158,7 +194,8 @@ def _source_text(source: ColumnSource, cells: Cells) -> Column:
     if source.constant is not None:
         return F.lit(source.constant)
     if source.code:
-        return given_by(F.col(f"_code_{source.code.split('.')[0]}"), source.code, mapping)
+        name = source.code.split(".")[0]
+        return given_by(F.col(f"_code_{name}"), source.code, mapping, cells.at([mapping.codes[name].title]))
     return F.lit(None).cast("string")
 
 
@@ -199,14 +236,10 @@ def _reading(target: Target, column: schemas.Column, mapping: Mapping) -> Readin
     if source and source.unit == "percent":
         text = F.btrim(text, F.lit("% "))
     reading = read(text, column, number, (source.date if source else None) or mapping.dates)
-    if source and source.decimals:
-        # One place at a time: a quotient by 10 keeps every decimal of the type, one by 10^n would not.
-        value = reading.value
-        for _ in range(source.decimals):
-            value = (value / 10).cast(schemas.SPARK_TYPES[column.type])
-        reading = Reading(value, reading.problem)
-    if source and source.unit == "percent":
-        reading = Reading((reading.value / 100).cast(schemas.SPARK_TYPES[column.type]), reading.problem)
+    if source:
+        for place in range(len(source.plus)):
+            reading = _sum(reading, read(F.col(f"{TEXT}{column.name}_{place}"), ADDED, number, ""), column)
+        reading = in_unit(reading, text, column, source, mapping)
     if source and source.identity:  # what is missing is made later
         return Reading(reading.value, None)
     if source and source.looks_up_account:  # filled later, so nothing is missing yet
@@ -217,9 +250,15 @@ def _reading(target: Target, column: schemas.Column, mapping: Mapping) -> Readin
     return reading
 
 
+def _sum(one: Reading, other: Reading, column: schemas.Column) -> Reading:
+    value = (one.value + F.coalesce(other.value, F.lit(0))).cast(schemas.SPARK_TYPES[column.type])
+    problems = [problem for problem in (one.problem, other.problem) if problem is not None]
+    return Reading(value, F.coalesce(*problems))
+
+
 def _unknown_codes(target: Target, cells: Cells) -> list[Column]:
     mapping = cells.mapping
-    used = {s.code.split(".")[0] for s in target.columns.values() if s.code}
+    used = {reference.split(".")[0] for source in target.columns.values() for reference in source.code_references}
     problems = []
     for name in sorted(used):
         word = cells.at([mapping.codes[name].title])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import Column as SparkColumn
 from pyspark.sql import functions as F
 
 from jobs.normalise.records import rule_struct
-from jobs.platform.mapping import NumberStyle
+from jobs.platform.mapping_columns import DateFormats, NumberStyle, NumberStyles
 from jobs.platform.schemas import MONEY, Column
 
 # The whole cell must look like this; then these characters go, a decimal comma becomes a point.
@@ -20,6 +21,7 @@ NUMBER_SHAPES: dict[NumberStyle, str] = {
     "swiss": r"^[+-]?((\d{1,3}('\d{3})+|\d+)(\.\d+)?|\.\d+)$",
     "spaced": r"^[+-]?((\d{1,3}([ \u00a0\u202f]\d{3})+|\d+)(,\d*)?|,\d+)$",
     "trailing_sign": r"^(\d+(\.\d+)?|\.\d+)[+-]?$",
+    "scientific": r"^[+-]?\d+(\.\d+)?[eE][+-]?\d{1,2}$",
 }
 NUMBER_EXAMPLES: dict[NumberStyle, str] = {
     "plain": "1234.56",
@@ -28,6 +30,7 @@ NUMBER_EXAMPLES: dict[NumberStyle, str] = {
     "swiss": "1'234.56",
     "spaced": "1 234,56",
     "trailing_sign": "1234.56-",
+    "scientific": "1.23456E3",
 }
 DECIMAL_COMMA = {"european", "spaced"}
 FLOAT_SHAPE = r"^[+-]?(\d+(\.\d+)?|\.\d+)([eE][+-]?\d+)?$"
@@ -37,7 +40,9 @@ DATE_TOKENS = {
     "MMMM": "[A-Za-z]+",
     "MMM": "[A-Za-z]{3}",
     "MM": r"\d{2}",
+    "M": r"\d{1,2}",
     "dd": r"\d{2}",
+    "d": r"\d{1,2}",
 }
 
 
@@ -49,15 +54,18 @@ class Reading:
     problem: SparkColumn | None
 
 
-def read(text: SparkColumn, column: Column, number: NumberStyle, date_format: str) -> Reading:
-    """Read `text` (NULL: nothing there) as the canonical `column`: type, default, nullability, domain, sign."""
+def read(text: SparkColumn, column: Column, number: NumberStyles, date_format: DateFormats) -> Reading:
+    """Read `text` (NULL: nothing there) as the canonical `column`: type, default, nullability, domain, sign.
+
+    Of several styles or formats the text must fit at least one, and mean the same in all that it fits.
+    """
+    styles = [number] if isinstance(number, str) else number
     if column.type == "decimal":
-        typed = _money(text, column, number)
+        typed = _money(text, column, styles)
     elif column.type == "date":
-        typed = _date(text, column, date_format)
+        typed = _date(text, column, [date_format] if isinstance(date_format, str) else date_format)
     elif column.type == "double":
-        value = F.when(text.rlike(FLOAT_SHAPE), text).try_cast("double")
-        typed = Reading(value, _unless(value, text, "number", column, "a number such as 0.0125"))
+        typed = _double(text, column, styles)
     elif column.type == "boolean":
         value = F.when(F.lower(text).isin("true", "false"), F.lower(text)).try_cast("boolean")
         typed = Reading(value, _unless(value, text, "boolean", column, "true or false"))
@@ -69,23 +77,61 @@ def read(text: SparkColumn, column: Column, number: NumberStyle, date_format: st
     return _conforming(typed, text, column)
 
 
-def _money(text: SparkColumn, column: Column, style: NumberStyle) -> Reading:
-    shaped = F.when(text.rlike(NUMBER_SHAPES[style]), text)
-    if style in DECIMAL_COMMA:
-        digits = F.regexp_replace(F.regexp_replace(shaped, r"[+\-. \u00a0\u202f]", ""), ",", ".")
-    else:
-        digits = F.regexp_replace(shaped, r"[$+()\-,']", "")
-    negative = shaped.rlike(r"[-(]")
-    size = digits.try_cast(MONEY)
-    value = F.when(negative, -size).otherwise(size).cast(MONEY)
+def _money(text: SparkColumn, column: Column, styles: list[NumberStyle]) -> Reading:
+    readings = [_digits(text, style) for style in styles]
+    digits, several = _agreed(readings, lambda one: one.try_cast("decimal(38,18)"))
+    value = digits.try_cast(MONEY)
     too_fine = digits.rlike(r"\.\d{9,}$")
-    expected = f"a number such as {NUMBER_EXAMPLES[style]}"
-    problem = (
-        F.when(text.isNotNull() & shaped.isNull(), rule_struct("number", column.name, text, expected))
-        .when(too_fine, rule_struct("decimals", column.name, text, "at most 8 decimals"))
-        .when(shaped.isNotNull() & size.isNull(), rule_struct("range", column.name, text, "at most 20 digits"))
+    expected = f"a number such as {' or '.join(NUMBER_EXAMPLES[style] for style in styles)}"
+    misread = F.when(several, rule_struct("ambiguous", column.name, text, _one_of(styles)))
+    problem = misread.when(text.isNotNull() & digits.isNull(), rule_struct("number", column.name, text, expected))
+    problem = problem.when(too_fine, rule_struct("decimals", column.name, text, "at most 8 decimals")).when(
+        digits.isNotNull() & value.isNull(), rule_struct("range", column.name, text, "at most 20 digits")
     )
-    return Reading(F.when(too_fine, F.lit(None)).otherwise(value).cast(MONEY), problem)
+    return Reading(F.when(~too_fine, value).cast(MONEY), problem)
+
+
+def _double(text: SparkColumn, column: Column, styles: list[NumberStyle]) -> Reading:
+    plain = F.when(text.rlike(FLOAT_SHAPE), text)
+    readings = [plain if style in {"plain", "scientific"} else _digits(text, style) for style in styles]
+    digits, several = _agreed(readings, lambda one: one.try_cast("double"))
+    value = digits.try_cast("double")
+    expected = f"a number such as {' or '.join(NUMBER_EXAMPLES[style] for style in styles)}"
+    if styles == ["plain"]:
+        expected = "a number such as 0.0125"
+    problem = _unless(value, text, "number", column, expected)
+    misread = F.when(several, rule_struct("ambiguous", column.name, text, _one_of(styles)))
+    return Reading(value, misread.otherwise(problem))
+
+
+def _digits(text: SparkColumn, style: NumberStyle) -> SparkColumn:
+    """The number as `-1234.56`, NULL where the text is not written in this style."""
+    shaped = F.when(text.rlike(NUMBER_SHAPES[style]), text)
+    if style == "scientific":
+        exact = shaped.try_cast("decimal(38,18)")
+        # What has more places than can be kept is no reading, rather than a rounded one.
+        kept = F.when(exact.cast("double") == shaped.try_cast("double"), exact.cast("string"))
+        return F.regexp_replace(F.regexp_replace(kept, r"(\.\d*?)0+$", "$1"), r"\.$", "")
+    if style in DECIMAL_COMMA:
+        size = F.regexp_replace(F.regexp_replace(shaped, r"[+\-. \u00a0\u202f]", ""), ",", ".")
+    else:
+        size = F.regexp_replace(shaped, r"[$+()\-,']", "")
+    return F.when(shaped.rlike(r"[-(]"), F.concat(F.lit("-"), size)).otherwise(size)
+
+
+def _agreed(
+    readings: list[SparkColumn], value: Callable[[SparkColumn], SparkColumn]
+) -> tuple[SparkColumn, SparkColumn]:
+    """(the reading, whether there are several that mean different things)."""
+    if len(readings) == 1:
+        return readings[0], F.lit(False)
+    meanings = F.array_distinct(F.array_compact(F.array(*[value(one) for one in readings])))
+    several = F.size(meanings) > 1
+    return F.when(~several, F.coalesce(*readings)), several
+
+
+def _one_of(ways: Sequence[str]) -> str:
+    return f"one meaning, but {' and '.join(ways)} read it differently"
 
 
 def date_shape(date_format: str) -> str:
@@ -94,10 +140,16 @@ def date_shape(date_format: str) -> str:
     return "^" + re.sub(tokens, lambda hit: DATE_TOKENS[hit.group()], re.escape(date_format).replace("\\ ", " ")) + "$"
 
 
-def _date(text: SparkColumn, column: Column, date_format: str) -> Reading:
+def _date(text: SparkColumn, column: Column, formats: list[str]) -> Reading:
+    readings = [_day(text, date_format) for date_format in formats]
+    value, several = _agreed(readings, lambda one: one)
+    misread = F.when(several, rule_struct("ambiguous", column.name, text, _one_of(formats)))
+    return Reading(value, misread.otherwise(_unless(value, text, "date", column, f"a date as {' or '.join(formats)}")))
+
+
+def _day(text: SparkColumn, date_format: str) -> SparkColumn:
     shaped = F.when(text.rlike(date_shape(date_format)), text)
-    value = F.try_to_timestamp(shaped, F.lit(date_format)).cast("date")
-    return Reading(value, _unless(value, text, "date", column, f"a date as {date_format}"))
+    return F.try_to_timestamp(shaped, F.lit(date_format)).cast("date")
 
 
 def _unless(value: SparkColumn, text: SparkColumn, rule: str, column: Column, expected: str) -> SparkColumn:

@@ -43,13 +43,17 @@ class Lake:
         return f"{self.root}/{table(name).layer}/{name}"
 
     def exists(self, name: str) -> bool:
+        """Whether the table has ever been written."""
+        return self._is_there(name)
+
+    def _is_there(self, name: str) -> bool:
         if name not in self._known and DeltaTable.isDeltaTable(self.spark, self.path(name)):
             self._known.add(name)
         return name in self._known
 
     def read(self, name: str) -> DataFrame:
         """All rows, every version of them; no rows where nothing was written yet."""
-        if not self.exists(name):
+        if not self._is_there(name):
             return local_rows(self.spark, [], table(name).struct)
         return self.spark.read.format("delta").load(self.path(name))
 
@@ -72,20 +76,30 @@ class Lake:
         reader = self.spark.read.schema(table(name).struct).option("basePath", self.path(name))
         return reader.parquet(*paths).where(rows)
 
+    def wrote_lately(self, name: str, run_no: int) -> bool:
+        """Whether one of the table's recent commits is the run's."""
+        newest = self.version(name)
+        recent = range(newest, max(-1, newest - RECENT_COMMITS), -1)
+        return any(_run_of([json.loads(line) for line in self._log(name, version)]) == run_no for version in recent)
+
     def write_run(self, rows: DataFrame, name: str, run_no: int, run_id: str) -> int:
         """Put a run's rows in place of what an earlier attempt of the same run wrote; other runs' rows stay.
 
-        `rows` has the table's columns, run_no among them. One atomic commit, also of no rows. Returns how many rows
-        the commit says it wrote.
+        `rows` has the table's columns, run_no among them. One atomic commit, or none where there is nothing to put and
+        nothing to replace. Returns how many rows the commit says it wrote.
         """
         self._create(table(name))
+        before = self.version(name)
         writer = rows.select(*table(name).names).write.format("delta")
         writer = writer.option("userMetadata", json.dumps({"run_id": run_id, "run_no": run_no}))
-        if self._last_run(name) < run_no:  # nothing of this run can be there: no need to look for what to replace
+        if self.last_run(name) < run_no:  # nothing of this run can be there: no need to look for what to replace
             writer.mode("append").save(self.path(name))
         else:
             writer.mode("overwrite").option("replaceWhere", f"run_no = {run_no}").save(self.path(name))
-        added = [json.loads(line) for line in self._log(name, self.version(name))]
+        after = self.version(name)
+        if after == before:
+            return 0
+        added = [json.loads(line) for line in self._log(name, after)]
         return sum(json.loads(a["add"]["stats"])["numRecords"] for a in added if "add" in a)
 
     def overwrite(self, rows: DataFrame, name: str, run_no: int, run_id: str) -> None:
@@ -101,7 +115,7 @@ class Lake:
 
     def version(self, name: str) -> int:
         """The last commit's number; -1 for a table that does not exist."""
-        if not self.exists(name):
+        if not self._is_there(name):
             return -1
         if "://" not in self.root:  # a look at the folder costs no Spark job
             commits = Path(self.path(name), "_delta_log").glob("*.json")
@@ -140,8 +154,11 @@ class Lake:
                 paths += [f"{self.path(name)}/{unquote(a['add']['path'])}" for a in actions if "add" in a]
         return None if wanted and newest >= RECENT_COMMITS else paths
 
-    def _last_run(self, name: str) -> float:
-        """The run that made the last commit, which is the latest of all: run numbers grow. Infinite if unknown."""
+    def last_run(self, name: str) -> float:
+        """The run that made the last commit, which is the latest of all: run numbers grow. Infinite if unknown, 0 for a
+        table that does not exist."""
+        if not self._is_there(name):
+            return 0
         return _run_of([json.loads(line) for line in self._log(name, self.version(name))])
 
     def _log(self, name: str, version: int) -> list[str]:
@@ -151,7 +168,7 @@ class Lake:
         return [row.value for row in self.spark.read.text(path).collect()]
 
     def _create(self, described: Table) -> None:
-        if self.exists(described.table):
+        if self._is_there(described.table):
             return
         builder = DeltaTable.createIfNotExists(self.spark).location(self.path(described.table))
         builder = builder.comment(described.meaning).addColumns(described.struct)
@@ -171,8 +188,13 @@ def _run_of(actions: list[dict[str, Any]]) -> float:
 
 
 def latest(rows: DataFrame, described: Table) -> DataFrame:
-    """Per natural key the row of the file that arrived last (in a log, its last line); same columns."""
+    """Per natural key the row of the file that arrived last (in a log, its last line), unless that retires it; same
+    columns."""
     by_arrival = Window.partitionBy(*described.key).orderBy(
         F.desc("arrival_no"), F.desc("line_no"), F.desc("record_no")
     )
-    return rows.withColumn("_rank", F.row_number().over(by_arrival)).where("_rank = 1").drop("_rank")
+    return (
+        rows.withColumn("_rank", F.row_number().over(by_arrival))
+        .where("_rank = 1 AND NOT coalesce(retired, false)")
+        .drop("_rank")
+    )

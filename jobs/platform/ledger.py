@@ -235,6 +235,15 @@ class Ledger:
                 [file_ids],
             ).fetchall()
 
+    def has_earlier(self, file: FileRecord) -> bool:
+        """Whether another file of the tenant, feed and business date came before this one."""
+        row = self.connection.execute(
+            "SELECT EXISTS (SELECT FROM ops.file WHERE tenant_id = %s AND feed = %s AND business_date = %s"
+            " AND arrival_no < %s)",
+            [file.tenant_id, file.feed, file.business_date, file.arrival_no],
+        ).fetchone()
+        return bool(row and row[0])
+
     def register_files(self, records: list[FileRecord]) -> list[FileRecord]:
         """Write down files that were found, in one transaction; their arrival numbers follow the list's order.
 
@@ -254,9 +263,17 @@ class Ledger:
                 record.arrival_no = row[0]
         return records
 
-    def update_files(self, changes: dict[str, dict[str, Any]]) -> None:
-        """Set columns of files (file_id -> {column: value}) together. Raises DietzError for an unknown one."""
+    def update_files(self, changes: dict[str, dict[str, Any]], *, replayed_by: int | None = None) -> None:
+        """Set columns of files (file_id -> {column: value}) together. Raises DietzError for an unknown one.
+
+        `replayed_by` is the run whose replays of files are done with that, in the same transaction.
+        """
         with self.connection.transaction(), self.connection.cursor() as cursor:
+            if replayed_by is not None:
+                cursor.execute(
+                    "UPDATE ops.replay SET done_at = clock_timestamp() WHERE run_no = %s AND done_at IS NULL",
+                    [replayed_by],
+                )
             for file_id, change in changes.items():
                 unknown = set(change) - set(COLUMNS)
                 if unknown:
@@ -269,6 +286,31 @@ class Ledger:
                 )
                 if cursor.rowcount != 1:
                     raise DietzError(f"ops.file has no file '{file_id}'")
+
+    # Replays of waiting rows
+
+    def begin_replay(self, run: Run, changes: dict[str, dict[str, Any]]) -> None:
+        """Enter the files (file_id -> columns to set) whose waiting rows the run is going to take through again."""
+        with self.connection.transaction():
+            self.update_files(changes)
+            self.connection.execute(
+                "INSERT INTO ops.replay (run_no, file_id) SELECT %s, unnest(%s::text[])", [run.run_no, list(changes)]
+            )
+
+    def open_replays(self) -> dict[int, list[FileRecord]]:
+        """Run number -> files whose replay has begun and is not done; a dead run's among them."""
+        found = self.connection.execute(
+            "SELECT run_no, array_agg(file_id) FROM ops.replay WHERE done_at IS NULL GROUP BY 1 ORDER BY 1"
+        ).fetchall()
+        return {run_no: self.files_by_id(file_ids) for run_no, file_ids in found}
+
+    def replays_of(self, file_ids: list[str]) -> dict[str, list[int]]:
+        """file_id -> the runs that took waiting rows of it through, oldest first; without those that none did."""
+        found = self.connection.execute(
+            "SELECT file_id, array_agg(run_no ORDER BY run_no) FROM ops.replay WHERE file_id = ANY (%s) GROUP BY 1",
+            [file_ids],
+        )
+        return dict(found.fetchall())
 
     def seen_paths(self, tenant_id: str) -> dict[tuple[str, str], tuple[int, datetime]]:
         """Per (path, member) of the tenant: size and modification time of the newest record."""
@@ -297,19 +339,29 @@ class Ledger:
         ).fetchone()
         return Progress(*found) if found else Progress()
 
+    def due_again(self, tenant_id: str, run_no: int) -> None:
+        """Make everything due that this run and later ones loaded, since rows of it could not be used until now."""
+        self.connection.execute(
+            "UPDATE ops.tenant_progress SET run_no = %s WHERE tenant_id = %s AND run_no >= %s",
+            [run_no - 1, tenant_id, run_no],
+        )
+
     def advance(
         self, tenant_id: str, calculated_through: date, run_no: int, *, connection: psycopg.Connection | None = None
     ) -> None:
         """Set the tenant's progress, in the transaction of `connection` where one is given.
 
         A run of an earlier date changes nothing: it has looked at its own dates only, so the inputs loaded since
-        stay due for the later dates. For the same reason run_no stays below that of a file that no run has finished.
+        stay due for the later dates. For the same reason run_no stays below that of a file, and of a replay, that no
+        run has finished.
         """
         (connection or self.connection).execute(
             """
             INSERT INTO ops.tenant_progress AS known (tenant_id, calculated_through, run_no)
             SELECT %(tenant)s, %(through)s, least(%(run_no)s, (
-                SELECT min(run_no) - 1 FROM ops.file WHERE tenant_id = %(tenant)s AND status = ANY (%(unfinished)s)))
+                SELECT min(run_no) - 1 FROM ops.file WHERE tenant_id = %(tenant)s AND status = ANY (%(unfinished)s)), (
+                SELECT min(r.run_no) - 1 FROM ops.replay r JOIN ops.file f USING (file_id)
+                WHERE f.tenant_id = %(tenant)s AND r.done_at IS NULL))
             ON CONFLICT (tenant_id) DO UPDATE
             SET calculated_through = excluded.calculated_through, run_no = greatest(known.run_no, excluded.run_no)
             WHERE excluded.calculated_through >= known.calculated_through

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from jobs.platform import schemas
+from jobs.platform.mapping_columns import Code, ColumnSource, DateFormats, NumberStyles, Unpivot
 from jobs.platform.mapping_reader import CONVERTED, NAMED, Format, LineKind, LineRule, Pattern, Reader
 from jobs.platform.settings import PROJECT_ROOT, FlowTiming
 from jobs.platform.yaml_model import StrictModel, load_yaml
-
-NumberStyle = Literal["plain", "us", "european", "swiss", "spaced", "trailing_sign"]
 
 
 class Fingerprint(StrictModel):
@@ -33,115 +33,25 @@ class Fingerprint(StrictModel):
         return self
 
 
-class Capture(StrictModel):
-    """A value that stands outside the record: in the preamble, a section's title line or the file's name."""
+def exactly_one_group(pattern: str) -> str:
+    """The pattern. Raises ValueError where it has no group, or several: the group is the value."""
+    if re.compile(pattern).groups != 1:
+        raise ValueError("needs exactly one group ( ), the value")
+    return pattern
 
-    source: Literal["preamble", "section", "file_name"] = Field(alias="from", description="where the value stands")
+
+class Capture(StrictModel):
+    """A value that stands outside the record: in the preamble, a section's title line, the file's name or its path."""
+
+    source: Literal["preamble", "section", "file_name", "path"] = Field(
+        alias="from", description="where the value stands; path: below the tenant's folder, as of a partition"
+    )
     match: Pattern = Field(description="pattern whose first group is the value")
 
     @field_validator("match")
     @classmethod
     def _one_group(cls, pattern: str) -> str:
-        if re.compile(pattern).groups != 1:
-            raise ValueError("needs exactly one group ( ), the value")
-        return pattern
-
-
-class CodeRule(StrictModel):
-    """What one vendor word means: exactly one of `is`, `starts` or `matches`, and what it gives."""
-
-    equals: str | None = Field(default=None, alias="is", description="the whole word, in any case")
-    starts: str | None = Field(default=None, description="how the word begins, in any case")
-    matches: Pattern | None = Field(default=None, description="a pattern that the whole word matches")
-    sign: Literal["negative", "positive"] | None = Field(
-        default=None, description="only where the amount of the code map has this sign"
-    )
-    gives: dict[str, str] = Field(description="answers, asked for as <map>.<name>")
-
-    @model_validator(mode="after")
-    def _one_test(self) -> CodeRule:
-        if sum(test is not None for test in (self.equals, self.starts, self.matches)) != 1:
-            raise ValueError("needs exactly one of is, starts, matches")
-        return self
-
-
-class Code(StrictModel):
-    """A code map: the words of one title, tried in order."""
-
-    title: str = Field(description="title of the word")
-    amount: str | None = Field(default=None, description="title of the amount whose sign the rules ask for")
-    rules: list[CodeRule] = Field(min_length=1, description="tried in order; no rule met: the row is quarantined")
-
-    @model_validator(mode="after")
-    def _signs_have_an_amount(self) -> Code:
-        if self.amount is None and any(rule.sign for rule in self.rules):
-            raise ValueError("a rule asks for a sign, so the code map needs 'amount'")
-        return self
-
-
-SOURCES = ("title", "context", "constant", "code", "account", "account_title", "same_as", "identity")
-
-
-class ColumnSource(StrictModel):
-    """Where a canonical column's text comes from and how it is read."""
-
-    title: str | list[str] | None = Field(default=None, description="the column's title, or its titles over time")
-    context: str | None = Field(default=None, description="a captured value")
-    constant: str | None = Field(default=None, description="always this text")
-    code: str | None = Field(default=None, description="a code map, as <map>.<what it gives>")
-    account: str | None = Field(default=None, description="a captured vendor account number, looked up in account_xref")
-    account_title: str | list[str] | None = Field(
-        default=None,
-        description="title (or its titles over time) of a vendor account number on the line, looked up in account_xref",
-    )
-    same_as: str | None = Field(default=None, description="another column of the same record")
-    identity: list[str] | None = Field(
-        default=None,
-        description="columns that make an identifier, with an occurrence; beside `title`: where that is empty",
-    )
-    instead: str | None = Field(default=None, description="title that is read instead where `instead_when` says yes")
-    instead_when: str | None = Field(default=None, description="<map>.<what it gives> that says 'yes'")
-    otherwise: str | None = Field(default=None, description="column that stands in where this one is empty")
-    decimals: int | None = Field(default=None, ge=1, le=8, description="implied decimals: 12345 with 2 is 123.45")
-    unit: Literal["percent"] | None = Field(default=None, description="percent: 2.5 or 2.5% is kept as 0.025")
-    part: Pattern | None = Field(default=None, description="pattern whose first group is the value within the cell")
-    number: NumberStyle | None = Field(default=None, description="number style, where it is not `numbers`")
-    date: str | None = Field(default=None, description="date format, such as MM/dd/yyyy")
-    negate_when: str | None = Field(default=None, description="<map>.<what it gives> that says 'negative'")
-
-    @property
-    def titles(self) -> list[str]:
-        title = self.account_title or self.title
-        if title is None:
-            return []
-        return [*([title] if isinstance(title, str) else title), *([self.instead] if self.instead else [])]
-
-    @property
-    def own_titles(self) -> list[str]:
-        """`titles` but the one of `instead`."""
-        return self.titles[:-1] if self.instead else self.titles
-
-    @property
-    def looks_up_account(self) -> bool:
-        return self.account is not None or self.account_title is not None
-
-    @model_validator(mode="after")
-    def _one_source(self) -> ColumnSource:
-        given = {name for name in SOURCES if getattr(self, name) is not None}
-        if len(given) != 1 and given != {"title", "identity"}:
-            raise ValueError(f"needs exactly one of {', '.join(SOURCES)} (or title with identity to stand in)")
-        if (self.instead is None) != (self.instead_when is None):
-            raise ValueError("instead and instead_when belong together")
-        return self
-
-
-class Unpivot(StrictModel):
-    """One record per title: wide files whose titles are values (currencies, dates)."""
-
-    titles: Pattern = Field(description="pattern of the titles that become records")
-    name: str = Field(description="column that takes the title")
-    value: str = Field(description="column that takes the cell")
-    skip_values: list[str] = Field(default=[], description="cells that mean no record")
+        return exactly_one_group(pattern)
 
 
 class Target(StrictModel):
@@ -172,6 +82,29 @@ class Target(StrictModel):
         return self
 
 
+class Replaces(StrictModel):
+    """What a full file of a snapshot feed replaces: rows within its scope that it lists no more count no more."""
+
+    within: list[str] = Field(
+        min_length=1, description="columns that say what a file covers, by its rows: [as_of_date], or an account's day"
+    )
+    only_when: dict[str, Pattern] = Field(
+        default={}, description="captured values that a full file has; others bring changes (a delta)"
+    )
+
+
+class CompleteWith(StrictModel):
+    """Feeds that a vendor delivers as one set: a file waits until all of its set are there."""
+
+    feeds: list[str] = Field(min_length=1, description="the other feeds of the set")
+    key: Pattern = Field(description="pattern on the file's path whose first group ties a set together, as a date")
+
+    @field_validator("key")
+    @classmethod
+    def _one_group(cls, pattern: str) -> str:
+        return exactly_one_group(pattern)
+
+
 class Control(StrictModel):
     """What a file states about itself: a sum, a count or a hash total of its records, per section or file."""
 
@@ -181,7 +114,7 @@ class Control(StrictModel):
     )
     total_title: str = Field(default="", description="title that is summed over the record lines")
     stated_title: str | None = Field(default=None, description="title of the stated figure, where it is another")
-    number: NumberStyle = Field(default="plain", description="how the figures are written")
+    number: NumberStyles = Field(default="plain", description="how the figures are written")
     negate_when: str | None = Field(default=None, description="<map>.<what it gives> that says 'negative'")
     add_lines: list[LineKind] = Field(default=["record"], description="kinds of the lines that are added up")
     stated_on: LineKind | list[LineKind] = Field(default="total", description="kind of the line that states the figure")
@@ -214,20 +147,34 @@ class Mapping(StrictModel):
     meaning: str = Field(description="what the feed holds, for people")
     format: Format = Field(default="delimited", description="how the file is read")
     delivery: Literal["upsert", "snapshot", "log"] = Field(description="how a later file relates to an earlier one")
-    marker: str | None = Field(default=None, description="suffix of the marker file that completes a delivery: .done")
+    complete_with: CompleteWith | None = Field(default=None, description="the set that a file is delivered in")
+    replaces: Replaces | None = Field(default=None, description="of a snapshot: what a full file replaces")
+    marker: str | None = Field(
+        default=None,
+        description="marker file without which a file waits: a suffix (.done), or a name (_SUCCESS) beside it",
+    )
     fingerprint: Fingerprint = Field(description="how a file is recognised")
     reader: Reader = Field(default=Reader(), description="bytes to lines, lines to cells")
     lines: list[LineRule] = Field(default=[], description="what kind a line is; the first rule that it meets decides")
     context: dict[str, Capture] = Field(default={}, description="values that stand outside the records")
     business_date: str | None = Field(default=None, description="the captured value that dates the file")
     business_date_format: str | None = Field(default=None, description="its date format, where it is not `dates`")
-    numbers: NumberStyle = Field(default="plain", description="how numbers are written; what differs is quarantined")
-    dates: str = Field(default="yyyy-MM-dd", description="how dates are written: yyyy, yy, MMMM, MMM, MM, dd")
+    numbers: NumberStyles = Field(
+        default="plain", description="how numbers are written, one way or several; what differs is quarantined"
+    )
+    dates: DateFormats = Field(
+        default="yyyy-MM-dd", description="how dates are written, one way or several: yyyy, yy, MMMM, MMM, MM, M, dd, d"
+    )
     empty: list[str] = Field(default=[""], description="cells that mean 'nothing'")
     flow_timing: FlowTiming | None = Field(default=None, description="when this vendor's flows count in the day")
     codes: dict[str, Code] = Field(default={}, description="what the vendor's words mean")
     targets: list[Target] = Field(min_length=1, description="the tables that the feed fills")
     controls: list[Control] = Field(default=[], description="what the file states about itself, to be met")
+
+    @cached_property
+    def version(self) -> str:
+        """Fingerprint of the mapping as it is used: changes when, and only when, what it says changes."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
 
     @property
     def is_named(self) -> bool:
@@ -272,13 +219,39 @@ class Mapping(StrictModel):
                 for captured in (source.context, source.account):
                     if captured and captured not in self.context:
                         raise ValueError(f"{target.table}.{name}: nothing captured is called '{captured}'")
-                for code in (source.code, source.negate_when, source.instead_when):
-                    if code and code.split(".")[0] not in self.codes:
+                for code in source.code_references:
+                    if code.split(".")[0] not in self.codes:
                         raise ValueError(f"{target.table}.{name}: no code map is called '{code.split('.')[0]}'")
+                for reference in source.divide_by:
+                    self._divisors_are_powers_of_ten(f"{target.table}.{name}", reference)
         self._kinds_have_names()
+        self._replaces_what_it_covers()
         if self.business_date and self.business_date not in self.context:
             raise ValueError(f"business_date: nothing captured is called '{self.business_date}'")
         return self
+
+    def _divisors_are_powers_of_ten(self, where: str, reference: str) -> None:
+        code, _, given = reference.partition(".")
+        for rule in self.codes[code].rules:
+            if not re.fullmatch("10*", rule.gives.get(given, "1")):
+                raise ValueError(f"{where}: {reference} gives '{rule.gives[given]}', which is no power of ten")
+
+    def _replaces_what_it_covers(self) -> None:
+        if (self.replaces is not None) != (self.delivery == "snapshot"):
+            raise ValueError("replaces: a snapshot says what a full file replaces, and only a snapshot does")
+        if self.replaces is None:
+            return
+        for captured in self.replaces.only_when:
+            if captured not in self.context:
+                raise ValueError(f"replaces.only_when: nothing captured is called '{captured}'")
+        for target in self.targets:
+            described = schemas.table(target.table)
+            names = {column.name for column in described.columns}
+            for name in self.replaces.within:
+                if name not in names:
+                    raise ValueError(f"replaces.within: table {target.table} has no column '{name}'")
+            if described.date not in self.replaces.within:
+                raise ValueError(f"replaces.within: table {target.table} needs its date, '{described.date}'")
 
     def _kinds_have_names(self) -> None:
         """Where no header names the cells, the reader must, for every kind of line that is read."""
@@ -286,7 +259,8 @@ class Mapping(StrictModel):
         if self.format != "fixed" and (self.format in NAMED or self.reader.header != "none"):
             return
         for target in self.targets:
-            names = {normalise_title(name) for name in declared.get(target.lines, ())}
+            kinds = [target.lines, *[kind for kind, of in self.reader.continues.items() if of == target.lines]]
+            names = {normalise_title(name) for kind in kinds for name in declared.get(kind, ())}
             for name, source in target.columns.items():
                 for title in source.titles:
                     if normalise_title(title) not in names:
@@ -299,20 +273,21 @@ def normalise_title(title: str) -> str:
 
 
 def mappings_folder() -> Path:
-    return PROJECT_ROOT / "vendor_mappings"
+    """The folder of the mappings in force: `vendor_mappings/`, or the one that DIETZ_MAPPINGS names."""
+    return Path(os.environ.get("DIETZ_MAPPINGS") or PROJECT_ROOT / "vendor_mappings").absolute()
 
 
-@cache
 def load_mappings(folder: Path | None = None) -> dict[str, Mapping]:
-    """All mappings by feed. Raises ConfigError with file and line for the first file that is wrong."""
-    found: dict[str, Mapping] = {}
-    for path in sorted((folder or mappings_folder()).glob("*.yaml")):
-        mapping = load_yaml(path, Mapping)
-        found[mapping.feed] = mapping
-    return found
+    """All mappings by feed, read once a process. Raises ConfigError with file and line for the first that is wrong."""
+    return _load(folder or mappings_folder())
+
+
+def mapping_version(feed: str, folder: Path | None = None) -> str:
+    """The version of the feed's mapping that is in force."""
+    return load_mappings(folder)[feed].version
 
 
 @cache
-def mapping_version(feed: str, folder: Path | None = None) -> str:
-    """Fingerprint of the mapping as it is used: changes when, and only when, what it says changes."""
-    return hashlib.sha256(load_mappings(folder)[feed].model_dump_json().encode()).hexdigest()[:12]
+def _load(folder: Path) -> dict[str, Mapping]:
+    found = (load_yaml(path, Mapping) for path in sorted(folder.glob("*.yaml")))
+    return {mapping.feed: mapping for mapping in found}

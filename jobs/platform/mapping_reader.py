@@ -21,9 +21,10 @@ def _valid_pattern(pattern: str) -> str:
 Pattern = Annotated[str, AfterValidator(_valid_pattern)]
 
 # delimited: text with a delimiter. fixed: text by position. json: an object a line. xml, ofx: elements as records.
-# workbook: a sheet's rows. swift: fields such as :61: as records. Formats of NAMED find a cell by its name alone.
-Format = Literal["delimited", "fixed", "json", "xml", "ofx", "workbook", "swift"]
-NAMED: frozenset[str] = frozenset({"json", "xml", "ofx", "swift"})
+# workbook: a sheet's rows. swift: fields such as :61: as records. parquet: rows, their names in lower case. Formats of
+# NAMED find a cell by its name alone.
+Format = Literal["delimited", "fixed", "json", "xml", "ofx", "workbook", "swift", "parquet"]
+NAMED: frozenset[str] = frozenset({"json", "xml", "ofx", "swift", "parquet"})
 # Not read as the lines that they are, but as lines that `jobs/detect/formats` makes of them.
 CONVERTED: frozenset[str] = frozenset({"xml", "ofx", "workbook", "swift"})
 
@@ -43,11 +44,17 @@ class Reader(StrictModel):
     header: Literal["once", "repeated", "none"] = Field(
         default="once", description="titles on one line, on a line per block, or not in the file"
     )
+    header_rows: int = Field(default=1, ge=1, le=3, description="lines of a header whose cells are joined to titles")
     titles: dict[LineKind, list[str]] = Field(default={}, description="names of the cells where no header gives them")
     fields: dict[LineKind, dict[str, Place]] = Field(
         default={}, description="of a fixed format: first column (from 1) and length of each field"
     )
     width: int | None = Field(default=None, ge=1, description="length of every line of a fixed format")
+    continues: dict[LineKind, LineKind] = Field(
+        default={},
+        description="of a fixed format: kind of a line that goes on with the record line before it: its kind",
+    )
+    same: list[str] = Field(default=[], description="fields that such a line has alike with the record line")
     records: list[str] = Field(default=[], description="elements (xml, ofx) that are records of their own")
     sheet: Pattern | None = Field(default=None, description="pattern of the sheet's name (workbook)")
     short_rows: bool = Field(default=False, description="whether a row may have fewer cells than the header")

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from jobs.platform import mapping, mapping_reader
+from jobs.platform import mapping, mapping_columns, mapping_reader
 from jobs.platform.settings import PROJECT_ROOT
 
 PATH = PROJECT_ROOT / "docs" / "mapping-language.md"
@@ -21,11 +21,13 @@ PARTS: dict[str, type[BaseModel]] = {
     "reader": mapping_reader.Reader,
     "lines[]": mapping_reader.LineRule,
     "context.<name>": mapping.Capture,
-    "codes.<map>": mapping.Code,
-    "codes.<map>.rules[]": mapping.CodeRule,
+    "codes.<map>": mapping_columns.Code,
+    "codes.<map>.rules[]": mapping_columns.CodeRule,
     "targets[]": mapping.Target,
-    "targets[].unpivot": mapping.Unpivot,
-    "targets[].columns.<column>": mapping.ColumnSource,
+    "targets[].unpivot": mapping_columns.Unpivot,
+    "targets[].columns.<column>": mapping_columns.ColumnSource,
+    "complete_with": mapping.CompleteWith,
+    "replaces": mapping.Replaces,
     "controls[]": mapping.Control,
 }
 
@@ -34,7 +36,7 @@ def reference() -> str:
     """The page: one section per part of a mapping, one line per key."""
     parts = [
         "# The mapping language",
-        "Generated from the model (`jobs/platform/mapping.py`, `mapping_reader.py`) by"
+        "Generated from the model (`jobs/platform/mapping.py`, `mapping_reader.py`, `mapping_columns.py`) by"
         " `python -m jobs.platform.mapping_reference`; do not edit. One file per feed in `vendor_mappings/`; a typo is"
         " an error with file, line and the nearest right word. How to begin: [add-a-vendor.md](add-a-vendor.md).",
     ]

@@ -96,7 +96,12 @@ LINEAGE = [
     Column(name="vendor", type="string", nullable=False, meaning="Who delivered the row."),
     Column(name="feed", type="string", nullable=False, meaning="The mapping that read it."),
     Column(name="file_id", type="string", nullable=False, meaning="The file, as in ops.file."),
-    Column(name="line_no", type="long", nullable=False, meaning="Line of the file, from 1."),
+    Column(
+        name="line_no",
+        type="long",
+        nullable=False,
+        meaning="Line of the file, from 1; 0 in a row that retires another.",
+    ),
     Column(name="record_no", type="integer", nullable=False, meaning="Record within the line, from 1."),
     Column(name="mapping_version", type="string", nullable=False, meaning="Fingerprint of the mapping file."),
     Column(
@@ -106,6 +111,11 @@ LINEAGE = [
         meaning="Order of arrival of the file: the greatest per key is the row that counts, the others are history.",
     ),
     Column(name="run_no", type="long", nullable=False, meaning="The run that loaded the row, as in ops.run."),
+    Column(
+        name="retired",
+        type="boolean",
+        meaning="True: a later full file of the feed lists the row no more, so that it counts no more.",
+    ),
 ]
 
 

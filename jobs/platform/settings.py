@@ -37,6 +37,9 @@ class Conf(StrictModel):
     spark: SparkConf = SparkConf()
     publish: PublishConf = PublishConf()
     lake: str | None = Field(default=None, description="lake root, e.g. s3a://bucket/lake; default DIETZ_HOME/lake")
+    decrypt: list[str] = Field(
+        default=[], description="command for PGP files: encrypted bytes at its standard input, plain bytes out"
+    )
     file_settle_seconds: float = Field(default=1.0, ge=0, description="a file is complete if its size holds this long")
 
 
@@ -55,7 +58,8 @@ class Tenant(StrictModel):
 class Settings(BaseSettings):
     """The workspace and its configuration.
 
-    Environment: DIETZ_HOME, DIETZ_DATABASE_URL, DIETZ_CONF and SPARK_MASTER (`design.md`, section 7).
+    Environment: DIETZ_HOME, DIETZ_DATABASE_URL, DIETZ_CONF and SPARK_MASTER (`design.md`, section 7). Beside them
+    DIETZ_MAPPINGS names the folder of the mappings, where it is not `vendor_mappings/` (`mapping.mappings_folder`).
     """
 
     model_config = SettingsConfigDict(frozen=True)

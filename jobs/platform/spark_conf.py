@@ -34,6 +34,8 @@ def spark_conf(settings: Settings) -> dict[str, str]:
         "spark.sql.icu.caseMappings.enabled": "false",
         # The JVM never compiles a method of more than 8000 bytes; Spark then had better not make one.
         "spark.sql.codegen.hugeMethodLimit": "8000",
+        # A vendor's times in nanoseconds: as whole numbers, or Spark would refuse the file.
+        "spark.sql.legacy.parquet.nanosAsLong": "true",
         # A night has hundreds of small files: listing them is no job of its own.
         "spark.sql.sources.parallelPartitionDiscovery.threshold": "10000",
         **conf.conf,

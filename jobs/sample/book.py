@@ -123,11 +123,11 @@ class Book:
             self.cash[rows] += np.where(entry["delivery"] == CANCELLED_NEXT_NIGHT, 0, amount)
 
     def trade(self, rows: Ints, slot: Ints | int, quantity: Ints, price: Ints, subtype: str = "") -> None:
-        """Buy (quantity > 0) or sell; rows with quantity 0 book nothing. The brokerage charges 4.95 a trade."""
+        """Buy (quantity > 0) or sell; rows with quantity 0 book nothing. A brokerage charges 4.95 a trade."""
         done = quantity != 0
         slots = np.broadcast_to(slot, rows.shape)[done]
         rows, quantity, price = rows[done], quantity[done], price[done]
-        commission = np.where(self.people.is_brokerage[rows] & (subtype == ""), 495, 0)
+        commission = np.where(self.people.pays_commission[rows] & (subtype == ""), 495, 0)
         amount = -np.sign(quantity) * of_shares(np.abs(quantity), price) - commission
         self._hold(rows, slots, quantity, -amount)
         for kind, chosen in (("SELL", quantity < 0), ("BUY", quantity > 0)):

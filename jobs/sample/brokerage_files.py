@@ -26,6 +26,8 @@ ACTIONS = {
     ("DEPOSIT", ""): ("MoneyLink Deposit", "Wire Funds Received", "Funds Received"),
     ("WITHDRAWAL", ""): ("MoneyLink Transfer", "Wire Funds", "MoneyLink Transfer"),
     ("JOURNAL", ""): ("Journal",) * 3,
+    ("TRANSFER_IN", "in_kind"): ("Security Transfer",) * 3,
+    ("TRANSFER_OUT", "in_kind"): ("Security Transfer",) * 3,
     ("BUY", ""): ("Buy",) * 3,
     ("BUY", "reinvestment"): ("Reinvest Shares",) * 3,
     ("SELL", ""): ("Sell",) * 3,
@@ -79,7 +81,7 @@ class BrokerageFiles:
                 row = int(booking["account"])
                 line = self._transaction(self.to.days[day], self.to.days[posted], booking)
                 key = (row, self.to.night_of(posted))
-                lines.setdefault(key, []).append((posted, line, int(booking["amount"])))
+                lines.setdefault(key, []).append((posted, line, int(booking["amount"]) if line[-1] else 0))
         for (row, night), entries in sorted(lines.items()):
             self._transactions(row, night, entries)
 
@@ -90,15 +92,18 @@ class BrokerageFiles:
         when = f"{posted:%m/%d/%Y}" + (f" as of {effective:%m/%d/%Y}" if posted != effective else "")
         security = SECURITIES[booking["security"]] if booking["security"] >= 0 else None
         is_trade = booking["quantity"] != 0
+        is_in_kind = SUBTYPES[booking["subtype"]] == "in_kind"
+        # A trade's action says which way it goes, a transfer's quantity.
+        quantity = int(booking["quantity"]) if is_in_kind else abs(int(booking["quantity"]))
         return [
             when,
             action,
             security.ticker if security else "",
             security.name.upper() if security else CASH_WORDS[action],
-            units(abs(int(booking["quantity"]))) if is_trade else "",
+            units(quantity) if is_trade else "",
             dollars(int(booking["price"])) if is_trade else "",
             dollars(int(booking["commission"])) if booking["commission"] else "",
-            dollars(int(booking["amount"])),
+            "" if is_in_kind else dollars(int(booking["amount"])),
         ]
 
     def _transactions(self, row: int, night: int, entries: list[tuple[int, list[str], int]]) -> None:
@@ -122,6 +127,8 @@ class BrokerageFiles:
         lines = [quoted([f"Positions for All-Accounts as of 04:05 PM ET, {day.date:%m/%d/%Y}"]), ""]
         count = 0
         for order, row in enumerate(self.rows):
+            if not day.is_valued[row]:
+                continue
             holdings = self._holdings(day, row)
             width = (23, 23, 25, 26)[order % 4]
             titles = [*HOLDING_TITLES, *OPTION_TITLES] if width == 26 else list(HOLDING_TITLES)
@@ -182,9 +189,9 @@ def dollars(hundredths: int) -> str:
 
 
 def units(quantity: int) -> str:
-    """Ten-thousandths as 1,200 or 12.3456."""
-    whole, rest = divmod(quantity, SHARE)
-    return f"{whole:,}" + (f".{rest:04d}".rstrip("0") if rest else "")
+    """Ten-thousandths as 1,200 or -12.3456."""
+    whole, rest = divmod(abs(quantity), SHARE)
+    return f"{'-' if quantity < 0 else ''}{whole:,}" + (f".{rest:04d}".rstrip("0") if rest else "")
 
 
 def percent(part: int, whole: int) -> str:

@@ -60,11 +60,11 @@ class Deliveries:
             pcsv.write_csv(table, file, options)
         self._note(name, day, len(table))
 
-    def write(self, name: str, day: int, text: str, rows: int) -> None:
+    def write(self, name: str, day: int, content: str | bytes, rows: int) -> None:
         """Write a whole file; `name` may hold a folder."""
         path = self.root / self.tenant / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8", newline="")
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
         self._note(name, day, rows)
 
     def _note(self, name: str, day: int, rows: int) -> None:

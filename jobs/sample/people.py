@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +46,7 @@ class People:
     wealth: Ints
     opened: Ints
     is_brokerage: Bools
+    pays_commission: Bools
     in_performance: Bools
     is_monthly: Bools
     has_script: Bools
@@ -81,16 +83,17 @@ def make_people(
     nightly_from: int | None,
     has_brokerage: bool,
     seed: int,
+    cast: Sequence[str] = PARTS,
 ) -> People:
     """Accounts first .. first + count - 1 of the tenant's `total`, over `days` business days.
 
-    The parts of the script go to the tenant's first accounts, the brokerage accounts come right after them.
+    The parts of the script (`cast`) go to the tenant's first accounts, the brokerage accounts come right after them.
     `nightly_from` is the index of the first day that is delivered on its own.
     """
     rng = np.random.default_rng([seed, 3, *tenant.encode(), first])
     number = np.arange(first, first + count, dtype=np.int64)
     from_brokerage = brokerage_count(total) if has_brokerage else 0
-    parts = {part: row for row, part in enumerate(PARTS[: total - from_brokerage]) if first == 1 and row < count}
+    parts = {part: row for row, part in enumerate(cast[: total - from_brokerage]) if first == 1 and row < count}
     if days < 3:
         parts.pop("moved", None)  # too short to change advisor within it
     has_script = np.zeros(count, dtype=bool)
@@ -124,8 +127,8 @@ def make_people(
         give(part, policy, POLICIES.index(part))
     return People(
         tenant, prefix_of(tenant), number, currency.astype(np.int64), model.astype(np.int64), policy.astype(np.int64),
-        np.rint(wealth * 100).astype(np.int64), opened.astype(np.int64), is_brokerage, in_performance, is_monthly,
-        has_script, parts,
+        np.rint(wealth * 100).astype(np.int64), opened.astype(np.int64), is_brokerage, is_brokerage, in_performance,
+        is_monthly, has_script, parts,
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
     DIR/<tenant>/...                                              the files as vendors deliver them
     DIR/_expected/<tenant>/expected_account_performance_daily.csv the daily rows by the reference calculation
     DIR/_expected/planted_breaks.csv                              vendor figures that are deliberately off
+    DIR/_expected/planted_faults.csv                              files that are deliberately damaged, if asked for
     DIR/_expected/deliveries.csv                                  with which night each file comes
 
 The same arguments give byte-identical files.
@@ -32,12 +33,15 @@ from jobs.sample.expected import (
     reported_performance,
     write_rows,
 )
+from jobs.sample.faults import plant
 from jobs.sample.market import Market, euro_rates, make_market
 from jobs.sample.people import PARTS, make_people
 from jobs.sample.simulate import simulate
+from jobs.sample.trust import ACCOUNTS, STYLES, TRUST, TrustSample
 
 TENANTS = ("northwind_wealth", "alpine_family_office")
-FORMATS = ("canonical", "brokerage", "ecb")
+BOOK_FORMATS = ("canonical", "brokerage", "ecb")
+FORMATS = (*BOOK_FORMATS, *STYLES)
 EXPECTED = "_expected"
 LARGE_BOOK = 500_000  # accounts x days beyond which the optional kinds are left out
 OPTIONAL_KINDS = frozenset({"positions", "reported_performance", "group_members"})
@@ -59,6 +63,7 @@ class SampleSummary:
     expected_rows: int
     expected_accounts: int
     planted_breaks: int
+    planted_faults: int
     kinds: tuple[str, ...]
 
     def __str__(self) -> str:
@@ -68,6 +73,7 @@ class SampleSummary:
             f" of {len(self.tenants)} tenants over {len(self.days)} business days, {self.days[0]} to {self.days[-1]},"
             f" in {self.out}{kinds}; in {EXPECTED}: {self.expected_rows:,} rows of {self.expected_accounts:,} accounts,"
             f" {self.planted_breaks} planted breaks"
+            + (f", {self.planted_faults} planted faults" if self.planted_faults else "")
         )
 
     @property
@@ -97,9 +103,10 @@ def write_sample(
     *,
     tenants: int | Sequence[str] = 2,
     daily_files_from: date | None = None,
-    formats: Sequence[str] = FORMATS,
+    formats: Sequence[str] = BOOK_FORMATS,
     kinds: Sequence[str] | None = None,
     expected_accounts: int = 2_000,
+    with_faults: bool = False,
     progress: Progress = lambda line: None,
 ) -> SampleSummary:
     """Write the files of `accounts` accounts over the business days from `start` to `end` into `out`.
@@ -107,17 +114,24 @@ def write_sample(
     Up to `daily_files_from` a feed is one file over many dates, from there a file per day. `kinds` are the canonical
     files wanted, all eleven by default; a book of more than half a million account days leaves out positions, reported
     performance and group members. Expected rows cover the first `expected_accounts` accounts of each tenant; reported
-    performance covers the same ones. Raises DietzError for arguments that make no sample.
+    performance covers the same ones. Formats beyond BOOK_FORMATS add the tenant that all formats describe
+    (`trust.py`), and `with_faults` puts faults into it (`faults.py`). Raises DietzError for arguments that make no
+    sample.
     """
+    unknown = sorted(set(formats) - set(FORMATS))
+    if unknown:
+        raise DietzError(f"sample: no format is called '{unknown[0]}'; there are {', '.join(FORMATS)}")
     names = _tenant_names(min(tenants, accounts) if isinstance(tenants, int) else tenants)
     days = business_days(start, end)
     nightly_from = (
         None if daily_files_from is None else next((i for i, d in enumerate(days) if d >= daily_files_from), None)
     )
+    if with_faults and set(formats) <= set(BOOK_FORMATS):
+        raise DietzError(f"sample: faults are planted beside the formats {', '.join(STYLES)}; ask for one of them")
     if accounts < max(len(names), 1):
         raise DietzError(f"sample: {accounts} accounts are too few for {len(names)} tenants")
     wanted = _kinds(kinds, accounts * len(days))
-    _empty(out, names)
+    _empty(out, [*names, TRUST])
 
     market = make_market(days, seed)
     canonical = wanted if "canonical" in formats else frozenset()
@@ -129,20 +143,29 @@ def write_sample(
         sample.write(progress)
         deliveries += to.finish()
         written.append(sample)
+    trust: list[TrustSample] = []
+    planted_faults = 0
+    if not set(formats) <= set(BOOK_FORMATS):
+        to = Deliveries(out, TRUST, days, nightly_from)
+        trust.append(TrustSample(to, market, seed, formats))
+        trust[0].write()
+        planted_faults = len(plant(to)) if with_faults else 0
+        deliveries += to.finish()
     planted = [row for sample in written for row in sample.planted]
     write_rows(out / EXPECTED / "planted_breaks.csv", PLANTED_COLUMNS, planted)
     write_rows(out / EXPECTED / "deliveries.csv", DELIVERY_COLUMNS, (vars(delivery) for delivery in deliveries))
     size = sum((out / delivery.path).stat().st_size for delivery in deliveries)
     return SampleSummary(
         out=out,
-        accounts=accounts,
-        tenants=tuple(names),
+        accounts=accounts + sum(ACCOUNTS for _ in trust),
+        tenants=(*names, *(TRUST for _ in trust)),
         days=tuple(days),
         deliveries=tuple(deliveries),
         size_bytes=size,
-        expected_rows=sum(sample.expected_rows for sample in written),
-        expected_accounts=sum(sample.covered for sample in written),
+        expected_rows=sum(s.expected_rows for s in written) + sum(s.expected_rows for s in trust),
+        expected_accounts=sum(s.covered for s in written) + sum(s.covered for s in trust),
         planted_breaks=len(planted),
+        planted_faults=planted_faults,
         kinds=tuple(kind for kind in KINDS if kind in canonical),
     )
 

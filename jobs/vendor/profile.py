@@ -11,7 +11,7 @@ from functools import cache
 
 import yaml
 
-from jobs.platform.mapping import NumberStyle
+from jobs.platform.mapping_columns import NumberStyle
 from jobs.platform.settings import PROJECT_ROOT
 from jobs.vendor import readings
 

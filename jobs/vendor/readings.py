@@ -7,7 +7,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from jobs.normalise.values import DECIMAL_COMMA, NUMBER_SHAPES, date_shape
-from jobs.platform.mapping import NumberStyle
+from jobs.platform.mapping_columns import NumberStyle
 
 # Formats that may hold the same text and mean different days stand beside each other: who fits two is undecided.
 DATE_FORMATS = (
@@ -49,6 +49,8 @@ def numbers(text: str) -> dict[NumberStyle, Decimal]:
 
 
 def _value(text: str, style: NumberStyle) -> Decimal:
+    if style == "scientific":
+        return Decimal(text)
     negative = bool(re.search(r"[-(]", text))
     digits = re.sub(r"[^\d.,]", "", text)
     digits = digits.replace(".", "").replace(",", ".") if style in DECIMAL_COMMA else digits.replace(",", "")

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from jobs.normalise.values import DECIMAL_COMMA, date_shape
-from jobs.platform.mapping import NumberStyle
+from jobs.platform.mapping_columns import NumberStyle
 from jobs.vendor import readings
 from jobs.vendor.choice import Choice, todo
 from jobs.vendor.profile import GROUPED, Profile

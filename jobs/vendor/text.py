@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import get_args
 from xml.etree import ElementTree
 
-from jobs.detect import landing
+from jobs.detect import containers
 from jobs.detect.formats import FormatError, workbook
 from jobs.platform.errors import DietzError
 from jobs.platform.mapping_reader import Reader
@@ -53,16 +53,16 @@ def samples(path: Path) -> Iterator[Sample]:
 
 
 def _opened(path: Path) -> Iterator[Sample]:
-    if path.suffix.lower() in landing.ENCRYPTED:
-        raise DietzError(f"{path}: encrypted: no decryption command is configured")
-    if landing.is_workbook(path):
+    if containers.is_encrypted(path):
+        raise DietzError(f"{path}: encrypted (PGP): no decryption command is configured")
+    if containers.is_workbook(path):
         data = path.read_bytes()
         for sheet in workbook.sheets(io.BytesIO(data)):
             found = list(islice(workbook.lines(io.BytesIO(data), sheet), LINES + 1))
             utf8 = Choice("utf-8", 1, "a workbook's cells")
             yield Sample(path.name, sheet, b"", found[:LINES], utf8, len(found) <= LINES, is_workbook=True)
         return
-    for member, stream in landing.open_members(path):
+    for member, stream in containers.open_members(path):
         with stream:
             data = stream.read(BYTES + 1)
         yield _sample(member.rsplit("/", 1)[-1] or path.name, member, data, path)

@@ -128,12 +128,12 @@ def story(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Stor
     counters = []
     accounts = [
         "plain", "corrected", "equal", "moved_from", "moved_to", "ahead", "cancelled", "unvalued", "withheld",
-        "delivered_ahead", "late_rate", "leaves",
+        "delivered_ahead", "late_rate", "leaves", "retired",
     ]  # fmt: skip
     for account in accounts:
         firm.deliver("account", account_id=account)
     firm.values(MON, plain="1000", corrected="1000", equal="1000", moved_from="1000", moved_to="1000", ahead="1000")
-    firm.values(MON, cancelled="1000", withheld="1000", delivered_ahead="1000", leaves="1000")
+    firm.values(MON, cancelled="1000", withheld="1000", delivered_ahead="1000", leaves="1000", retired="1000")
     firm.deliver("valuation", account_id="late_rate", as_of_date=MON, market_value=Decimal(100), currency="EUR")
     firm.values(TUE, delivered_ahead="1010")
     firm.flow("ahead", WED, "100", known_as="a1")
@@ -141,7 +141,7 @@ def story(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Stor
     counters.append(firm.night(MON))
 
     firm.values(TUE, plain="1010", corrected="1010", equal="1010", moved_from="1100", moved_to="1000", ahead="1100")
-    firm.values(TUE, cancelled="1100", leaves="1010")
+    firm.values(TUE, cancelled="1100", leaves="1010", retired="1")
     firm.flow("moved_from", TUE, "100", known_as="m1")
     firm.flow("ahead", TUE, "100", known_as="a1", status="correct")
     firm.flow("cancelled", TUE, "100", known_as="c1")
@@ -151,7 +151,7 @@ def story(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Stor
     counters.append(firm.night(TUE))
 
     firm.values(WED, plain="1020.1", corrected="1020", moved_from="1100", moved_to="1100", ahead="1100", leaves="1020")
-    firm.values(WED, unvalued="1010", withheld="1020")
+    firm.values(WED, unvalued="1010", withheld="1020", retired="1020")
     firm.values(MON, equal="1000.00")
     firm.flow("moved_to", WED, "100", known_as="m1", status="correct")
     firm.flow("cancelled", TUE, "100", known_as="c1", status="cancel")
@@ -159,6 +159,7 @@ def story(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Stor
 
     firm.values(THU, plain="1020.1", corrected="1122", leaves="1030")
     firm.values(TUE, corrected="1100")
+    firm.deliver("valuation", account_id="retired", as_of_date=TUE, market_value=Decimal(1), retired=True)
     firm.deliver("account", account_id="leaves", effective_from=WED, in_performance=False)
     counters.append(firm.night(THU))
     gold = firm.gold()
@@ -235,6 +236,14 @@ def test_a_late_rate_restates_the_row_that_had_none(story: Story) -> None:
     ]
 
 
+def test_a_retired_value_takes_its_row_out_and_restates_what_follows(story: Story) -> None:
+    """Wednesday's return is then over both days."""
+    assert story.of("retired", "as_of_date", "begin_market_value", "twrr_daily", "epoch", "run_no") == [
+        (MON, None, None, 1, 1),
+        (WED, Decimal(1000), pytest.approx(0.02, abs=1e-15), 2, 4),
+    ]
+
+
 def test_attributes_that_change_restate_from_their_day_on(story: Story) -> None:
     assert story.of("leaves", "as_of_date", "status", "epoch") == [
         (MON, "opening", 1), (TUE, "ok", 1), (WED, "excluded", 2), (THU, "excluded", 2),
@@ -242,9 +251,9 @@ def test_attributes_that_change_restate_from_their_day_on(story: Story) -> None:
 
 
 def test_the_night_counts_what_it_did(story: Story) -> None:
-    # Thursday: plain goes on; corrected and leaves go back and are restated.
+    # Thursday: plain goes on; corrected, leaves and retired go back and are restated.
     assert story.counters[3] == {
-        "accounts": 3, "new_accounts": 0, "accounts_going_back": 2, "rows": 6, "restated": 2,
+        "accounts": 4, "new_accounts": 0, "accounts_going_back": 3, "rows": 7, "restated": 3,
     }  # fmt: skip
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
 import openpyxl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
@@ -25,6 +27,9 @@ NUMBERS = {  # account_id: vendor, its number
     "J1": ("apx", "22"),
     "G1": ("gcus", "ABC1234561"),
     "R1": ("adviser", "12345678"),
+    "U1": ("activity", "U900001"),
+    "W1": ("warehouse", "7"),
+    "P1": ("mt940", "unused"),
 }
 MT940 = """:20:STMT1
 :25:70050000/1234
@@ -154,6 +159,62 @@ def workbook() -> bytes:
     return content.getvalue()
 
 
+ACTIVITY = """\ufeffStatement,Header,Field Name,Field Value
+Statement,Data,Title,Activity Statement
+Statement,Data,Period,"March 1, 2026 - March 3, 2026"
+Account Information,Header,Field Name,Field Value
+Account Information,Data,Account,U900001
+Account Information,Data,Base Currency,USD
+Net Asset Value,Header,Asset Class,Prior Total,Current Long,Current Short,Current Total,Change
+Net Asset Value,Data,Stock,0,900,0,900,900
+Net Asset Value,Data,Total,1000,"1,069.8600",0,"1,069.8600",69.86
+Net Asset Value,Header,Time Weighted Rate of Return
+Net Asset Value,Data,1.986%
+Change in NAV,Header,Field Name,Field Value
+Change in NAV,Data,Starting Value,"1,000.00"
+Change in NAV,Data,Mark-to-Market,19.86
+Change in NAV,Data,Deposits & Withdrawals,50
+Change in NAV,Data,Ending Value,1069.86
+Open Positions,Header,DataDiscriminator,Asset Category,Currency,Symbol,Quantity,Mult,Cost Basis,Close Price,Value
+Open Positions,Data,Summary,Stocks,USD,AAPL,5,1,891,180,900
+Open Positions,Data,Lot,Stocks,USD,AAPL,5,1,891,180,900
+Open Positions,Total,,Stocks,USD,,,,891,,900
+Trades,Header,DataDiscriminator,Asset Category,Currency,Symbol,Date/Time,Quantity,T. Price,C. Price,Proceeds,Comm/Fee
+Trades,Data,Order,Stocks,USD,AAPL,"2026-03-02, 10:30:00",5,178,180,-890,-1
+Trades,Data,ClosedLot,Stocks,USD,AAPL,2026-03-02,5,178,,,
+Trades,SubTotal,,Stocks,USD,AAPL,,5,,,-890,-1
+Deposits & Withdrawals,Header,Currency,Settle Date,Description,Amount
+Deposits & Withdrawals,Data,USD,2026-03-02,Electronic Fund Transfer,75
+Deposits & Withdrawals,Data,USD,2026-03-03,Disbursement,-25
+Deposits & Withdrawals,Data,Total,,,50
+Codes,Header,Code,Meaning
+Codes,Data,O,Opening Trade
+"""
+PRICES = """ISIN;Date;Close;Ccy;Unit;Source
+GB0007980591;2026-03-03;250.5;GBX;UNIT;LSE
+DE0001102580;2026-03-03;98.75;EUR;PCT;XETRA
+ZAE000015889;2026-03-03;12.123456789;ZAc;UNIT;JSE
+US0378331005;2026-03-03;180;USD;LOT;XNAS
+"""
+
+
+def parquet() -> bytes:
+    rows = {
+        "Account_Id": pa.array([7, 7], pa.int64()),
+        "valuation_date": pa.array(
+            [datetime(2026, 3, 2, tzinfo=UTC), datetime(2026, 3, 3, tzinfo=UTC)], pa.timestamp("ns")
+        ),
+        "market_value": pa.array([Decimal("1000.25"), Decimal("12345678901234.56")], pa.decimal128(18, 2)),
+        "cash": pa.array([1e7, 0.1], pa.float64()),
+        "net_flow": pa.array([Decimal("50.00"), None], pa.decimal128(18, 2)),
+        "currency": ["USD", "USD"],
+        "load_ts": pa.array([datetime(2026, 3, 4, tzinfo=UTC)] * 2, pa.timestamp("us", "UTC")),
+    }
+    content = io.BytesIO()
+    pq.write_table(pa.table(rows), content)
+    return content.getvalue()
+
+
 @pytest.fixture(scope="module")
 def night(spark: SparkSession, database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     files: dict[str, str | bytes] = {
@@ -175,8 +236,19 @@ def night(spark: SparkSession, database_url: str, tmp_path_factory: pytest.TempP
         "GCUS.txt": gcus(),
         "GCUS2.txt": gcus(count=3),
         "PerfSummary.xlsx": workbook(),
+        "U900001_20260301_20260303.csv": ACTIVITY,
+        "U900001_20260301_20260304.csv": ACTIVITY.replace("1069.86", "1069.87"),
+        "PX20260303.csv": PRICES,
+        "valuations/_SUCCESS": "",
+        "valuations/business_date=2026-03-03/part-000.parquet": parquet(),
+        "unfinished/business_date=2026-03-03/part-001.parquet": parquet(),
+        "cut/_SUCCESS": "",
+        "cut/part-002.parquet": parquet()[:-40],
+        "values16.csv": "account_id,as_of_date,market_value\r\nP1,2026-03-03,1\r\n".encode("utf-16"),
+        "values.csv.pgp": "-----BEGIN PGP MESSAGE-----\naccount_id,as_of_date,market_value\nP1,2026-03-04,2\n",
     }  # fmt: skip
-    return taken(files, spark, database_url, tmp_path_factory.mktemp("formats"))
+    home = tmp_path_factory.mktemp("formats")
+    return taken(files, spark, database_url, home, conf='decrypt: ["sed", "1d"]\n')
 
 
 def silver(night: Workspace, table: str, vendor: str, *columns: str) -> list[tuple[Any, ...]]:
@@ -203,9 +275,16 @@ def test_every_file_is_recognised_and_its_books_balance(night: Workspace) -> Non
         "GCUS.txt": "gcus_positions",
         "GCUS2.txt": "gcus_positions",
         "PerfSummary.xlsx": "adviser_returns",
+        "U900001_20260301_20260303.csv": "activity_statement",
+        "U900001_20260301_20260304.csv": "activity_statement",
+        "PX20260303.csv": "px_prices",
+        "part-000.parquet": "warehouse_valuations",
+        "part-002.parquet": None,
+        "values16.csv": "canonical_valuations",
+        "values.csv.pgp": "canonical_valuations",
     }
     for name, file in night.files.items():
-        if name != "camt_cut.xml":
+        if name not in {"camt_cut.xml", "part-002.parquet"}:
             assert file.records == file.silver + file.quarantined + file.skipped, name
 
 
@@ -217,6 +296,7 @@ def test_every_file_is_recognised_and_its_books_balance(night: Workspace) -> Non
         ("HST_TXN_20260304.psv", "the number of records is 3, the file states 4"),
         ("HST_TXN_20260305.psv", "the hash total of 'account' is 300,069, the file states 300,070"),
         ("GCUS2.txt", "the number of records is 2, the file states 3"),
+        ("U900001_20260301_20260304.csv", "'Field Value' adds up to 1,069.86, the file states 1,069.87"),
     ],
 )
 def test_a_file_that_contradicts_itself_is_refused_in_words(night: Workspace, name: str, reason: str) -> None:
@@ -329,3 +409,51 @@ def test_a_workbook_s_sheet_with_numbers_as_accounts_and_percent_cells(night: Wo
         ("R1", date(2026, 3, 3), Decimal("1000.25"), pytest.approx(0.0274, abs=1e-15))
     ]
     assert night.files["PerfSummary.xlsx"].member == "Returns Q1"
+
+
+def test_sectioned_statement(night: Workspace) -> None:
+    assert silver(night, "valuation", "activity", "account_id", "as_of_date", "market_value", "currency") == [
+        ("U1", date(2026, 3, 3), Decimal("1069.86"), "USD")
+    ]
+    booked = silver(night, "transaction", "activity", "trade_date", "type", "amount", "security_id", "quantity")
+    assert booked == [
+        (date(2026, 3, 2), "BUY", Decimal(-891), "AAPL", Decimal(5)),
+        (date(2026, 3, 2), "DEPOSIT", Decimal(75), None, None),
+        (date(2026, 3, 3), "WITHDRAWAL", Decimal(-25), None, None),
+    ]
+    assert silver(night, "position", "activity", "security_id", "quantity", "price", "market_value") == [
+        ("AAPL", Decimal(5), Decimal(180), Decimal(900))
+    ]
+
+
+def test_parquet_of_a_partition(night: Workspace) -> None:
+    assert silver(night, "valuation", "warehouse", "account_id", "as_of_date", "market_value", "cash_value") == [
+        ("W1", date(2026, 3, 2), Decimal("1000.25"), Decimal(10_000_000)),
+        ("W1", date(2026, 3, 3), Decimal("12345678901234.56"), Decimal("0.1")),
+    ]
+    assert silver(night, "reported_performance", "warehouse", "as_of_date", "net_flow") == [
+        (date(2026, 3, 2), Decimal(50)),
+        (date(2026, 3, 3), None),
+    ]
+    file = night.files["part-000.parquet"]
+    assert (file.business_date, file.lines) == (date(2026, 3, 3), 2)
+    assert file.detection["drift"] == ["load_ts"]
+
+
+def test_a_cut_parquet_file_waits_unread(night: Workspace) -> None:
+    assert night.files["part-002.parquet"].status == "unrecognised"
+    assert "not readable as Parquet" in night.files["part-002.parquet"].message
+
+
+def test_prices_in_pence_and_per_hundred(night: Workspace) -> None:
+    assert silver(night, "price", "px", "security_id", "price", "currency") == [
+        ("GB0007980591", Decimal("2.505"), "GBP"),
+        ("DE0001102580", Decimal("0.9875"), "EUR"),
+    ]
+    waiting = night.lake.read("quarantine").where("feed = 'px_prices'").orderBy("line_no").collect()
+    assert [json.loads(row["failed_rules"])[0]["rule"] for row in waiting] == ["decimals", "unknown_code"]
+
+
+def test_utf_16_and_a_decrypted_file(night: Workspace) -> None:
+    rows = night.lake.read("valuation").where("account_id = 'P1'").orderBy("as_of_date").collect()
+    assert [(row["as_of_date"].day, row["market_value"]) for row in rows] == [(3, Decimal(1)), (4, Decimal(2))]

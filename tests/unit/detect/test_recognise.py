@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.detect.recognise import business_date, captured, first_lines, recognise
-from jobs.platform.mapping import load_mappings
+from jobs.detect.recognise import business_date, captured, find_header, first_lines, recognise
+from jobs.platform.mapping import Fingerprint, load_mappings
+from jobs.platform.mapping_reader import Reader
 
 MAPPINGS = load_mappings()
 HISTORY = b"Date,USD,JPY,BGN,\n2026-02-06,1.1794,185.27,N/A,\n"
@@ -87,3 +88,12 @@ def test_an_export_with_many_titles_that_nobody_reads_is_recognised_and_one_that
     foreign = recognise("x.csv", f"account_id,as_of_date,market_value,{many}\n".encode(), MAPPINGS)
     assert foreign.candidate is None
     assert "does not know extra_0" in foreign.message
+
+
+def test_titles_over_two_lines_are_joined_by_column() -> None:
+    reader = Reader(delimiter="|", header_rows=2)
+    mapping = MAPPINGS["hst_transactions"].model_copy(
+        update={"reader": reader, "fingerprint": Fingerprint(required=["H2 H3", "Security CUSIP", "Total Value"])}
+    )
+    lines = ["H1|HOLDINGS", "H2|Security|Total|", "H3|CUSIP|Value|Note", "DL|037833100|5.00|"]
+    assert find_header(lines, mapping) == (2, ["H2 H3", "Security CUSIP", "Total Value", "Note"])

@@ -6,7 +6,7 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from jobs.normalise.values import date_shape, read
+from jobs.normalise.values import Reading, date_shape, read
 from jobs.platform.schemas import Column
 
 MONEY = Column(name="amount", type="decimal", meaning="")
@@ -15,7 +15,10 @@ DAY = Column(name="day", type="date", meaning="")
 
 def readings(spark: SparkSession, column: Column, texts: list[str], number: str, day: str) -> dict[str, str]:
     """text -> value, or '!rule' where it does not fit."""
-    reading = read(F.col("text"), column, number, day)  # type: ignore[arg-type]
+    return outcomes(spark, read(F.col("text"), column, number, day), texts)  # type: ignore[arg-type]
+
+
+def outcomes(spark: SparkSession, reading: Reading, texts: list[str]) -> dict[str, str]:
     problem = reading.problem if reading.problem is not None else F.lit(None)
     rows = spark.createDataFrame([(text,) for text in texts], "text string").select(
         "text", reading.value.cast("string").alias("value"), problem["rule"].alias("rule")
@@ -55,6 +58,32 @@ def readings(spark: SparkSession, column: Column, texts: list[str], number: str,
 )  # fmt: skip
 def test_money_in_each_style(spark: SparkSession, style: str, expected: dict[str, str]) -> None:
     assert readings(spark, MONEY, list(expected), style, "yyyy-MM-dd") == expected
+
+
+def test_of_several_styles_a_number_must_mean_the_same_in_all_that_it_fits(spark: SparkSession) -> None:
+    both = read(F.col("text"), MONEY, ["european", "plain"], "")
+    texts = ["1.234,56", "1234.56", "7", "1.234", "12.5", "1,234.5"]
+    assert outcomes(spark, both, texts) == {
+        "1.234,56": "1234.56000000", "1234.56": "1234.56000000", "7": "7.00000000",
+        "1.234": "!ambiguous",  # a thousand, or a little more than one
+        "12.5": "12.50000000", "1,234.5": "!number",
+    }  # fmt: skip
+
+
+def test_scientific_numbers_are_exact_or_refused(spark: SparkSession) -> None:
+    reading = read(F.col("text"), MONEY, ["plain", "scientific"], "")
+    assert outcomes(spark, reading, ["1.0E7", "-1.5E-05", "1E-20", "1.23456789E-3", "3"]) == {
+        "1.0E7": "10000000.00000000", "-1.5E-05": "-0.00001500", "1E-20": "!number",
+        "1.23456789E-3": "!decimals", "3": "3.00000000",
+    }  # fmt: skip
+
+
+def test_dates_of_several_formats(spark: SparkSession) -> None:
+    reading = read(F.col("text"), DAY, "", ["M/d/yyyy", "d/M/yyyy"])
+    assert outcomes(spark, reading, ["3/31/2026", "31/3/2026", "3/3/2026", "3/4/2026", "2026-03-03"]) == {
+        "3/31/2026": "2026-03-31", "31/3/2026": "2026-03-31", "3/3/2026": "2026-03-03", "3/4/2026": "!ambiguous",
+        "2026-03-03": "!date",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,12 @@ import pytest
 
 from jobs.platform.errors import DietzError
 from jobs.sample import write
+from jobs.sample.feeds.numbers import iban
 from jobs.sample.land import land, nights
 from jobs.sample.market import EURO_RATES, cusip_check_digit, isin_check_digit
 from jobs.sample.people import PARTS
-from jobs.sample.write import SampleSummary, write_sample
+from jobs.sample.trust import TRUST
+from jobs.sample.write import FORMATS, SampleSummary, write_sample
 
 START, END, NIGHTLY_FROM = date(2026, 1, 20), date(2026, 3, 3), date(2026, 2, 25)
 NORTHWIND = "northwind_wealth"
@@ -324,6 +326,8 @@ def test_a_folder_with_other_peoples_files_is_left_alone(tmp_path: Path) -> None
     [
         ({"start": date(2026, 1, 3), "end": date(2026, 1, 4)}, "no business day"),
         ({"accounts": 1, "tenants": ["one", "two"]}, "too few for 2 tenants"),
+        ({"formats": ["camt"]}, "no format is called 'camt'"),
+        ({"with_faults": True}, "faults are planted beside the formats"),
         ({"kinds": ["valuation"]}, "no canonical file is called 'valuation'"),
     ],
 )
@@ -335,3 +339,28 @@ def test_impossible_samples_are_refused(tmp_path: Path, arguments: dict, message
 def test_check_digits_are_those_of_real_identifiers() -> None:
     assert cusip_check_digit("03783310") == "0"
     assert isin_check_digit("US037833100") == "5"
+
+
+def test_every_format_again_gives_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        write_sample(2, date(2026, 3, 30), date(2026, 4, 3), 3, tmp_path / name, formats=FORMATS, with_faults=True)
+    assert digests(tmp_path / "one") == digests(tmp_path / "two")
+
+
+def test_the_other_tenants_are_the_same_with_and_without_the_one_of_every_format(tmp_path: Path) -> None:
+    write_sample(30, date(2026, 3, 30), date(2026, 4, 3), 3, tmp_path / "all", formats=FORMATS)
+    write_sample(30, date(2026, 3, 30), date(2026, 4, 3), 3, tmp_path / "book")
+    assert digests(tmp_path / "book" / NORTHWIND) == digests(tmp_path / "all" / NORTHWIND)
+    assert not (tmp_path / "book" / TRUST).exists()
+
+
+def test_only_the_formats_asked_for_are_written(tmp_path: Path) -> None:
+    write_sample(2, date(2026, 3, 30), date(2026, 4, 3), 3, tmp_path, formats=["canonical", "hst"])
+    written = {path.relative_to(tmp_path / TRUST).parts[0].split("_")[0] for path in (tmp_path / TRUST).rglob("*.*")}
+    assert written == {"canonical", "hst"}
+    xref = (tmp_path / TRUST / "canonical_account_xref_20260330_20260403.csv").read_text(encoding="utf-8").splitlines()
+    assert {line.split(",")[0] for line in xref[1:]} == {"hst"}
+
+
+def test_an_iban_has_the_check_digits_of_real_ones() -> None:
+    assert iban("DE", "370400440532013000") == "DE89370400440532013000"

@@ -1,0 +1,81 @@
+"""A full file replaces: rows of its feed, within what it covers, that it lists no more are retired, never deleted."""
+
+from __future__ import annotations
+
+import re
+from functools import reduce
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from jobs.normalise.batch import Batch
+from jobs.platform.lake import latest
+from jobs.platform.ledger import FileRecord
+from jobs.platform.mapping import Mapping
+from jobs.platform.schemas import Table
+
+PROVENANCE = ["file_id", "mapping_version", "arrival_no", "run_no"]
+
+
+def retired_rows(batch: Batch, described: Table, judged: DataFrame, before: DataFrame | None) -> DataFrame | None:
+    """The rows that take others out: equal to them but for `retired` and the full file that lists them no more (its
+    line 0). None where nothing can be replaced.
+
+    judged: the table's rows of the batch with outcome; `before`: the rows of earlier runs that count, of the same
+    dates. What a full file covers is given by the columns `replaces.within` of its rows. Where one of its rows there
+    did not fit, nothing is retired: the file does not say all that it holds.
+    """
+    parts = []
+    for feed, files in batch.by_feed.items():
+        mapping = batch.mappings[feed]
+        full = [file for file in files if is_full(file, mapping)]
+        if mapping.replaces and described.table in {t.table for t in mapping.targets} and _may_replace(batch, full):
+            of_feed = F.col("feed") == feed
+            earlier = None if before is None else before.where(of_feed)
+            parts.append(_of_feed(described, mapping.replaces.within, judged.where(of_feed), earlier, full))
+    return reduce(DataFrame.unionByName, parts) if parts else None
+
+
+def is_full(file: FileRecord, mapping: Mapping) -> bool:
+    """Whether the file lists all there is, rather than what has changed."""
+    if mapping.replaces is None:
+        return False
+    context = (file.detection or {}).get("context", {})
+    return all(re.fullmatch(test, context.get(name, "")) for name, test in mapping.replaces.only_when.items())
+
+
+def _may_replace(batch: Batch, full: list[FileRecord]) -> bool:
+    """Whether a file of the same day came before any of these: the ledger knows, and a common night ends here."""
+    if not full:
+        return False
+    days = [(file.tenant_id, file.business_date) for file in full]
+    return (
+        batch.ledger is None
+        or None in {day for _, day in days}
+        or len(set(days)) < len(days)
+        or any(batch.ledger.has_earlier(file) for file in full)
+    )
+
+
+def _of_feed(
+    described: Table, within: list[str], judged: DataFrame, before: DataFrame | None, full: list[FileRecord]
+) -> DataFrame:
+    listed = judged.where(F.col("file_id").isin([file.file_id for file in full]))
+    scope = ["tenant_id", *within]
+    files = listed.groupBy(*scope, *PROVENANCE).agg(F.bool_and(F.col("outcome") != "quarantined").alias("fits"))
+    last = files.groupBy(*scope).agg(F.max_by(F.struct(*PROVENANCE, "fits"), "arrival_no").alias("by"))
+    standing = judged.where("outcome = 'silver'").select(*described.names)
+    if before is not None:
+        standing = standing.unionByName(before.select(*described.names))
+    covered = latest(standing, described).join(F.broadcast(last), scope).where("by.fits AND arrival_no < by.arrival_no")
+    keys = listed.select(*described.key, F.col("file_id").alias("_listed_in")).distinct()
+    on = [covered[name].eqNullSafe(keys[name]) for name in described.key]
+    gone = covered.join(keys, [*on, F.col("by.file_id") == F.col("_listed_in")], "left_anti")
+    return gone.withColumns(
+        {
+            **{name: F.col(f"by.{name}") for name in PROVENANCE},
+            "line_no": F.lit(0).cast("long"),
+            "record_no": F.lit(0),
+            "retired": F.lit(True),
+        }
+    ).select(*described.names)
