@@ -75,11 +75,15 @@ class Profile:
 
     @property
     def numbers(self) -> list[Decimal | None]:
-        """The cells as numbers in the first style that fits all, None where a cell says nothing."""
+        """The cells as numbers in the first style that fits all, None where a cell says nothing (or two things)."""
         if not self.styles:
-            return [None] * len(self.cells)
+            return [self._in_mixed(cell) for cell in self.cells]
         found = iter(next(iter(self.styles.values())))
         return [None if cell in NOTHING else next(found) for cell in self.cells]
+
+    def _in_mixed(self, cell: str) -> Decimal | None:
+        found = {value for style, value in readings.numbers(cell).items() if style in self.mixed}
+        return found.pop() if len(found) == 1 else None
 
     @property
     def agreed_style(self) -> bool:
