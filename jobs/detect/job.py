@@ -122,6 +122,10 @@ def examined(settings: Settings, run_no: int, one: landing.Delivery, mappings: d
         return [_record(run_no, one, "", "", "unrecognised", message=str(error))]
     except UnicodeError as error:
         return [_record(run_no, one, "", "", "unrecognised", message=f"begins as UTF-16 and is not: {error}")]
+    except Exception as error:  # whatever a library makes of a damaged file: the night goes on without it
+        log.warning("file_breaks_its_reader", file=one.relative, exc_info=True)
+        why = f"cannot be read: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        return [_record(run_no, one, "", "", "unrecognised", message=why)]
     if is_workbook and any(record.status == "detected" for record in found):
         # A workbook's cover and look-up sheets are no deliveries.
         found = [record for record in found if record.status != "unrecognised"]

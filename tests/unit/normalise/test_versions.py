@@ -20,7 +20,7 @@ DAY = date(2026, 3, 2)
 def prices(spark: SparkSession, rows: list[tuple[int, int, str, str]]) -> DataFrame:
     """(arrival_no, line_no, security_id, price) as typed rows that fit."""
     values = [
-        (security, DAY, Decimal(price), "USD", "acme", "v", "f", f"f{arrival}", line, 1, "m", arrival, 9)
+        (security, DAY, Decimal(price), "USD", "acme", "v", "f", f"f{arrival}", line, 1, "m", arrival, 9, False)
         for arrival, line, security, price in rows
     ]
     nullable = T.StructType([T.StructField(f.name, f.dataType) for f in PRICE.struct])
