@@ -200,6 +200,13 @@ def test_a_price_in_hundredths_is_seen_by_the_value(tmp_path: Path) -> None:
     assert "in hundredths" in columns(drafted(tmp_path, pence))["price"]["title"]
 
 
+def test_pence_beside_pounds_are_asked_about(tmp_path: Path) -> None:
+    draft = drafted(
+        tmp_path, "ISIN;Date;Close;Ccy\nGB00B10RZP78;2026-03-31;4321.5;GBX\nUS0378331005;2026-03-31;170;USD\n"
+    )
+    assert columns(draft)["currency"]["title"].startswith("TODO 'Ccy' holds minor units (GBX)")
+
+
 def test_the_unit_of_returns_is_proved_by_the_values_or_open(tmp_path: Path) -> None:
     assert columns(drafted(tmp_path, RETURNS))["twrr_daily"] == {"title": "Daily Return", "unit": "percent"}
     alone = "\n".join(",".join(line.split(",")[i] for i in (0, 1, 5)) for line in RETURNS.splitlines())
