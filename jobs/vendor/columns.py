@@ -132,6 +132,11 @@ def _currency(found: Matches, drafted: Drafted) -> Choice | None:
     own = found.found.get("currency")
     if own:
         return bookings.replace_with_title(own)
+    minor = {title: one.minor_units for title, one in drafted.profiles.items() if one.minor_units}
+    if minor:
+        title, codes = next(iter(minor.items()))
+        question = todo(f"'{title}' holds minor units ({', '.join(codes)}), where amounts are hundredths")
+        return Choice({"title": question}, 0, "give the currency by a code map, and divide by 100")
     if found.table.table in {"security", "benchmark_level"}:
         return None
     signs = {sign for one in drafted.profiles.values() for value in one.values[:50] for sign in "$€£" if sign in value}

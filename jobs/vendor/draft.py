@@ -119,7 +119,8 @@ def _delivery(tables: list[str]) -> Choice:
     if "transaction" in tables:
         return Choice("log", 0.9, "bookings, corrected and cancelled by their identifier")
     if set(tables) & {"position"}:
-        return Choice(todo("", ("snapshot (a file holds all of its day)", "upsert")), 0, "the file does not say it")
+        question = todo("", ("snapshot (a file holds all of its day; say `replaces` too)", "upsert"))
+        return Choice(question, 0, "replaces: {within: [as_of_date]}")
     return (
         Choice("upsert", 0.85, "rows by key; those that a file does not mention stay")
         if tables

@@ -19,6 +19,7 @@ NOTHING = ("", "--", "-", "n/a", "N/A", "NA", "Not available", "not available", 
 # A date with a time behind it, or with the day that a booking is effective on.
 WITH_TIME = re.compile(r"^(\d{4}-\d{2}-\d{2}|\d{8}|\d{2}[/.-]\d{2}[/.-]\d{4})(?:[T ;,]\s?\d{2}:?\d{2}.*|\d{6}.*)$")
 AS_OF = re.compile(r"^(\S+) as of (\S+)$")
+MINOR_UNITS = {"GBX", "GBp", "ZAc", "ZAC", "ILA"}  # hundredths of GBP, ZAR, ILS
 GROUPED = re.compile(r"^[^\d]*(\d{1,3})([.,])(\d{3})[^\d]*$")
 FEW = 40  # distinct words that a code map may begin with
 
@@ -57,6 +58,12 @@ class Profile:
         return bool(self.values) and all(value in currencies() for value in self.values)
 
     @property
+    def minor_units(self) -> list[str]:
+        """Codes of minor units (pence) in a column that otherwise holds currencies."""
+        others = sorted(set(self.values) - currencies())
+        return others if set(others) <= MINOR_UNITS else []
+
+    @property
     def is_isin(self) -> bool:
         return bool(self.values) and all(readings.is_isin(value) for value in set(self.values))
 
@@ -75,11 +82,15 @@ class Profile:
 
     @property
     def numbers(self) -> list[Decimal | None]:
-        """The cells as numbers in the first style that fits all, None where a cell says nothing."""
+        """The cells as numbers in the first style that fits all, None where a cell says nothing (or two things)."""
         if not self.styles:
-            return [None] * len(self.cells)
+            return [self._in_mixed(cell) for cell in self.cells]
         found = iter(next(iter(self.styles.values())))
         return [None if cell in NOTHING else next(found) for cell in self.cells]
+
+    def _in_mixed(self, cell: str) -> Decimal | None:
+        found = {value for style, value in readings.numbers(cell).items() if style in self.mixed}
+        return found.pop() if len(found) == 1 else None
 
     @property
     def agreed_style(self) -> bool:

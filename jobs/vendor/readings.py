@@ -16,8 +16,12 @@ DATE_FORMATS = (
     "MM/dd/yy", "dd/MM/yy", "yy/MM/dd", "MM-dd-yy", "dd-MM-yy", "yy-MM-dd", "MM.dd.yy", "dd.MM.yy",
     "yyMMdd", "ddMMyy", "MMddyy",
     "dd MMMM yyyy", "dd MMM yyyy", "dd-MMM-yyyy", "dd/MMM/yyyy", "MMM dd, yyyy", "MMMM dd, yyyy",
+    # Last: what the formats above read they read alike.
+    "M/d/yyyy", "d/M/yyyy", "M-d-yyyy", "d-M-yyyy", "M.d.yyyy", "d.M.yyyy", "d MMMM yyyy", "MMMM d, yyyy",
 )  # fmt: skip
-DIRECTIVES = (("yyyy", "%Y"), ("yy", "%y"), ("MMMM", "%B"), ("MMM", "%b"), ("MM", "%m"), ("dd", "%d"))
+DIRECTIVES = {
+    "yyyy": "%Y", "yy": "%y", "MMMM": "%B", "MMM": "%b", "MM": "%m", "M": "%m", "dd": "%d", "d": "%d",
+}  # fmt: skip
 SHAPES = {one: re.compile(date_shape(one)) for one in DATE_FORMATS}
 STYLES = {style: re.compile(shape) for style, shape in NUMBER_SHAPES.items()}
 YEARS = range(1970, 2100)
@@ -33,9 +37,7 @@ def dates(text: str) -> dict[str, date]:
 
 def day_of(text: str, date_format: str) -> date | None:
     """The day that the text is in this format; None where it is none, or of a year that no statement has."""
-    pattern = date_format
-    for token, directive in DIRECTIVES:
-        pattern = pattern.replace(token, directive)
+    pattern = re.sub("|".join(DIRECTIVES), lambda token: DIRECTIVES[token.group()], date_format)
     try:
         found = datetime.strptime(text, pattern).date()  # noqa: DTZ007 a date has no zone
     except ValueError:

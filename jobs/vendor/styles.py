@@ -11,7 +11,7 @@ from jobs.vendor import readings
 from jobs.vendor.choice import Choice, todo
 from jobs.vendor.profile import GROUPED, Profile
 
-PREFERRED: tuple[NumberStyle, ...] = ("plain", "us", "european", "spaced", "swiss", "trailing_sign")
+PREFERRED: tuple[NumberStyle, ...] = ("plain", "us", "european", "spaced", "swiss", "trailing_sign", "scientific")
 
 
 def settled(profiles: dict[str, Profile]) -> dict[str, Profile]:
@@ -71,7 +71,7 @@ def own_style(profile: Profile, style: str) -> Choice | None:
     """What a column says of its numbers where the mapping's style is not enough; None where it is."""
     if profile.mixed:
         both = [f"{profile.values[n]} is {one}" for one in profile.mixed for n in [_first(profile, one)]]
-        return Choice(todo("written in more than one style", both), 0, "no single style fits the values")
+        return Choice(list(profile.mixed), 0.85, f"written in more than one way: {', '.join(both)}")
     if not profile.is_number or (style in profile.styles and profile.agreed_style):
         return None
     if profile.agreed_style:
@@ -98,4 +98,7 @@ def date_format(profile: Profile, known: set[str]) -> Choice:
     meant = known & set(profile.dates)
     if len(meant) == 1:
         return Choice(meant.pop(), 0.9, "day and month as in the date that the file states")
-    return Choice(todo("", profile.dates), 0, f"no value such as {profile.values[0]} shows which is the day")
+    by_reading = {tuple(days): one for one, days in reversed(profile.dates.items())}
+    return Choice(
+        todo("", reversed(by_reading.values())), 0, f"no value such as {profile.values[0]} shows which is the day"
+    )

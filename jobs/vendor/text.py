@@ -84,6 +84,8 @@ def _sample(name: str, member: str, data: bytes, path: Path) -> Sample:
 def _codec(data: bytes, path: Path) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
+    if data.startswith(b"PAR1"):
+        raise DietzError(f"{path}: Parquet is not drafted: begin from vendor_mappings/warehouse_valuations.yaml")
     if b"\x00" in data.rstrip(b"\x00\x1a"):
         raise DietzError(f"{path}: binary content: not a text file of any mapping")
     try:

@@ -34,7 +34,8 @@ HOLDINGS = """"Holdings of all accounts as of 03/31/2026"
 SETTLED = {
     "muster_transactions": {"type: TODO": "type: MISC_INCOME"},
     "family_holdings": {
-        "delivery: TODO snapshot (a file holds all of its day) or upsert": "delivery: snapshot",
+        "delivery: TODO snapshot (a file holds all of its day; say `replaces` too) or upsert": "delivery: snapshot\n"
+        "replaces: {within: [as_of_date]}",
         "'TODO what the cash position is called, such as CASH_USD'": "CASH_USD",
         "TODO the currency; without this line it is the account's": "USD",
     },
@@ -52,17 +53,14 @@ def night(spark: SparkSession, database_url: str, tmp_path_factory: pytest.TempP
         source.write_text(content, encoding="utf-8")
         (folder / f"{feed}.yaml").write_text(_settled(source, feed, settled), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mapping, "mappings_folder", lambda: folder)
-        mapping.load_mappings.cache_clear()
-        mapping.mapping_version.cache_clear()
+        patch.setenv("DIETZ_MAPPINGS", str(folder))
         accounts = {
             "canonical_accounts_1.csv": "account_id,base_currency\nM,EUR\nF,USD\nT,USD\n",
             "canonical_account_xref_1.csv": "vendor,vendor_account_number,account_id\n"
             "muster,4711088001,M\nfamily,876,F\nfamily,913,T\n",
         }
+        (home / "workspace").mkdir()
         yield taken({**accounts, **files}, spark, database_url, home / "workspace", on=date(2026, 3, 31))
-    mapping.load_mappings.cache_clear()
-    mapping.mapping_version.cache_clear()
 
 
 def _settled(source: Path, feed: str, settled: dict[str, str]) -> str:

@@ -85,6 +85,7 @@ def test_a_word_that_is_no_general_one_is_open_and_the_others_are_not(tmp_path: 
         (("03/04/2026", "05/06/2026"), "TODO MM/dd/yyyy or dd/MM/yyyy"),
         (("03/04/2026", "05/13/2026"), "MM/dd/yyyy"),
         (("03/04/2026", "25/06/2026"), "dd/MM/yyyy"),
+        (("3/4/2026", "12/25/2026"), "M/d/yyyy"),
         (("2026-03-04", "2026-05-06"), None),  # the mapping's own default need not be said, but is
     ],
 )
@@ -113,6 +114,16 @@ def test_one_thousand_or_one_and_a_bit_is_not_guessed(tmp_path: Path) -> None:
     other = drafted(tmp_path, "account;date;type;amount;currency\n" + rows.replace("500", "-500,75"))
     assert other["numbers"] == "european"
     assert "number" not in columns(other)["amount"]
+
+
+def test_a_column_written_in_two_ways_is_read_in_both(tmp_path: Path) -> None:
+    rows = "4711;2026-03-02;Deposit;26,45;EUR\n4711;2026-03-03;Withdrawal;-97.93;EUR\n4711;2026-03-04;Deposit;7;EUR\n"
+    amount = columns(drafted(tmp_path, "account;date;type;amount;currency\n" + rows))["amount"]
+    assert (amount["title"], sorted(amount["number"]), "negate_when" in amount) == (
+        "amount",
+        ["european", "plain"],
+        False,
+    )
 
 
 def test_units_sold_without_a_sign_are_turned_by_the_type_and_amounts_in_account_view_are_not(tmp_path: Path) -> None:
@@ -189,6 +200,13 @@ def test_a_price_in_hundredths_is_seen_by_the_value(tmp_path: Path) -> None:
     assert "in hundredths" in columns(drafted(tmp_path, pence))["price"]["title"]
 
 
+def test_pence_beside_pounds_are_asked_about(tmp_path: Path) -> None:
+    draft = drafted(
+        tmp_path, "ISIN;Date;Close;Ccy\nGB00B10RZP78;2026-03-31;4321.5;GBX\nUS0378331005;2026-03-31;170;USD\n"
+    )
+    assert columns(draft)["currency"]["title"].startswith("TODO 'Ccy' holds minor units (GBX)")
+
+
 def test_the_unit_of_returns_is_proved_by_the_values_or_open(tmp_path: Path) -> None:
     assert columns(drafted(tmp_path, RETURNS))["twrr_daily"] == {"title": "Daily Return", "unit": "percent"}
     alone = "\n".join(",".join(line.split(",")[i] for i in (0, 1, 5)) for line in RETURNS.splitlines())
@@ -236,7 +254,8 @@ def test_a_draft_with_open_places_is_refused_and_each_is_named(tmp_path: Path) -
     with pytest.raises(ConfigError) as caught:
         load_yaml(path, Mapping)
     assert str(caught.value) == (
-        f"{path}:{line}: delivery: still to be decided: snapshot (a file holds all of its day) or upsert"
+        f"{path}:{line}: delivery: still to be decided: snapshot (a file holds all of its day; say `replaces` too)"
+        " or upsert"
     )
 
 

@@ -26,7 +26,8 @@ def test_cusip(text: str, is_one: bool) -> None:
 
 
 def test_a_text_fits_every_format_that_it_may_be() -> None:
-    assert set(readings.dates("03/04/2026")) == {"MM/dd/yyyy", "dd/MM/yyyy"}
+    assert list(readings.dates("03/04/2026"))[:2] == ["MM/dd/yyyy", "dd/MM/yyyy"]
+    assert set(readings.dates("3/4/2026")) == {"M/d/yyyy", "d/M/yyyy"}
     assert set(readings.dates("20260304")) == {"yyyyMMdd"}
     assert not readings.dates("2026-02-30")
 
