@@ -17,7 +17,7 @@ from typing import Literal
 
 from jobs.sample.deliveries import Deliveries
 from jobs.sample.expected import write_rows
-from jobs.sample.feeds import gcus, hst
+from jobs.sample.feeds import apx, gcus, hst
 from jobs.sample.feeds.adviser import TITLES as SHEET_TITLES
 from jobs.sample.feeds.adviser import undated
 from jobs.sample.feeds.ofx import XML_HEADER
@@ -88,6 +88,7 @@ def faults(to: Deliveries) -> Iterator[Fault]:
     yield from _canonical(on)
     yield from _brokerage(on)
     yield from _other_formats(on)
+    yield from _listed(to)
     yield from _no_delivery(on)
     yield from _known_files(to)
 
@@ -294,6 +295,22 @@ def _workbook(n: int, on: date) -> bytes:
     content = io.BytesIO()
     book.save(content)
     return undated(content.getvalue())
+
+
+# Deliveries that a manifest lists.
+
+
+def _listed(to: Deliveries) -> Iterator[Fault]:
+    on, last = to.days[-1], len(to.days) - 1
+    for n, kind, reason in ((33, "missing page", "which is not there"), (34, "page cut on its way", "whose sha256")):
+        dated = on + timedelta(days=n)
+        pages = [(f"apx/apx_transactions_{dated}_p{page:04d}.jsonl", _apx(n, on), 3) for page in (1, 2)]
+        to.write(f"apx/apx_{dated}.manifest.json", last, apx.manifest(pages), 0)
+        if kind == "missing page":
+            yield Fault(kind, pages[0][0], "waits", reason, pages[0][1], rows=3)
+            continue
+        to.write(pages[1][0], last, pages[1][1], 3)
+        yield Fault(kind, pages[0][0], "waits", reason, pages[0][1][:-40], rows=3)
 
 
 # Files that are no delivery yet, or of nobody that is known.

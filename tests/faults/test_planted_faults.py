@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 from pyspark.sql import functions as F
 
-from jobs.detect import landing
+from jobs.detect import landing, manifests
 from jobs.sample.faults import FAULTED
 from jobs.sample.trust import TRUST
 from tests.faults.conftest import Night
@@ -21,6 +21,7 @@ KINDS = {
     "renamed column", "missing footer", "cut XML", "unknown word in XML", "cut JSON line", "cut line",
     "wrong closing balance", "formula that was never calculated", "cut OFX", "empty", "temporary name", "binary",
     "encrypted", "damaged zip", "unknown vendor", "tied mappings", "same content under another name", "restated file",
+    "missing page", "page cut on its way",
 }  # fmt: skip
 
 
@@ -89,14 +90,15 @@ def test_a_title_more_is_reported_and_costs_no_row(night: Night) -> None:
     assert (file.status, file.silver, file.quarantined) == ("accepted", 3, 0)
 
 
-@pytest.mark.parametrize("kind", ["empty", "temporary name"])
+@pytest.mark.parametrize("kind", ["empty", "temporary name", "missing page", "page cut on its way"])
 def test_a_file_that_is_not_complete_waits(night: Night, kind: str) -> None:
     fault = night.faults[kind]
     assert fault["path"] not in night.files
     [there] = [
         one for one in landing.deliveries(night.settings.landing, TRUST) if one.relative == f"{TRUST}/{fault['path']}"
     ]
-    assert re.search(fault["reason"], landing.why_incomplete(there) or "nothing")
+    listed = manifests.sent_with(landing.deliveries(night.settings.landing, TRUST)).get(there.relative)
+    assert re.search(fault["reason"], landing.why_incomplete(there) or (listed and listed.waits) or "nothing")
 
 
 def test_no_row_of_a_faulted_file_is_lost_or_valued(night: Night) -> None:
