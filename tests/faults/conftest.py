@@ -22,7 +22,7 @@ from jobs.pipeline import run_all, run_step
 from jobs.platform.lake import Lake
 from jobs.platform.ledger import FileRecord, Ledger
 from jobs.platform.settings import Settings
-from jobs.sample.faults import FAULTED
+from jobs.sample.faults.fault import FAULTED
 from jobs.sample.trust import TRUST
 from jobs.sample.write import FORMATS, write_sample
 from tests.nights import STEPS

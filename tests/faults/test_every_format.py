@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from pyspark.sql import functions as F
 
-from jobs.sample.faults import FAULTED
+from jobs.sample.faults.fault import FAULTED
 from jobs.sample.trust import TRUST
 from jobs.sample.write import FORMATS
 from tests.faults.conftest import Night

@@ -10,7 +10,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from jobs.detect import landing, manifests
-from jobs.sample.faults import FAULTED
+from jobs.sample.faults.fault import FAULTED
 from jobs.sample.trust import TRUST
 from tests.faults.conftest import Night
 
