@@ -33,7 +33,7 @@ from jobs.sample.expected import (
     reported_performance,
     write_rows,
 )
-from jobs.sample.faults import plant
+from jobs.sample.faults.plant import plant
 from jobs.sample.market import Market, euro_rates, make_market
 from jobs.sample.people import PARTS, make_people
 from jobs.sample.simulate import simulate
@@ -115,7 +115,7 @@ def write_sample(
     files wanted, all eleven by default; a book of more than half a million account days leaves out positions, reported
     performance and group members. Expected rows cover the first `expected_accounts` accounts of each tenant; reported
     performance covers the same ones. Formats beyond BOOK_FORMATS add the tenant that all formats describe
-    (`trust.py`), and `with_faults` puts faults into it (`faults.py`). Raises DietzError for arguments that make no
+    (`trust.py`), and `with_faults` puts faults into it (`faults/`). Raises DietzError for arguments that make no
     sample.
     """
     unknown = sorted(set(formats) - set(FORMATS))

@@ -1,8 +1,9 @@
-"""JSON Lines (field guide S6): a portfolio system's dump in pages that overlap, with a tombstone."""
+"""JSON Lines (field guide S6): a portfolio system's dump in pages that overlap, listed in a manifest; a tombstone."""
 
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -27,15 +28,27 @@ def write(told: Chronicle, to: Deliveries) -> None:
             status = "verified" if day == mistaken_on else "deleted"
             records.append(_never_was(told.days[mistaken_on], modified_on=on, status=status))
         records += _views(told, day)
+        pages: list[tuple[str, bytes, int]] = []
         starts = [*range(0, max(len(records) - 1, 1), PAGE - 1), len(records) - 1]
         for page, (start, end) in enumerate(pairwise(starts), start=1):
             rows = records[start : end + 1]
             text = "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows)
             name = f"apx/apx_transactions_{on}_p{page:04d}.jsonl"
-            if page % 2:
-                to.write(name, day, text, len(rows))
-            else:
-                to.write(f"{name}.gz", day, gzip.compress(text.encode(), mtime=0), len(rows))
+            content = text.encode()
+            if page % 2 == 0:
+                name, content = f"{name}.gz", gzip.compress(content, mtime=0)
+            to.write(name, day, content, len(rows))
+            pages.append((name, content, len(rows)))
+        to.write(f"apx/apx_{on}.manifest.json", day, manifest(pages), 0)
+
+
+def manifest(pages: list[tuple[str, bytes, int]]) -> str:
+    """The list of a delivery's pages, each (path, content, records)."""
+    listed = [
+        {"name": name.rsplit("/", 1)[-1], "sha256": hashlib.sha256(content).hexdigest(), "records": records}
+        for name, content, records in pages
+    ]
+    return json.dumps({"pages": listed}, indent=1) + "\n"
 
 
 def _booking(told: Chronicle, entry: Entry, on: date) -> Record:

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import subprocess
 import sys
+import zipfile
 from collections import defaultdict
 from datetime import date
 from decimal import Decimal
@@ -345,6 +346,10 @@ def test_every_format_again_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in ("one", "two"):
         write_sample(2, date(2026, 3, 30), date(2026, 4, 3), 3, tmp_path / name, formats=FORMATS, with_faults=True)
     assert digests(tmp_path / "one") == digests(tmp_path / "two")
+    # Two runs within a second would agree by chance.
+    with zipfile.ZipFile(tmp_path / "one" / TRUST / "adviser" / "PerfSummary_2026-Q1.xlsx") as archive:
+        assert {info.date_time for info in archive.infolist()} == {(2026, 1, 1, 0, 0, 0)}
+        assert archive.read("docProps/core.xml").count(b"2026-01-01T00:00:00Z") == 2
 
 
 def test_the_other_tenants_are_the_same_with_and_without_the_one_of_every_format(tmp_path: Path) -> None:
