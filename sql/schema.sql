@@ -450,7 +450,7 @@ CREATE TABLE marts.quarantined_row (
 
 ALTER TABLE ONLY marts.quarantined_row FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE marts.quarantined_row IS 'A record that did not fit, with its reasons and its original text; open until a `taken` row names it.';
+COMMENT ON TABLE marts.quarantined_row IS 'A record that did not fit, with its reasons and its original text; of its rows that of the latest run counts.';
 
 COMMENT ON COLUMN marts.quarantined_row.tenant_id IS 'The client firm.';
 
@@ -458,7 +458,7 @@ COMMENT ON COLUMN marts.quarantined_row.file_id IS 'The file, as in ops.file.';
 
 COMMENT ON COLUMN marts.quarantined_row.line_no IS 'Line of the file, from 1; 0 for the file as a whole.';
 
-COMMENT ON COLUMN marts.quarantined_row.record_no IS 'Record within the line, from 1.';
+COMMENT ON COLUMN marts.quarantined_row.record_no IS 'Record within the line, from 1; 0 for a line that no record could be made of.';
 
 COMMENT ON COLUMN marts.quarantined_row.target IS 'Canonical table that the record was meant for.';
 
@@ -472,9 +472,9 @@ COMMENT ON COLUMN marts.quarantined_row.failed_rules IS 'JSON array of {rule, co
 
 COMMENT ON COLUMN marts.quarantined_row.raw IS 'The line as delivered. (Personal data.)';
 
-COMMENT ON COLUMN marts.quarantined_row.waits_for IS 'account: taken through when the account arrives; empty: waits for a mended mapping or file.';
+COMMENT ON COLUMN marts.quarantined_row.waits_for IS 'account: taken through when the account arrives; empty: waits for a mended mapping (dietz quarantine replay) or file.';
 
-COMMENT ON COLUMN marts.quarantined_row.state IS 'open, or taken (went through later, or was superseded by a better file).';
+COMMENT ON COLUMN marts.quarantined_row.state IS 'open; taken (went through later); moved (the mended mapping makes another record of the line).';
 
 COMMENT ON COLUMN marts.quarantined_row.mapping_version IS 'Fingerprint of the mapping that refused it.';
 
@@ -675,6 +675,20 @@ COMMENT ON COLUMN ops.publication.rows IS 'Rows that came from the lake.';
 
 COMMENT ON COLUMN ops.publication.published_at IS 'When the rows became visible.';
 
+CREATE TABLE ops.replay (
+    run_no bigint NOT NULL,
+    file_id text NOT NULL,
+    done_at timestamp with time zone
+);
+
+COMMENT ON TABLE ops.replay IS 'One row per file and run that takes its waiting rows through again.';
+
+COMMENT ON COLUMN ops.replay.run_no IS 'The run; the rows that it took through carry its number in the lake.';
+
+COMMENT ON COLUMN ops.replay.file_id IS 'The file whose rows waited.';
+
+COMMENT ON COLUMN ops.replay.done_at IS 'When the file''s books were written; NULL: begun, the next normalise ends it.';
+
 CREATE TABLE ops.run (
     run_id text NOT NULL,
     run_no bigint NOT NULL,
@@ -820,6 +834,9 @@ ALTER TABLE ONLY ops.held_back
 ALTER TABLE ONLY ops.publication
     ADD CONSTRAINT publication_pkey PRIMARY KEY (table_name, lake_version);
 
+ALTER TABLE ONLY ops.replay
+    ADD CONSTRAINT replay_pkey PRIMARY KEY (run_no, file_id);
+
 ALTER TABLE ONLY ops.run
     ADD CONSTRAINT run_pkey PRIMARY KEY (run_id);
 
@@ -845,6 +862,8 @@ CREATE INDEX file_content ON ops.file USING btree (tenant_id, sha256);
 CREATE INDEX file_path ON ops.file USING btree (tenant_id, path, member, arrival_no);
 
 CREATE INDEX file_status ON ops.file USING btree (status) WHERE (status <> ALL (ARRAY['accepted'::text, 'duplicate'::text]));
+
+CREATE INDEX replay_file ON ops.replay USING btree (file_id);
 
 ALTER TABLE ONLY ops.publication
     ADD CONSTRAINT publication_run_id_fkey FOREIGN KEY (run_id) REFERENCES ops.run(run_id);

@@ -45,9 +45,7 @@ def rows_of_mended_files(batch: Batch) -> replay.Rows:
     opened = replay.open_rows(batch.lake, batch.run_no)
     if opened is None:
         return []
-    waiting = batch.keep(opened.where(F.col("file_id").isin([file.file_id for file in batch.mended])))
-    if sum(replay.per_file(waiting).values()) <= FEW_ROWS:
-        waiting = F.broadcast(waiting)
+    waiting = opened.where(F.col("file_id").isin([file.file_id for file in batch.mended])).localCheckpoint()
     parts: replay.Rows = []
     for feed, files, lines in _lines_again(batch, waiting):
         look_at_controls(batch, lines, batch.mappings[feed], files)
@@ -55,7 +53,8 @@ def rows_of_mended_files(batch: Batch) -> replay.Rows:
     if not parts:
         return []
     waiting = waiting.where(F.col("file_id").isin(batch.replayed_ids))  # but those whose feed has no mapping any more
-    read = replay.reread(parts, waiting, batch)
+    few = sum(read.waited for read in batch.readings.values()) <= FEW_ROWS
+    read = replay.reread(parts, waiting, batch, few=few)
     batch.quarantined.append(read.closed(batch.run_no))
     for name, file_id, count in read.books():
         setattr(batch.readings[file_id], name, count)

@@ -91,8 +91,8 @@ class Batch:
         return kept
 
     def release(self) -> None:
-        """Let go of all frames that were kept."""
-        for frame in self._kept:
+        """Let go of all frames that were kept; the last first, since Spark plans anew what is kept of one let go."""
+        for frame in reversed(self._kept):
             frame.unpersist()
         self._kept.clear()
 

@@ -61,11 +61,12 @@ class Reread:
     made: DataFrame
     gone: DataFrame
     further: DataFrame
+    few: bool
 
     def chosen(self, rows: DataFrame, waiting: DataFrame, target: str, run_no: int) -> DataFrame:
         """Of one target's rows those to be taken through: their record waited, or their line did as a whole."""
         wanted = waiting.select(*RECORD).unionByName(self.further).where(F.col("target") == target)
-        return _chosen(rows, wanted, run_no)
+        return _chosen(rows, F.broadcast(wanted) if self.few else wanted, run_no)
 
     def closed(self, run_no: int) -> DataFrame:
         """Rows that close `gone`: moved, or taken where the line is declared to be no record."""
@@ -83,22 +84,27 @@ class Reread:
         return [(row["what"], row["file_id"], row["count"]) for row in counted.collect()]
 
 
-def reread(parts: Rows, waiting: DataFrame, batch: Batch) -> Reread:
-    """What the mappings make of the waiting lines; parts: (table, rows) of their files as a whole."""
+def reread(parts: Rows, waiting: DataFrame, batch: Batch, *, few: bool) -> Reread:
+    """What the mappings make of the waiting lines; parts: (table, rows) of their files as a whole. `few`: whether every
+    task may get all waiting rows.
+
+    What is found is cut off from where it came from: Spark would work out anew, after each write to a table, whatever
+    is kept of it.
+    """
     lines = waiting.select(*LINE).distinct()
     keys = [
         rows.join(lines, LINE, "left_semi").select(*IN_TARGET).withColumn("target", F.lit(name)) for name, rows in parts
     ]
-    made = batch.keep(reduce(DataFrame.unionByName, keys))
-    gone = batch.keep(waiting.join(made, RECORD, "left_anti"))
+    made = reduce(DataFrame.unionByName, keys).localCheckpoint()
+    gone = waiting.join(made, RECORD, "left_anti").localCheckpoint()
     if gone.isEmpty():
-        return Reread(made, gone, made.where("false"))
+        return Reread(made, gone, made.where("false"), few)
     further = made.join(gone.select(*LINE).distinct(), LINE, "left_semi").join(waiting, RECORD, "left_anti")
     for name in sorted({name for name, _ in parts}):
         there = batch.lake.read(name).where(F.col("file_id").isin(batch.replayed_ids))
         there = there.where(F.col("run_no") != batch.run_no).select(*IN_TARGET).withColumn("target", F.lit(name))
         further = further.join(there, RECORD, "left_anti")
-    return Reread(made, gone, batch.keep(further))
+    return Reread(made, gone, further.localCheckpoint(), few)
 
 
 def settled(waiting: DataFrame, judged: DataFrame, target: str, run_no: int) -> DataFrame:
