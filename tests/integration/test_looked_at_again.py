@@ -42,7 +42,7 @@ WRONG = READABLE.replace("delivery: upsert", "delivery: upsert\nformat: swift").
 def ledger(settings: Settings) -> Iterator[Ledger]:
     found = Ledger(settings)
     yield found
-    found.connection.execute("TRUNCATE ops.run, ops.step_run, ops.file")
+    found.connection.execute("TRUNCATE ops.run, ops.file CASCADE")
     found.close()
 
 
