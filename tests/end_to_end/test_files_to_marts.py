@@ -14,10 +14,13 @@ import pytest
 from psycopg.rows import dict_row
 from pyspark.sql import SparkSession
 
+from jobs.cli.run import ATTENTION
+from jobs.cli.summary import FIGURES
 from jobs.pipeline import run_all
 from jobs.platform.ledger import Ledger
 from jobs.platform.settings import Settings
 from jobs.sample.write import write_sample
+from tests.conftest import compiled
 from tests.golden.cases import Case, cases, differences, typed
 
 CASES = list(cases("daily"))
@@ -38,16 +41,17 @@ def book(spark: SparkSession, database_url: str, tmp_path_factory: pytest.TempPa
     landing = home / "landing"
     for case in CASES:
         _land(case, landing, conf)
-    write_sample(12, date(2026, 2, 23), date(2026, 3, 10), 7, landing)
+    write_sample(12, date(2026, 2, 23), date(2026, 3, 10), 7, landing, formats=("canonical", "brokerage", "ecb"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DIETZ_HOME", str(home))
         patch.setenv("DIETZ_DATABASE_URL", database_url)
         patch.setenv("DIETZ_CONF", str(conf / "local.yaml"))
         settings = Settings()
     ledger = Ledger(settings)
-    first = run_all(spark, settings, ledger.open_run(FIRST_NIGHT))
-    after_first = _marts(database_url)
-    second = run_all(spark, settings, ledger.open_run(LAST_NIGHT))
+    with compiled(spark):
+        first = run_all(spark, settings, ledger.open_run(FIRST_NIGHT))
+        after_first = _marts(database_url)
+        second = run_all(spark, settings, ledger.open_run(LAST_NIGHT))
     return SimpleNamespace(
         spark=spark, settings=settings, ledger=ledger, home=home, url=database_url,
         counters=[first, second], after_first=after_first, rows=_marts(database_url),
@@ -69,6 +73,12 @@ def _land(case: Case, landing: Path, conf: Path) -> None:
 def _marts(url: str) -> list[dict[str, Any]]:
     with psycopg.connect(url, row_factory=dict_row) as connection:
         return connection.execute(PUBLISHED).fetchall()
+
+
+def test_the_summary_and_the_strict_status_read_counters_that_the_steps_return(book: SimpleNamespace) -> None:
+    read = {(step, name) for _, step, name in FIGURES} | set(ATTENTION)
+    returned = {(step, name) for counters in book.counters for step in counters for name in counters[step]}
+    assert read - returned == set()
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])

@@ -28,8 +28,6 @@ from jobs.sample.write import FORMATS, write_sample
 from tests.nights import STEPS
 
 START, END = date(2026, 3, 26), date(2026, 4, 3)
-# Small data, many feeds: compiling each plan to bytecode costs far more than it saves.
-INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
 
 
 @dataclass
@@ -79,9 +77,6 @@ def night(spark: SparkSession, _server: str, tmp_path_factory: pytest.TempPathFa
         connection.execute("CREATE DATABASE every_format TEMPLATE template")
     settings = _settings(home, url)
     ledger, lake = Ledger(settings), Lake(spark, settings.lake_root)
-    before = {name: spark.conf.get(name) for name in INTERPRETED}
-    for name, value in INTERPRETED.items():
-        spark.conf.set(name, value)
     run_all(spark, settings, ledger.open_run(END))
     files: defaultdict[str, list[FileRecord]] = defaultdict(list)
     for file in ledger.files():
@@ -95,8 +90,6 @@ def night(spark: SparkSession, _server: str, tmp_path_factory: pytest.TempPathFa
         rows = connection.execute("SELECT * FROM marts.account_performance_daily").fetchall()
         breaks = connection.execute("SELECT * FROM marts.reconciliation_break").fetchall()
     yield Night(spark, settings, ledger, lake, sample, faults, files, quarantined, rows, breaks)
-    for name, value in before.items():
-        spark.conf.set(name, value)
     with psycopg.connect(_server, autocommit=True) as connection:
         connection.execute("DROP DATABASE every_format WITH (FORCE)")
 

@@ -25,18 +25,13 @@ KINDS = {
 }  # fmt: skip
 
 
-CUT_OFX = pytest.param(
-    "cut OFX", marks=pytest.mark.xfail(strict=True, reason="the OFX parser takes a cut statement for a whole one")
-)
-
-
 def test_one_fault_of_each_kind_is_listed(night: Night) -> None:
     assert set(night.faults) == KINDS
 
 
 @pytest.mark.parametrize(
     "kind",
-    ["missing required column", "bad encoding bytes", "renamed column", "cut XML", CUT_OFX, "binary", "encrypted",
+    ["missing required column", "bad encoding bytes", "renamed column", "cut XML", "cut OFX", "binary", "encrypted",
      "damaged zip", "unknown vendor", "tied mappings"],
 )  # fmt: skip
 def test_a_file_that_cannot_be_read_is_not_taken_in_and_says_why(night: Night, kind: str) -> None:

@@ -16,9 +16,11 @@ def lines(stream: IO[bytes], mapping: Mapping) -> Iterator[str]:
     from ofxtools.header import OFXHeaderError
     from ofxtools.Parser import OFXTree, ParseError
 
-    parser = OFXTree()
+    parser, data = OFXTree(), read_whole(stream)
+    if not data.rstrip(b"\x00\x1a \t\r\n").upper().endswith(b"</OFX>"):
+        raise FormatError("cut: an OFX statement ends with </OFX>")  # the parser would close what is open
     try:
-        root = parser.parse(io.BytesIO(read_whole(stream)))
+        root = parser.parse(io.BytesIO(data))
     except (ParseError, OFXHeaderError, UnicodeDecodeError, ValueError) as error:
         raise FormatError(f"not readable as OFX: {' '.join(str(error).split())[:200]}") from error
     yield from tree.records(_events(root), set(mapping.reader.records), mapping.known_names)

@@ -45,7 +45,7 @@ def faults(on: date) -> Iterator[Fault]:
                 "twrr_mtd", 1)  # fmt: skip
     name = f"ofx/{NUMBERS['ofx'].format(n=28)}_{on:%Y%m}.ofx"
     cut = f"{XML_HEADER}<OFX><INVSTMTMSGSRSV1><INVSTMTRS><DTASOF>{day}</DTASOF><INVACCTFROM><ACCTID>99-0028</ACC"
-    yield Fault("cut OFX", name, "file", "not readable as OFX", cut.encode())
+    yield Fault("cut OFX", name, "file", "ends with </OFX>", cut.encode())
 
 
 def _flex(n: int, day: str, kind: str) -> bytes:

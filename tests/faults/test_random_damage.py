@@ -1,7 +1,7 @@
 """Damaged copies of every format's files: no run breaks off, no record is lost, and what is wrong is found.
 
 The good files come first; a row that a damaged copy brings to silver then differs from what is known: it is wrong.
-Two rounds of each kind of damage by default; DIETZ_FUZZ_ROUNDS=20 tries more.
+One round of each kind of damage by default; DIETZ_FUZZ_ROUNDS=20 tries more.
 """
 
 from __future__ import annotations
@@ -11,21 +11,19 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from jobs.platform.ledger import FileRecord
 from jobs.platform.mapping import load_mappings
 from jobs.platform.schemas import tables
 from jobs.sample.trust import TRUST
-from jobs.sample.write import FORMATS, write_sample
-from tests.nights import Workspace, taken
+from tests.faults.conftest import END, Night
 
-ROUNDS = int(os.environ.get("DIETZ_FUZZ_ROUNDS", "2"))
+ROUNDS = int(os.environ.get("DIETZ_FUZZ_ROUNDS", "1"))
 PRINTABLE = b"0123456789ABCDEFabc,;|.-\"' <>"
 # What later files refer to is not damaged: every other row would only wait for its account.
 REFERENCES = {"canonical_accounts", "canonical_account_xref"}
@@ -105,57 +103,53 @@ class Trial:
 
 
 @dataclass
-class Fuzzed:
-    workspace: Workspace
+class Damaged:
+    """All trials, what the ledger says of their files, and how many rows of each differ from what is known."""
+
     trials: list[Trial]
     files: dict[str, list[FileRecord]]
     wrong: Counter[str]
 
 
 @pytest.fixture(scope="module")
-def fuzzed(spark: SparkSession, database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Fuzzed:
-    sample = tmp_path_factory.mktemp("sample")
-    write_sample(2, date(2026, 3, 30), date(2026, 4, 2), 5, sample, formats=FORMATS)
-    files = {p.relative_to(sample / TRUST).as_posix(): p for p in sorted((sample / TRUST).rglob("*")) if p.is_file()}
-    good: dict[str, str | bytes] = {name: path.read_bytes() for name, path in files.items()}
-    workspace = taken(good, spark, database_url, tmp_path_factory.mktemp("fuzz"), on=date(2026, 4, 3))
+def damaged(night: Night) -> Damaged:
+    landing = night.settings.landing / TRUST
     largest: dict[str, Path] = {}
-    for one in sorted(workspace.ledger.files(status=["normalised"]), key=lambda one: one.size_bytes):
+    for one in sorted(night.ledger.files(status=["accepted"]), key=lambda one: one.size_bytes):
         if one.feed not in REFERENCES:
-            largest[str(one.feed)] = workspace.settings.landing / one.path
+            largest[str(one.feed)] = night.settings.landing / one.path
     rng, trials = random.Random(20260403), []
-    damaged: dict[str, str | bytes] = {}
     for feed, path in sorted(largest.items()):
         data = path.read_bytes()
         for kind in DAMAGE * ROUNDS:
             trial = Trial(f"{len(trials):04d}", feed, kind.__name__)
             spoiled = kind(data, rng)
             if spoiled != data:
-                damaged[f"damaged/{trial.name}/{path.name}"] = spoiled
+                folder = landing / "damaged" / trial.name
+                folder.mkdir(parents=True)
+                (folder / path.name).write_bytes(spoiled)
+                (folder / "_SUCCESS").touch()
                 trials.append(trial)
-    workspace.put(damaged)
-    for marker in (path for path in files.values() if path.name == "_SUCCESS"):
-        workspace.put({f"damaged/{trial.name}/{marker.name}": b"" for trial in trials})
-    workspace.take(date(2026, 4, 4))
-    by_trial: dict[str, list[FileRecord]] = {trial.name: [] for trial in trials}
+    night.take(END + timedelta(days=1))
+    files: dict[str, list[FileRecord]] = {trial.name: [] for trial in trials}
     trial_of = {}
-    for one in workspace.ledger.files():
+    for one in night.ledger.files():
         if "/damaged/" in one.path:
             trial_of[one.file_id] = one.path.split("/")[2]
-            by_trial[trial_of[one.file_id]].append(one)
+            files[trial_of[one.file_id]].append(one)
     wrong: Counter[str] = Counter()
-    for table in tables("silver"):
-        if table.table == "quarantine" or not workspace.lake.exists(table.table):
+    for described in tables("silver"):
+        if described.table == "quarantine" or not night.lake.exists(described.table):
             continue
-        rows = workspace.lake.read(table.table).where(F.col("file_id").isin(list(trial_of)))
+        rows = night.lake.read(described.table).where(F.col("file_id").isin(list(trial_of)))
         for row in rows.groupBy("file_id").count().collect():
             wrong[trial_of[row["file_id"]]] += row["count"]
-    return Fuzzed(workspace, trials, by_trial, wrong)
+    return Damaged(trials, files, wrong)
 
 
-def test_every_damaged_file_is_entered_and_its_books_balance(fuzzed: Fuzzed) -> None:
-    for trial in fuzzed.trials:
-        entered = fuzzed.files[trial.name]
+def test_every_damaged_file_is_entered_and_its_books_balance(damaged: Damaged) -> None:
+    for trial in damaged.trials:
+        entered = damaged.files[trial.name]
         assert entered, f"{trial.kind} of {trial.feed} was not seen"
         for file in entered:
             if file.status == "normalised":
@@ -164,22 +158,22 @@ def test_every_damaged_file_is_entered_and_its_books_balance(fuzzed: Fuzzed) -> 
                 assert file.message, (trial, file.status)
 
 
-def test_counts_and_sums_see_records_that_are_missing_or_come_twice(fuzzed: Fuzzed) -> None:
+def test_counts_and_sums_see_records_that_are_missing_or_come_twice(damaged: Damaged) -> None:
     controlled = {feed for feed, mapping in load_mappings().items() if mapping.controls}
     through = [
-        f"{trial.kind} of {trial.feed}: {fuzzed.wrong[trial.name]} rows"
-        for trial in fuzzed.trials
-        if trial.feed in controlled and trial.kind in STRUCTURAL and fuzzed.wrong[trial.name]
+        f"{trial.kind} of {trial.feed}: {damaged.wrong[trial.name]} rows"
+        for trial in damaged.trials
+        if trial.feed in controlled and trial.kind in STRUCTURAL and damaged.wrong[trial.name]
     ]
     assert through == []
 
 
-def test_the_share_that_goes_undetected_is_known(fuzzed: Fuzzed) -> None:
+def test_the_share_that_goes_undetected_is_known(damaged: Damaged) -> None:
     """A changed digit can be a valid number: without a control nobody can tell. It must stay rare all the same."""
     controlled = {feed for feed, mapping in load_mappings().items() if mapping.controls}
     for name, chosen in (("controlled", True), ("uncontrolled", False)):
-        trials = [trial for trial in fuzzed.trials if (trial.feed in controlled) == chosen]
-        through = [trial for trial in trials if fuzzed.wrong[trial.name]]
+        trials = [trial for trial in damaged.trials if (trial.feed in controlled) == chosen]
+        through = [trial for trial in trials if damaged.wrong[trial.name]]
         by_kind = Counter(trial.kind for trial in through)
         print(f"\n{name}: {len(through)} of {len(trials)} damaged files brought a wrong row: {dict(by_kind)}")
         assert len(through) <= len(trials) * (0.05 if chosen else 0.25)
