@@ -172,6 +172,8 @@ def _text(target: Target, name: str, cells: Cells) -> Column:
     text = _source_text(source, cells)
     if source.same_as:
         text = _text(target, source.same_as, cells)
+    if source.within_account:
+        text = F.when(text.isNotNull(), F.concat_ws("|", _account_number(target, cells), text))
     if source.part:
         taken = F.regexp_extract(text, source.part, 1)
         text = F.when(taken != "", taken).otherwise(text)

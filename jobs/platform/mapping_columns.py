@@ -68,6 +68,10 @@ class ColumnSource(StrictModel):
         default=None,
         description="columns that make an identifier, with an occurrence; beside `title`: where that is empty",
     )
+    within_account: bool = Field(
+        default=False,
+        description="whether an identifier is unique only within an account, whose number is put before it",
+    )
     reversed_when: str | None = Field(
         default=None, description="<map>.<what it gives> that says 'yes': a cancel, found by its original's values"
     )

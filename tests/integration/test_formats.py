@@ -330,8 +330,8 @@ def test_camt_takes_what_is_booked(night: Workspace) -> None:
 def test_ofx_of_version_1(night: Workspace) -> None:
     columns = ("transaction_id", "account_id", "trade_date", "type", "amount", "quantity", "security_id")
     assert silver(night, "transaction", "ofx", *columns) == [
-        ("t1", "O1", date(2026, 3, 2), "SELL", Decimal("1704.95"), Decimal(-10), "037833100"),
-        ("t2", "O1", date(2026, 3, 3), "WITHDRAWAL", Decimal(-300), None, None),
+        ("55-01|t1", "O1", date(2026, 3, 2), "SELL", Decimal("1704.95"), Decimal(-10), "037833100"),
+        ("55-01|t2", "O1", date(2026, 3, 3), "WITHDRAWAL", Decimal(-300), None, None),
     ]
     assert silver(night, "position", "ofx", "as_of_date", "security_id", "quantity", "market_value") == [
         (date(2026, 3, 3), "037833100", Decimal(90), Decimal(15390)),
