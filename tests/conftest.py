@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -20,7 +19,7 @@ from jobs.platform.spark import get_spark
 
 SMALL_SPARK = {
     "master": "local[2]",
-    "driver_memory": "1g",
+    "driver_memory": "3g",
     "shuffle_partitions": 1,
     "conf": {
         # Tests are short: the second compiler never earns back what it costs. Without it the JVM keeps too little room
@@ -28,12 +27,8 @@ SMALL_SPARK = {
         "spark.driver.extraJavaOptions": "-XX:ReservedCodeCacheSize=400m",
         "spark.default.parallelism": "1",
         "spark.sql.adaptive.enabled": "false",
-        # Compiling each plan to bytecode costs far more than it saves on a few rows; `compiled` does it all the same.
-        "spark.sql.codegen.wholeStage": "false",
-        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     },
 }
-COMPILED = {"spark.sql.codegen.wholeStage": "true", "spark.sql.codegen.factoryMode": "FALLBACK"}
 
 
 @pytest.fixture(scope="session")
@@ -47,19 +42,6 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         session = get_spark(Settings(), "tests")
     yield session
     session.stop()
-
-
-@contextmanager
-def compiled(spark: SparkSession) -> Iterator[None]:
-    """Plans are compiled as on a real night."""
-    before = {name: spark.conf.get(name) for name in COMPILED}
-    for name, value in COMPILED.items():
-        spark.conf.set(name, value)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            spark.conf.set(name, value)
 
 
 @pytest.fixture(scope="session")

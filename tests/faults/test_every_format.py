@@ -7,6 +7,7 @@ from collections import defaultdict
 from datetime import date
 from decimal import Decimal
 
+import pytest
 from pyspark.sql import functions as F
 
 from jobs.sample.faults.fault import FAULTED
@@ -14,6 +15,8 @@ from jobs.sample.trust import TRUST
 from jobs.sample.write import FORMATS
 from tests.faults.conftest import Night
 from tests.golden.cases import differences, typed
+
+pytestmark = pytest.mark.system
 
 FLOW_TYPES = ["DEPOSIT", "WITHDRAWAL", "TRANSFER_IN", "TRANSFER_OUT", "JOURNAL"]
 EURO_ACCOUNT = "HT-000007"  # not at the brokerage, whose layout knows dollars only

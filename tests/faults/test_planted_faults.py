@@ -14,6 +14,8 @@ from jobs.sample.faults.fault import FAULTED
 from jobs.sample.trust import TRUST
 from tests.faults.conftest import Night
 
+pytestmark = pytest.mark.system
+
 KINDS = {
     "truncated file", "wrong control sum", "wrong count", "wrong hash total", "impossible date",
     "duplicate key with other content", "unknown account", "unknown code", "wrong number style", "too many decimals",

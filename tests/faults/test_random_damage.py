@@ -23,6 +23,8 @@ from jobs.platform.schemas import tables
 from jobs.sample.trust import TRUST
 from tests.faults.conftest import END, Night
 
+pytestmark = pytest.mark.system
+
 ROUNDS = int(os.environ.get("DIETZ_FUZZ_ROUNDS", "1"))
 PRINTABLE = b"0123456789ABCDEFabc,;|.-\"' <>"
 # What later files refer to is not damaged: every other row would only wait for its account.
