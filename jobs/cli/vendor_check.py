@@ -12,7 +12,9 @@ from rich.console import Console
 from jobs.cli.options import JsonOption, TenantOption
 from jobs.cli.terminal import console as terminal
 from jobs.detect import landing
+from jobs.normalise.waiting import shown
 from jobs.platform.errors import DietzError
+from jobs.platform.logs import configure
 from jobs.platform.mapping import Mapping, load_mappings
 from jobs.platform.settings import Settings
 from jobs.platform.yaml_model import load_yaml
@@ -34,6 +36,7 @@ def check(
     from jobs.vendor.check import checked
 
     settings, console = Settings(), terminal()
+    configure(settings)
     mappings = dict(load_mappings())
     if mapping is not None:
         own = load_yaml(mapping, Mapping)
@@ -101,7 +104,7 @@ def _print(console: Console, one: Any) -> None:
     for reason in one.reasons:
         where = f"{reason['rule']}{' of ' + reason['column'] if reason['column'] else ''}"
         console.print(
-            f"  {reason['rows']:,} quarantined for {where}: line {reason['line_no']} has '{reason['value']}',"
+            f"  {reason['rows']:,} quarantined for {where}: line {reason['line_no']} has '{shown(reason['rule'], reason['column'], reason['value'] or '')}',"
             f" expected {reason['expected']}",
             markup=False,
         )
