@@ -103,8 +103,9 @@ def _print(console: Console, one: Any) -> None:
         console.print(f"  control {result.control}, line {result.line_no}: {result.message} ({word})", markup=False)
     for reason in one.reasons:
         where = f"{reason['rule']}{' of ' + reason['column'] if reason['column'] else ''}"
+        value = shown(reason["rule"], reason["column"], reason["value"] or "")
         console.print(
-            f"  {reason['rows']:,} quarantined for {where}: line {reason['line_no']} has '{shown(reason['rule'], reason['column'], reason['value'] or '')}',"
+            f"  {reason['rows']:,} quarantined for {where}: line {reason['line_no']} has '{value}',"
             f" expected {reason['expected']}",
             markup=False,
         )
