@@ -8,21 +8,18 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from itertools import zip_longest
 
 from jobs.detect.formats.parquet import PARQUET_HEAD
 from jobs.detect.landing import FIRST_LOOK_LINES
 from jobs.platform.mapping import Capture, Mapping, normalise_title
+from jobs.platform.mapping_columns import day_as
 
 # Points out of 100. The required titles are enough where the mapping knows a fifth of all titles: a wide export has
 # many that nobody reads, and those are reported as drift. A signature counts as much as most titles known.
 REQUIRED, KNOWN_TITLES, NAME, SIGNATURE = 60, 25, 15, 80
 THRESHOLD, MARGIN = 65, 5
-# Parts of a date format, the longer ones first, as strptime calls them.
-DIRECTIVES = {
-    "yyyy": "%Y", "yy": "%y", "MMMM": "%B", "MMM": "%b", "MM": "%m", "M": "%m", "dd": "%d", "d": "%d",
-}  # fmt: skip
 # Names of elements, attributes and tags in text of a marked-up format.
 WORDS = re.compile(r"[A-Za-z0-9][\w.-]*")
 
@@ -208,10 +205,5 @@ def business_date(mapping: Mapping, context: dict[str, str]) -> date | None:
     if mapping.business_date is None or mapping.business_date not in context:
         return None
     formats = mapping.business_date_format or mapping.dates
-    for pattern in [formats] if isinstance(formats, str) else formats:
-        try:
-            directives = re.sub("|".join(DIRECTIVES), lambda token: DIRECTIVES[token.group()], pattern)
-            return datetime.strptime(context[mapping.business_date], directives).date()  # noqa: DTZ007 no zone
-        except ValueError:
-            continue
-    return None
+    days = (day_as(context[mapping.business_date], one) for one in ([formats] if isinstance(formats, str) else formats))
+    return next((day for day in days if day), None)

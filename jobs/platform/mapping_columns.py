@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import date, datetime
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -14,6 +16,20 @@ NumberStyle = Literal["plain", "us", "european", "swiss", "spaced", "trailing_si
 NumberStyles = NumberStyle | list[NumberStyle]
 DateFormats = str | list[str]
 WORD = "{word}"  # what a rule gives that gives the vendor's own word
+
+# Parts of a date format, the longer ones first, as strptime calls them.
+DIRECTIVES = {
+    "yyyy": "%Y", "yy": "%y", "MMMM": "%B", "MMM": "%b", "MM": "%m", "M": "%m", "dd": "%d", "d": "%d",
+}  # fmt: skip
+
+
+def day_as(text: str, date_format: str) -> date | None:
+    """The day that a text is in a mapping's date format; None where it is none."""
+    directives = re.sub("|".join(DIRECTIVES), lambda token: DIRECTIVES[token.group()], date_format)
+    try:
+        return datetime.strptime(text, directives).date()  # noqa: DTZ007 a date has no zone
+    except ValueError:
+        return None
 
 
 class CodeRule(StrictModel):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 
 from jobs.normalise.values import DECIMAL_COMMA, NUMBER_SHAPES, date_shape
-from jobs.platform.mapping_columns import NumberStyle
+from jobs.platform.mapping_columns import NumberStyle, day_as
 
 # Formats that may hold the same text and mean different days stand beside each other: who fits two is undecided.
 DATE_FORMATS = (
@@ -19,9 +19,6 @@ DATE_FORMATS = (
     # Last: what the formats above read they read alike.
     "M/d/yyyy", "d/M/yyyy", "M-d-yyyy", "d-M-yyyy", "M.d.yyyy", "d.M.yyyy", "d MMMM yyyy", "MMMM d, yyyy",
 )  # fmt: skip
-DIRECTIVES = {
-    "yyyy": "%Y", "yy": "%y", "MMMM": "%B", "MMM": "%b", "MM": "%m", "M": "%m", "dd": "%d", "d": "%d",
-}  # fmt: skip
 SHAPES = {one: re.compile(date_shape(one)) for one in DATE_FORMATS}
 STYLES = {style: re.compile(shape) for style, shape in NUMBER_SHAPES.items()}
 YEARS = range(1970, 2100)
@@ -37,12 +34,8 @@ def dates(text: str) -> dict[str, date]:
 
 def day_of(text: str, date_format: str) -> date | None:
     """The day that the text is in this format; None where it is none, or of a year that no statement has."""
-    pattern = re.sub("|".join(DIRECTIVES), lambda token: DIRECTIVES[token.group()], date_format)
-    try:
-        found = datetime.strptime(text, pattern).date()  # noqa: DTZ007 a date has no zone
-    except ValueError:
-        return None
-    return found if found.year in YEARS else None
+    found = day_as(text, date_format)
+    return found if found and found.year in YEARS else None
 
 
 def numbers(text: str) -> dict[NumberStyle, Decimal]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import shutil
 from datetime import date
 from pathlib import Path
@@ -20,7 +19,7 @@ from jobs.pipeline import run_all
 from jobs.platform.ledger import Ledger
 from jobs.platform.settings import Settings
 from jobs.sample.write import write_sample
-from tests.golden.cases import Case, cases, differences, typed
+from tests.golden.cases import Case, assert_as_expected, cases, differences
 
 CASES = list(cases("daily"))
 FIRST_NIGHT, LAST_NIGHT = date(2026, 3, 4), date(2026, 4, 30)
@@ -90,16 +89,7 @@ def test_a_worked_case_comes_out_of_the_marts(book: SimpleNamespace, case: Case)
 @pytest.mark.parametrize("tenant", ["northwind_wealth", "alpine_family_office"])
 def test_the_sample_book_comes_out_as_the_reference_says(book: SimpleNamespace, tenant: str) -> None:
     path = book.home / "landing" / "_expected" / tenant / "expected_account_performance_daily.csv"
-    with path.open(encoding="utf-8", newline="") as lines:
-        expected = [{name: typed(name, text) for name, text in row.items()} for row in csv.DictReader(lines)]
-    rows = {(row["account_id"], row["as_of_date"]): row for row in book.rows if row["tenant_id"] == tenant}
-    assert set(rows) == {(row["account_id"], row["as_of_date"]) for row in expected}
-    wrong = [
-        (row["account_id"], difference)
-        for row in expected
-        for difference in differences(row, rows[row["account_id"], row["as_of_date"]])
-    ]
-    assert wrong == []
+    assert_as_expected(path, [row for row in book.rows if row["tenant_id"] == tenant])
 
 
 def test_the_first_night_publishes_nothing_dated_after_it_and_the_second_leaves_it_alone(book: SimpleNamespace) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from datetime import date
 from decimal import Decimal
@@ -14,7 +13,7 @@ from jobs.sample.faults.fault import FAULTED
 from jobs.sample.trust import TRUST
 from jobs.sample.write import FORMATS
 from tests.faults.conftest import Night
-from tests.golden.cases import differences, typed
+from tests.golden.cases import assert_as_expected
 
 pytestmark = pytest.mark.system
 
@@ -84,16 +83,7 @@ def test_a_cancelled_and_rebooked_deposit_counts_once_and_a_deleted_one_not_at_a
 
 def test_the_marts_are_as_the_reference_says(night: Night) -> None:
     path = night.sample / "_expected" / TRUST / "expected_account_performance_daily.csv"
-    with path.open(encoding="utf-8", newline="") as lines:
-        expected = [{name: typed(name, text) for name, text in row.items()} for row in csv.DictReader(lines)]
-    rows = {(row["account_id"], row["as_of_date"]): row for row in night.rows}
-    assert set(rows) == {(row["account_id"], row["as_of_date"]) for row in expected}
-    wrong = [
-        (row["account_id"], difference)
-        for row in expected
-        for difference in differences(row, rows[row["account_id"], row["as_of_date"]])
-    ]
-    assert wrong == []
+    assert_as_expected(path, night.rows)
 
 
 def test_the_vendors_own_returns_are_ours(night: Night) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 GOLDEN = Path(__file__).parent
 
@@ -106,3 +107,17 @@ def differences(expected: dict[str, object], actual: dict[str, object], toleranc
 def _read(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as lines:
         return list(csv.DictReader(lines))
+
+
+def assert_as_expected(path: Path, published: list[dict[str, Any]]) -> None:
+    """The published rows of a tenant are those of its sample's file of expected rows, none missing and none besides."""
+    with path.open(encoding="utf-8", newline="") as lines:
+        expected = [{name: typed(name, text) for name, text in row.items()} for row in csv.DictReader(lines)]
+    rows = {(row["account_id"], row["as_of_date"]): row for row in published}
+    assert set(rows) == {(row["account_id"], row["as_of_date"]) for row in expected}
+    wrong = [
+        (row["account_id"], difference)
+        for row in expected
+        for difference in differences(row, rows[row["account_id"], row["as_of_date"]])
+    ]
+    assert wrong == []
