@@ -33,6 +33,7 @@ class Candidate:
     reasons: list[str]
     header_line: int = 0
     header: list[str] = field(default_factory=list)
+    known: float = 0  # share of the header's titles that the mapping knows, where one that it requires is absent
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,9 @@ def recognise(name: str, head: bytes, mappings: dict[str, Mapping], encoding: st
         return Recognition(None, candidates, "binary content: not a text file of any mapping")
     if head.lstrip().startswith(b"-----BEGIN PGP"):
         return Recognition(None, candidates, "encrypted (PGP): no decryption command is configured")
-    nearest = max(candidates, key=lambda c: (c.score, len(c.header)))
+    nearest = max(candidates, key=lambda c: (c.score, c.known))
+    if not nearest.score and not nearest.known:
+        return Recognition(None, candidates, "no mapping fits: none knows any of its titles")
     return Recognition(None, candidates, f"no mapping fits; nearest is {nearest.feed}: {'; '.join(nearest.reasons)}")
 
 
@@ -93,7 +96,8 @@ def score(name: str, head: bytes, mapping: Mapping, encoding: str | None = None)
     where = f"line {header_line}" if header_line else "its fields"
     missing = [t for t in mapping.fingerprint.required if normalise_title(t) not in titles]
     if missing:
-        return Candidate(mapping.feed, 0, [f"title '{missing[0]}' is missing from {where}"], 0, header)
+        known = sum(mapping.knows_title(title) for title in header if title) / max(len(header), 1)
+        return Candidate(mapping.feed, 0, [f"title '{missing[0]}' is missing from {where}"], 0, header, known)
     for title in mapping.fingerprint.forbidden:
         if normalise_title(title) in titles:
             return Candidate(mapping.feed, 0, [f"title '{title}' belongs to another feed"])
