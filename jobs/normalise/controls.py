@@ -1,4 +1,4 @@
-"""A file's own totals against the sum of its records."""
+"""What a file says about itself against what it holds: totals, counts, lines that go on with a record."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from jobs.normalise.cells import Cells
 from jobs.normalise.codes import given
+from jobs.normalise.records import STRAY
 from jobs.normalise.values import read
 from jobs.platform.mapping import Control, Mapping
 from jobs.platform.schemas import MONEY
@@ -56,6 +57,20 @@ def broken_controls(
         sums = sums.withColumn("total", F.col("total") + F.lit(control.counts_besides))
     suspects = sums.where((F.col("parts") > 0) | (F.col("totals") > 0)).where(unmet).orderBy(*keys)
     return [_in_words(row.asDict(), control) for row in suspects.collect()]
+
+
+def stray_lines(lines: DataFrame, mapping: Mapping) -> list[ControlResult]:
+    """Lines that go on with a record and have none to go on with: what they say would be lost, so the file is refused.
+
+    lines: with cells, of a mapping whose reader has `continues`. At most a result a file, of its first such line.
+    """
+    first = lines.where(STRAY).groupBy("file_id").agg(F.min_by(F.struct("line_no", "kind"), "line_no").alias("first"))
+    return [
+        ControlResult(
+            file_id, "lines in order", found["line_no"], f"a line of kind '{found['kind']}' follows no record", True
+        )
+        for file_id, found in first.orderBy("file_id").collect()
+    ]
 
 
 def _parts(mapping: Mapping, control: Control, header: list[str] | None) -> tuple[Column, Column]:

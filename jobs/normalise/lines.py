@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from jobs.normalise.accounting import FileAccount
 from jobs.normalise.batch import Batch
-from jobs.normalise.controls import broken_controls
+from jobs.normalise.controls import broken_controls, stray_lines
 from jobs.normalise.records import (
     FILE_FACTS,
     FILE_LAYOUT,
@@ -50,7 +50,8 @@ def lines_of_feed(batch: Batch, feed: str, files: list[FileRecord], bronze: Data
         layout = local_rows(batch.spark, file_layout(files), FILE_LAYOUT)
         of_feed = of_feed.join(F.broadcast(layout), "file_id")
     lines = with_cells(of_feed, mapping, header)
-    return batch.keep(lines) if mapping.controls or len(mapping.targets) > 1 else lines
+    read_again = mapping.controls or mapping.reader.continues or len(mapping.targets) > 1
+    return batch.keep(lines) if read_again else lines
 
 
 def _shared_out(lines: DataFrame, files: list[FileRecord]) -> DataFrame:
@@ -73,12 +74,15 @@ def rows_of_feed(lines: DataFrame, mapping: Mapping, files: list[FileRecord]) ->
 
 def look_at_controls(batch: Batch, lines: DataFrame, mapping: Mapping, files: list[FileRecord]) -> None:
     """Hold the files' control totals against their lines (with cells); what is broken is noted in the batch."""
+    results = stray_lines(lines, mapping) if mapping.reader.continues else []
+    header = common_header(mapping, files)
     for control in mapping.controls:
-        for result in broken_controls(lines, mapping, control, common_header(mapping, files)):
-            batch.controls.append(result)
-            emit = log.error if result.refuses else log.warning
-            path = batch.file(result.file_id).path
-            emit("control_broken", file_id=result.file_id, file=path, line=result.line_no, reason=result.message)
+        results += broken_controls(lines, mapping, control, header)
+    for result in results:
+        batch.controls.append(result)
+        emit = log.error if result.refuses else log.warning
+        path = batch.file(result.file_id).path
+        emit("control_broken", file_id=result.file_id, file=path, line=result.line_no, reason=result.message)
 
 
 def open_books(batch: Batch, bronze: DataFrame) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
-from operator import and_
+from operator import and_, or_
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -14,6 +14,8 @@ from jobs.normalise.cells import NAMED_CELLS, added_cells, named_text
 from jobs.platform.ledger import FileRecord
 from jobs.platform.mapping import Mapping, normalise_title
 from jobs.platform.mapping_reader import CONVERTED, NAMED, LineRule
+
+STRAY = "stray"
 
 # What detection learned of each file. The layout is joined only where a mapping cannot do without.
 FILE_FACTS = T.StructType(
@@ -110,26 +112,54 @@ def with_cells(lines: DataFrame, mapping: Mapping, header: list[str] | None) -> 
         if capture.source == "section":
             found = F.when(is_section, F.regexp_extract("raw", capture.match, 1))
             in_order[f"ctx_{name}"] = F.last(found, ignorenulls=True).over(so_far)
-    in_order |= _continuing(mapping)
+    in_order |= _continuing(mapping) if mapping.format == "fixed" else _wrapped(mapping)
     if any(control.per == "section" for control in mapping.controls):
         in_order["section_no"] = F.sum(is_section.cast("int")).over(so_far)
     return rows.withColumns(in_order) if in_order else rows
 
 
 def _continuing(mapping: Mapping) -> dict[str, Column]:
-    """raw_<kind>: on a record line, the text of the line of that kind which goes on with it (the same in `same`)."""
+    """raw_<kind>: on a record line, the text of the line of that kind which goes on with it (the same in `same`).
+
+    stray: on such a line, whether there is no record line that it goes on with.
+    """
     reader, found = mapping.reader, {}
     in_file = Window.partitionBy("file_id").orderBy("line_no")
+    stray = F.lit(False)
     for kind, of in reader.continues.items():
-        candidates = []
-        for ahead in range(1, len(reader.continues) + 1):
-            text = F.lead("raw", ahead).over(in_file)
-            fits = (F.col("kind") == of) & (F.lead("kind", ahead).over(in_file) == kind)
+        candidates, attached = [], []
+        for away in range(1, len(reader.continues) + 1):
+            text, record = F.lead("raw", away).over(in_file), F.lag("raw", away).over(in_file)
+            fits = (F.col("kind") == of) & (F.lead("kind", away).over(in_file) == kind)
+            belongs = F.lag("kind", away).over(in_file) == of
             for name in reader.same:
-                fits &= F.substring(text, *reader.fields[kind][name]) == F.substring("raw", *reader.fields[of][name])
+                there, here = reader.fields[of][name], reader.fields[kind][name]
+                fits &= F.substring(text, *here) == F.substring("raw", *there)
+                belongs &= F.substring(record, *there) == F.substring("raw", *here)
             candidates.append(F.when(fits, text))
+            attached.append(F.coalesce(belongs, F.lit(False)))
         found[f"raw_{kind}"] = F.coalesce(*candidates)
-    return found
+        stray = F.when(F.col("kind") == kind, ~reduce(or_, attached)).otherwise(stray)
+    return {**found, STRAY: stray} if found else {}
+
+
+def _wrapped(mapping: Mapping) -> dict[str, Column]:
+    """cells: those of a record line with, cell by cell, the text of the line after it that goes on with it; stray: on
+    such a line, whether no record line stands before it."""
+    in_file = Window.partitionBy("file_id").orderBy("line_no")
+    cells, stray = F.col("cells"), F.lit(False)
+    for kind, of in mapping.reader.continues.items():
+        goes_on = (F.col("kind") == of) & (F.lead("kind").over(in_file) == kind)
+        # Of unequal numbers of cells the greater counts: too many is then a misfit of the record.
+        joined = F.zip_with(F.col("cells"), F.lead("cells").over(in_file), _one_text)
+        cells = F.when(goes_on, joined).otherwise(cells)
+        before = F.coalesce(F.lag("kind").over(in_file) == of, F.lit(False))
+        stray = F.when(F.col("kind") == kind, ~before).otherwise(stray)
+    return {"cells": cells, STRAY: stray} if mapping.reader.continues else {}
+
+
+def _one_text(begun: Column, more: Column) -> Column:
+    return F.concat(F.coalesce(begun, F.lit("")), F.coalesce(more, F.lit("")))
 
 
 def common_header(mapping: Mapping, files: list[FileRecord]) -> list[str] | None:

@@ -52,9 +52,12 @@ class Reader(StrictModel):
     width: int | None = Field(default=None, ge=1, description="length of every line of a fixed format")
     continues: dict[LineKind, LineKind] = Field(
         default={},
-        description="of a fixed format: kind of a line that goes on with the record line before it: its kind",
+        description="kind of a line that goes on with the record line before it: its kind. Of a fixed format the line "
+        "has fields of its own; of a delimited one its cells go on with the record's",
     )
-    same: list[str] = Field(default=[], description="fields that such a line has alike with the record line")
+    same: list[str] = Field(
+        default=[], description="fields that such a line of a fixed format has alike with the record line"
+    )
     records: list[str] = Field(default=[], description="elements (xml, ofx) that are records of their own")
     sheet: Pattern | None = Field(default=None, description="pattern of the sheet's name (workbook)")
     short_rows: bool = Field(default=False, description="whether a row may have fewer cells than the header")

@@ -6,9 +6,11 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from jobs.normalise.cells import Cells
+from jobs.normalise.controls import stray_lines
 from jobs.normalise.records import classified, with_cells
 from jobs.normalise.targets import canonical_rows, with_identity
 from jobs.platform.mapping import Mapping
+from jobs.platform.mapping_reader import LineRule, Reader
 
 FIXED = Mapping.model_validate(
     {
@@ -40,6 +42,12 @@ BOOKINGS = Mapping.model_validate(
         }}],
     }
 )  # fmt: skip
+WRAPPED = BOOKINGS.model_copy(
+    update={
+        "reader": Reader(header="none", titles={"record": ["Day", "Order", "Amount"]}, continues={"rest": "record"}),
+        "lines": [LineRule(kind="rest", match="^,")],
+    }
+)
 
 
 def test_a_line_that_goes_on_is_read_with_its_record(spark: SparkSession) -> None:
@@ -54,6 +62,30 @@ def test_a_line_that_goes_on_is_read_with_its_record(spark: SparkSession) -> Non
         ("BBB", None),  # nothing goes on with it
         ("CCC", None),  # another sequence number: not its own
     ]
+
+
+def test_a_line_that_goes_on_with_nothing_refuses_its_file(spark: SparkSession) -> None:
+    lines = [("f1", 1, "A01AAA"), ("f1", 2, "B01111"), ("f2", 1, "A02BBB"), ("f2", 2, "B03222"), ("f2", 3, "B02333")]
+    frame = spark.createDataFrame(lines, "file_id string, line_no long, raw string")
+    frame = frame.withColumns({"feed": F.lit("f"), "header_line": F.lit(0)})
+    found = stray_lines(with_cells(classified(frame, {"f": FIXED}), FIXED, None), FIXED)
+    assert [(one.file_id, one.refuses, one.in_words()) for one in found] == [
+        ("f2", True, "line 2: lines in order: a line of kind 'more' follows no record"),
+    ]
+
+
+def test_a_delimited_record_over_two_lines_is_one(spark: SparkSession) -> None:
+    raws = ["2026-03-02,5925d76b-,1", ",b017,", "2026-03-03,whole,2", ",,3,too many", ",stray,"]
+    frame = spark.createDataFrame(
+        [("f1", n, raw) for n, raw in enumerate(raws, 1)], "file_id string, line_no long, raw string"
+    )
+    frame = frame.withColumns({"feed": F.lit("f"), "header_line": F.lit(0)})
+    lines = with_cells(classified(frame, {"f": WRAPPED}), WRAPPED, None)
+    assert [row["cells"] for row in lines.where("kind = 'record'").orderBy("line_no").collect()] == [
+        ["2026-03-02", "5925d76b-b017", "1"],
+        ["2026-03-03", "whole", "23", "too many"],  # more cells than titles: a misfit of that record
+    ]
+    assert [one.line_no for one in stray_lines(lines, WRAPPED)] == [5]
 
 
 def test_a_cancel_without_a_number_has_that_of_the_booking_it_takes_back(spark: SparkSession) -> None:
