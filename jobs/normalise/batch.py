@@ -49,6 +49,7 @@ class Batch:
     quarantined: list[DataFrame] = field(default_factory=list)
     judged: dict[str, DataFrame] = field(default_factory=dict)  # by table, where not every row goes to silver
     loaded: set[str] = field(default_factory=set)
+    stopped: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))  # by file: why columns are
     waiting: DataFrame | None = None
     replayed_files: dict[str, list[FileRecord]] = field(default_factory=lambda: defaultdict(list))
     replayed: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
@@ -95,6 +96,11 @@ class Batch:
         for frame in reversed(self._kept):
             frame.unpersist()
         self._kept.clear()
+
+    def stop(self, file_id: str, reasons: Iterable[str]) -> None:
+        """Note why columns of a file are stopped."""
+        with self._lock:
+            self.stopped[file_id] += reasons
 
     def enter(self, counted: Iterable[tuple[str, str, int]]) -> None:
         """Enter (file_id, outcome, records) in the files' books."""

@@ -68,7 +68,7 @@ def _counts(batch: Batch, file: FileRecord) -> dict[str, object]:
     books, refused = batch.accounts[file.file_id], batch.refused.get(file.file_id)
     return {
         "status": "refused" if refused else "normalised",
-        "message": refused.in_words() if refused else file.message,
+        "message": refused.in_words() if refused else "; ".join(batch.stopped[file.file_id]) or file.message,
         "records": books.records,
         "silver": books.silver,
         "quarantined": books.quarantined,

@@ -7,10 +7,10 @@ from contextlib import contextmanager, nullcontext
 from functools import reduce
 
 import structlog
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from jobs.normalise import quarantine, references, replay
+from jobs.normalise import quarantine, references, replay, stopped
 from jobs.normalise.batch import Batch
 from jobs.normalise.in_kind import valued_in_kind
 from jobs.normalise.records import rule_struct
@@ -33,14 +33,18 @@ def load(batch: Batch, name: str, parts: list[DataFrame]) -> None:
     rows = reduce(DataFrame.unionByName, parts)
     rows = _with_refusals(batch, _resolved(batch, name, rows))
     # The quarantine rows of a replay are worked out at the end, from rows that must not be typed once more for that.
-    with nullcontext(batch.keep(rows)) if batch.waiting is not None else _persisted(rows) as typed:
+    with nullcontext(batch.keep(rows)) if batch.waiting is not None else _persisted(rows) as read:
         date = F.col(described.date) if described.date else F.lit(None).cast("date")
-        seen = typed.groupBy("file_id").agg(
-            F.count("*").alias("rows"), F.min(date).alias("first"), F.max(date).alias("last")
+        seen = read.groupBy("file_id").agg(
+            F.count("*").alias("rows"),
+            F.min(date).alias("first"),
+            F.max(date).alias("last"),
+            *stopped.counted(described),
         )
         per_file = seen.collect()
         if not per_file:
             return
+        typed = stopped.without(read, _stop(batch, described, per_file))
         bounds = [row["first"] for row in per_file if row["first"]], [row["last"] for row in per_file if row["last"]]
         before = _before(batch, described, typed, *((min(bounds[0]), max(bounds[1])) if bounds[0] else (None, None)))
         judged = with_outcome(typed, described, before)
@@ -61,6 +65,17 @@ def load(batch: Batch, name: str, parts: list[DataFrame]) -> None:
         in_silver = sum(count for _, outcome, count in counted if outcome == "silver")
         if in_silver != written:
             raise AccountingError(f"{name}: {in_silver} rows fit, but {written} were written to silver")
+
+
+def _stop(batch: Batch, described: schemas.Table, per_file: list[Row]) -> dict[str, dict[str, str]]:
+    """Stop the columns whose type has changed in a file, and say so; returns {file_id: {column: why}}."""
+    found = {row["file_id"]: stopped.columns_to_stop(row.asDict(), described) for row in per_file}
+    found = {file_id: columns for file_id, columns in found.items() if columns}
+    for file_id, columns in found.items():
+        for column, why in columns.items():
+            log.error("column_stopped", file_id=file_id, table=described.table, column=column, reason=why)
+        batch.stop(file_id, columns.values())
+    return found
 
 
 def _write(batch: Batch, described: schemas.Table, judged: DataFrame, before: DataFrame | None) -> int:

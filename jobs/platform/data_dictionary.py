@@ -46,6 +46,7 @@ def _rows(columns: list[Column], key: list[str]) -> str:
         notes = [
             column.meaning,
             "Personal data." if column.pii else "",
+            "Stopped alone where its type changes." if column.stoppable else "",
             f"One of {', '.join(column.values)}." if column.values else "",
         ]
         kind = column.type if column.nullable else f"{column.type}, not null"

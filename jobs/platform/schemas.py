@@ -51,6 +51,9 @@ class Column(StrictModel):
     pattern: str | None = Field(default=None, description="a regular expression that the whole value matches")
     default: str | None = Field(default=None, description="value where a file leaves the column out or empty")
     pii: bool = False
+    stoppable: bool = Field(
+        default=False, description="whether no figure depends on it: a file in which its type has changed goes on"
+    )
 
 
 class Table(StrictModel):
@@ -67,6 +70,8 @@ class Table(StrictModel):
     @model_validator(mode="after")
     def _key_names_columns(self) -> Table:
         names = {column.name for column in self.all_columns}
+        if lost := [column.name for column in self.columns if column.stoppable and not column.nullable]:
+            raise ValueError(f"a column that is always there cannot be stoppable: {', '.join(lost)}")
         unknown = [name for name in [*self.key, *([self.date] if self.date else [])] if name not in names]
         if unknown:
             raise ValueError(f"key or date names no column: {', '.join(unknown)}")
@@ -81,6 +86,11 @@ class Table(StrictModel):
     @property
     def names(self) -> list[str]:
         return [column.name for column in self.all_columns]
+
+    @property
+    def stoppable(self) -> list[str]:
+        """Columns that a file may lose without any figure being another."""
+        return [column.name for column in self.columns if column.stoppable]
 
     def column(self, name: str) -> Column:
         return next(column for column in self.all_columns if column.name == name)

@@ -87,7 +87,8 @@ def _one(lake: TrialLake, file: FileRecord, mappings: dict[str, Mapping], rows: 
     mapping = mappings[str(file.feed)]
     try:
         normalise(batch)
-        outcome = Checked(file, mapping, batch.accounts[file.file_id], batch.controls)
+        said = replace(file, message="; ".join(batch.stopped[file.file_id]) or file.message)
+        outcome = Checked(said, mapping, batch.accounts[file.file_id], batch.controls)
         outcome.reasons = _reasons(lake, run_no)
         tables = sorted({target.table for target in mapping.targets})
         outcome.examples = [one for name in tables for one in _silver(lake, name, run_no, SHOWN)]

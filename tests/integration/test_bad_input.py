@@ -45,6 +45,13 @@ FILES = {
 "03/06/2026","Bank Interest","","","","","","$0.25"
 "Transactions Total","","","","","","","$1.25",
 """,
+    # a column that no figure depends on has another type in the whole file; then in some of its cells only
+    "canonical_transactions_retyped.csv": "transaction_id,account_id,trade_date,type,amount,settle_date\n"
+    + "".join(f"T{n},A1,2026-03-02,DEPOSIT,{n}.00,T+2\n" for n in range(1, 4))
+    + "T4,A1,2026-03-02,DEPOSIT,oops,\n",
+    "canonical_transactions_mixed.csv": "transaction_id,account_id,trade_date,type,amount,settle_date\n"
+    + "".join(f"M{n},A1,2026-03-02,DEPOSIT,{n}.00,T+2\n" for n in range(1, 4))
+    + "M4,A1,2026-03-02,DEPOSIT,4.00,2026-03-04\n",
     "empty.csv": "",
     "unknown_vendor.csv": "Konto;Datum;Wert\n1;01.03.2026;5,00\n",
 }
@@ -79,7 +86,7 @@ def test_good_rows_reach_silver_beside_bad_ones(night: Workspace) -> None:
 def test_books_of_every_file_balance_and_bronze_keeps_every_line(night: Workspace) -> None:
     bronze = {row["file_id"]: row["count"] for row in night.lake.read("line").groupBy("file_id").count().collect()}
     entered = [one for one in night.files.values() if one.status in {"normalised", "refused"}]
-    assert len(entered) == 15
+    assert len(entered) == 17
     for file in entered:
         assert bronze[file.file_id] == file.lines, file.path
         assert file.records == file.silver + file.quarantined + file.skipped, file.path
@@ -126,6 +133,27 @@ def test_each_misfit_names_line_column_value_and_what_was_expected(
     night: Workspace, name: str, expected: list[tuple[int, str, str, str, str]]
 ) -> None:
     assert [one for one in reasons(night, name) if one[1] != "required"] == expected
+
+
+def test_a_column_of_another_type_is_stopped_and_its_rows_go_on(night: Workspace) -> None:
+    file = night.files["canonical_transactions_retyped.csv"]
+    assert counts(file) == (5, 3, 1, 1)
+    assert reasons(night, "canonical_transactions_retyped.csv") == [
+        (5, "number", "amount", "oops", "a number such as 1234.56")
+    ]
+    assert file.message == (
+        "column settle_date stopped: none of its 3 values is a date as yyyy-MM-dd (first: 'T+2', line 2)"
+    )
+    rows = night.lake.read("transaction").where(F.col("file_id") == file.file_id).orderBy("line_no").collect()
+    assert [(r["transaction_id"], str(r["amount"]), r["settle_date"]) for r in rows] == [
+        ("T1", "1.00000000", None),
+        ("T2", "2.00000000", None),
+        ("T3", "3.00000000", None),
+    ]
+
+
+def test_cells_of_another_type_in_a_column_that_has_its_own_wait_with_their_rows(night: Workspace) -> None:
+    assert counts(night.files["canonical_transactions_mixed.csv"]) == (5, 1, 3, 1)
 
 
 def test_a_line_cut_in_the_middle_is_quarantined_for_its_missing_cells(night: Workspace) -> None:
