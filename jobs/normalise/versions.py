@@ -16,6 +16,8 @@ def with_outcome(rows: DataFrame, described: Table, before: DataFrame | None) ->
 
     skipped:unchanged   equal to the version that counts already (the same row delivered again)
     skipped:duplicate   equal to an earlier line of the same file
+    skipped:cancelled   taken back by a line above it (a file that lists the newest first), found by its values;
+                        where an earlier file's booking is what that line took back, it is a rebooking and goes on
     skipped:<skip>      declared by the mapping (a cell that means no record)
     quarantined         a failed rule, among them duplicate_key: one file says two things under one key. In a log,
                         later lines with status correct or cancel are versions, not contradictions, and so are all
@@ -41,6 +43,13 @@ def with_outcome(rows: DataFrame, described: Table, before: DataFrame | None) ->
     may_follow = F.col("status").isin("correct", "cancel") if "status" in facts else F.lit(False)
     if "may_repeat" in rows.columns:
         may_follow = may_follow | F.coalesce("may_repeat", F.lit(False))
+    cancelled = F.lit(False)
+    if "status" in facts and "reverses" in rows.columns:
+        follows_cancel = F.coalesce(F.lag("reverses").over(among), F.lit(False)) & (F.col("status") == "new")
+        took_back_another = F.coalesce(F.lag("status", 2).over(among) != "cancel", F.lit(False))
+        cancelled = follows_cancel & (F.col("_previous_file") == F.col("file_id")) & ~took_back_another
+        may_follow = may_follow | follows_cancel
+    every = every.withColumn("_cancelled", cancelled)
     against = F.col("_is_row") & (F.col("_previous_file") == F.col("file_id")) & ~F.col("_same") & ~may_follow
     every = every.withColumn("_contradicts", F.max(against.cast("int")).over(in_file) == 1)
     contradicts = F.col("_fits") & F.col("_contradicts")
@@ -51,6 +60,7 @@ def with_outcome(rows: DataFrame, described: Table, before: DataFrame | None) ->
     outcome = (
         F.when(F.col("skip").isNotNull(), F.concat(F.lit("skipped:"), F.col("skip")))
         .when(~F.col("_fits") | contradicts, "quarantined")
+        .when(F.col("_cancelled"), "skipped:cancelled")
         .when(F.col("_same") & (F.col("_previous_file") == F.col("file_id")), "skipped:duplicate")
         .when(F.col("_same"), "skipped:unchanged")
         .otherwise("silver")
@@ -59,5 +69,5 @@ def with_outcome(rows: DataFrame, described: Table, before: DataFrame | None) ->
     return (
         every.withColumns({"outcome": outcome, "failed_rules": rules})
         .where("_is_row")
-        .drop("_is_row", "_fits", "_content", "_own", "_same", "_previous_file", "_contradicts")
+        .drop("_is_row", "_fits", "_content", "_own", "_same", "_previous_file", "_contradicts", "_cancelled")
     )

@@ -69,3 +69,40 @@ def test_two_figures_under_one_key_in_one_file_are_all_quarantined(spark: SparkS
     }
     reasons = {row["failed_rules"][0]["rule"] for row in judged.where("outcome = 'quarantined'").collect()}
     assert reasons == {"duplicate_key"}
+
+
+def bookings(spark: SparkSession, rows: list[tuple[int, int, str]]) -> DataFrame:
+    """(arrival_no, line_no, word) of one booking: `new`, or `back` for a cancel that was found by its values."""
+    described = table("transaction")
+    amount = {"new": Decimal(100), "back": Decimal(-100)}
+    values = [
+        (arrival, line, "T", amount[word], "cancel" if word == "back" else "new", f"f{arrival}", word == "back")
+        for arrival, line, word in rows
+    ]
+    names = "arrival_no long, line_no long, transaction_id string, amount decimal(28,8), status string, file_id string"
+    frame = spark.createDataFrame(values, f"{names}, reverses boolean")
+    fixed = {"tenant_id": "'t'", "vendor": "'v'", "record_no": "1"}
+    absent = {name: "null" for name in described.names if name not in {*frame.columns, *fixed}}
+    types = {field.name: field.dataType.simpleString() for field in described.struct}
+    made = [f"cast({text} as {types[name]}) as {name}" for name, text in {**fixed, **absent}.items()]
+    return frame.selectExpr(
+        "*", *made, f"cast(array() as {RULES_TYPE}) as failed_rules", "cast(null as string) as skip"
+    )
+
+
+def test_a_booking_taken_back_above_it_in_a_file_of_newest_first_counts_for_nothing(spark: SparkSession) -> None:
+    described = table("transaction")
+    first = bookings(spark, [(1, 1, "back"), (1, 2, "new")])
+    assert outcomes(with_outcome(first, described, None)) == {(1, 1): "silver", (1, 2): "skipped:cancelled"}
+    before = bookings(spark, [(1, 1, "back")]).drop("failed_rules", "skip", "reverses")
+    again = bookings(spark, [(2, 1, "back"), (2, 2, "new")])
+    assert outcomes(with_outcome(again, described, before)) == {
+        (2, 1): "skipped:unchanged",
+        (2, 2): "skipped:cancelled",
+    }
+
+
+def test_a_booking_made_again_after_its_cancel_counts(spark: SparkSession) -> None:
+    before = bookings(spark, [(1, 1, "new")]).drop("failed_rules", "skip", "reverses")
+    later = bookings(spark, [(2, 1, "back"), (2, 2, "new")])
+    assert outcomes(with_outcome(later, table("transaction"), before)) == {(2, 1): "silver", (2, 2): "silver"}
