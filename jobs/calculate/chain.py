@@ -6,12 +6,13 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.calculate.events import OPENING, SO_FAR, VALUATION, window
-from jobs.calculate.money import ZERO, money, total
+from jobs.calculate.money import ZERO, difference, money, total
 from jobs.calculate.policies import Policies, per_tenant
 
 PERIODS = {"mtd": 1, "qtd": 3, "ytd": 12}  # months in each
 SIDES = {"net": "", "gross": "_gross"}
 UNKNOWN_CAPITAL = f"IF(capital_unknown, {ZERO}, weighted_capital)"
+START = ("date", "value", "flow", "fees")  # of a period: its date, begin value, and the sums before it
 WIPED_OUT = {"net": "wiped_out_on", "gross": "wiped_out_gross_on"}
 
 
@@ -95,20 +96,52 @@ def _with_chain(rows: DataFrame) -> DataFrame:
 
 
 def _with_bases(rows: DataFrame, policies: Policies) -> DataFrame:
-    """The product before the first row of track, month, quarter and year: what a window is linked from."""
+    """The product before the first row of track, month, quarter and year, which a window is linked from; and where
+    the period starts, in columns start_<period> (section 4, period start)."""
     columns = []
+    start = _start_of_row()
+    for period in ("itd", *PERIODS):
+        of_state = _start({what: f"state.{period}_start_{what}" for what in START})
+        at_first = "starts_track" if period == "itd" else _is_first_of(period, policies)
+        found = f"CASE WHEN kind = {OPENING} THEN {of_state} WHEN {at_first} THEN {start} END"
+        columns.append(f"last({found}, true) {SO_FAR} AS start_{period}")
     for side in SIDES:
         earlier = f"product_before_{side}"
         at_track = f"CASE WHEN kind = {OPENING} THEN 1D WHEN starts_track THEN {earlier} END"
         columns.append(f"last({at_track}, true) {SO_FAR} AS track_base_{side}")
         for period in PERIODS:
-            own, last = (_number(period, day, policies) for day in ("event_date", "begin_date"))
             base = (
                 f"CASE WHEN kind = {OPENING} THEN coalesce(state.{period}_base_{side}, 1D)"
-                f" WHEN in_chain AND (starts_track OR {own} <> {last}) THEN {earlier} END"
+                f" WHEN {_is_first_of(period, policies)} THEN {earlier} END"
             )
             columns.append(f"last({base}, true) {SO_FAR} AS base_{period}_{side}")
     return rows.selectExpr("*", *columns)
+
+
+def _is_first_of(period: str, policies: Policies) -> str:
+    """Whether the row is its track's first in the month, quarter or year."""
+    own, last = (_number(period, day, policies) for day in ("event_date", "begin_date"))
+    return f"(in_chain AND (starts_track OR {own} <> {last}))"
+
+
+def _start_of_row() -> str:
+    """Where a period starts whose first row this is; what an opening row brought with it is left out."""
+    flow, fees = _cumulative("flow"), _cumulative("fees")
+    begin = f"IF(starts_track, greatest(begin_market_value, {ZERO}), begin_market_value)"
+    at_opening = ("event_date", "end_market_value", flow, fees)
+    before_row = ("begin_date", begin, difference(flow, "net_flow"), difference(fees, "fees"))
+
+    opening, other = (_start(dict(zip(START, values, strict=True))) for values in (at_opening, before_row))
+    return f"IF(status = 'opening', {opening}, {other})"
+
+
+def _start(values: dict[str, str]) -> str:
+    return f"struct({', '.join(f'{value} AS {what}' for what, value in values.items())})"
+
+
+def _cumulative(name: str) -> str:
+    """Sum of flows or fees since the account's first row."""
+    return money(total(f"coalesce(opening_{name}, {ZERO})", f"running_{name}"))
 
 
 def _published(rows: DataFrame, policies: Policies) -> DataFrame:
@@ -125,7 +158,8 @@ def _published(rows: DataFrame, policies: Policies) -> DataFrame:
             returns[f"twrr_{period}{suffix}"] = linked_return
             state.append(_if("in_chain", f"{base} / track_base_{side}", f"{period}_base_{side}"))
         returns[f"twrr_itd{suffix}"] = f"IF({lost} IS NOT NULL, -1D, {chain} - 1D)"
-    flow, fees = (money(total(f"coalesce(opening_{name}, {ZERO})", f"running_{name}")) for name in ("flow", "fees"))
+    starts = [f"IF(in_chain, start_{p}.{what}, NULL) AS {p}_start_{what}" for p in (*PERIODS, "itd") for what in START]
+    flow, fees = _cumulative("flow"), _cumulative("fees")
     return rows.selectExpr(
         "tenant_id",
         "account_id",
@@ -149,6 +183,7 @@ def _published(rows: DataFrame, policies: Policies) -> DataFrame:
         _if("is_chained", fees, "cumulative_fees"),
         _if("is_chained", "tracks", "tracks"),
         *state,
+        *starts,
     )
 
 

@@ -20,6 +20,7 @@ STATE_COLUMNS = [
     "as_of_date", "currency", "status", "cumulative_net_flow", "cumulative_fees", "tracks", "inception_date",
     "chain_net", "chain_gross", "wiped_out_on", "wiped_out_gross_on",
     "mtd_base_net", "qtd_base_net", "ytd_base_net", "mtd_base_gross", "qtd_base_gross", "ytd_base_gross",
+    *[f"{p}_start_{what}" for p in ("mtd", "qtd", "ytd", "itd") for what in ("date", "value", "flow", "fees")],
 ]  # fmt: skip
 
 # Every window of the calculation has this partition and order, so the events are sorted once.

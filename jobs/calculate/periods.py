@@ -1,4 +1,4 @@
-"""Returns over periods: to date, trailing years and any range, as a look-up of two rows of the chain (section 4)."""
+"""Returns over periods that end at a row of the chain: to date, trailing years and any range (section 4)."""
 
 from __future__ import annotations
 
@@ -7,36 +7,34 @@ from dataclasses import dataclass
 from datetime import date
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
-from jobs.calculate.money import ZERO, difference
+from jobs.calculate.money import difference
 from jobs.calculate.policies import Policies, per_tenant
 from jobs.platform.business_calendar import with_business_days
 
-TO_DATE = {"MTD": 1, "QTD": 3, "YTD": 12}
+ACCOUNT = ("tenant_id", "account_id")
+TO_DATE = {"MTD": 1, "QTD": 3, "YTD": 12}  # months in each
 TRAILING = {"1Y": 1, "3Y": 3, "5Y": 5, "10Y": 10}
 GRACE_DAYS = 7  # a trailing period may begin with a row up to a week before its start
+START = ("start_date", "start_value", "start_flow", "start_fees")
 END = [
-    "tenant_id", "account_id", "as_of_date", "status", "track_no", "end_market_value", "cumulative_net_flow",
-    "cumulative_fees", "chain_net", "chain_gross", "wiped_out_on", "wiped_out_gross_on",
+    "as_of_date", "status", "track_no", "inception_date", "end_market_value", "cumulative_net_flow", "cumulative_fees",
+    "chain_net", "chain_gross", "wiped_out_on", "wiped_out_gross_on",
+    *[f"twrr_{p}{side}" for p in ("mtd", "qtd", "ytd", "itd") for side in ("", "_gross")],
+    *[f"{p}_{what}" for p in ("mtd", "qtd", "ytd", "itd") for what in START], "epoch",
 ]  # fmt: skip
-LOOKED_UP = [
-    "as_of_date", "begin_date", "status", "begin_market_value", "end_market_value", "net_flow", "fees",
-    "cumulative_net_flow", "cumulative_fees", "chain_net", "chain_gross", "inception_date",
+FIGURES = [
+    "start_date", "begin_market_value", "net_flow", "fees", "end_market_value", "gain_loss", "twrr", "twrr_gross",
+    "twrr_annualised",
 ]  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Period:
-    """A period that ends at a row of date v; `since` is SQL for the day before its first, in terms of the row.
-
-    `needs_history`: the track must have a row in the week up to `since`, or begin on it; else the period is as long
-    as the track. `years` is the exponent where the period has a round number of them.
-    """
+class Trailing:
+    """A period of whole years, or a given range; `since` is SQL for its start s in terms of the row at its end."""
 
     name: str
     since: str
-    needs_history: bool
     years: int | None = None
 
 
@@ -44,114 +42,150 @@ def period_returns(
     ends: DataFrame,
     history: DataFrame,
     *,
+    key: Sequence[str] = ACCOUNT,
     policies: Policies | None = None,
     calendar: DataFrame | None = None,
     ranges: Sequence[tuple[str, date]] = (),
 ) -> DataFrame:
     """MTD, QTD, YTD, ITD, 1Y, 3Y, 5Y, 10Y and the given (name, start date) ranges for each row of `ends`.
 
-    Both frames are current rows of gold.account_performance_daily; `history` holds the accounts' tracks up to the
-    `ends`. Columns: tenant_id, account_id, as_of_date, period, start_date (v(k-1) of the period's first row),
-    begin_market_value, net_flow, fees, end_market_value, gain_loss (their difference), twrr, twrr_gross,
-    twrr_annualised (only beyond one year), is_partial (the track began after the period did), status (ok,
-    insufficient_history, or why the row itself has no track).
+    Both frames are current rows of gold.account_performance_daily, or of a table with its columns and another `key`.
+    What a period to date starts from stands in the row itself; `history` is only asked for the rows in the week up to
+    the start of each trailing period (see `trailing_starts`), more rows do no harm. Columns: the key, as_of_date,
+    period, start_date (v(k-1) of the period's first row), begin_market_value, net_flow, fees, end_market_value,
+    gain_loss (their difference), twrr, twrr_gross, twrr_annualised (only beyond one year), is_partial (the track began
+    after the period did), status (ok, insufficient_history, or why the row itself has no track), epoch.
     """
-    periods = _periods(policies or {}, ranges)
-    dated = _with_month_end(ends, calendar).selectExpr("*", *[f"{p.since} AS `since_{p.name}`" for p in periods])
-    same_track = "e.tenant_id = h.tenant_id AND e.account_id = h.account_id AND e.track_no = h.track_no"
-    row = f"struct({', '.join(f'h.{name}' for name in LOOKED_UP)})"
-    looked_up = (
-        dated.alias("e")
-        .join(history.alias("h"), F.expr(f"{same_track} AND h.as_of_date <= e.as_of_date"), "left")
-        .groupBy(*[f"e.{name}" for name in dated.columns])
-        .agg(
-            F.expr(f"min_by({row}, h.as_of_date) AS first"),
-            *[F.expr(f"max_by({row}, {_if_before(p)}) AS `before_{p.name}`") for p in periods],
-        )
+    names = [*key, "as_of_date", "period", *FIGURES, "is_partial", "status", "epoch"]
+    wanted = _wanted(ends, key, policies or {}, calendar, ranges)
+    begins_with_track = "since = itd_start_date"
+    with_start = wanted.where("track_no IS NULL OR since <= itd_start_date").selectExpr(
+        "*",
+        f"IF({begins_with_track}, struct({', '.join(f'itd_{w} AS {w}' for w in START)}, 1D AS net, 1D AS gross), NULL)"
+        " AS start",
     )
-    each = ", ".join(_figures(p) for p in periods)
-    return looked_up.selectExpr("tenant_id", "account_id", "as_of_date", f"inline(array({each}))")
+    looked_up = _looked_up(wanted.where("track_no IS NOT NULL AND since > itd_start_date"), history, key)
+    trailing = with_start.unionByName(looked_up).selectExpr(*_trailing_figures(key)).select(*names)
+    return _to_date(ends, key, policies or {}).select(*names).unionByName(trailing)
 
 
-def _periods(policies: Policies, ranges: Sequence[tuple[str, date]]) -> list[Period]:
+def trailing_starts(
+    ends: DataFrame, *, policies: Policies | None = None, calendar: DataFrame | None = None
+) -> DataFrame:
+    """since: the distinct starts s of the trailing periods that need a look at the history before them."""
+    wanted = _wanted(ends, (), policies or {}, calendar, ())
+    return wanted.where("track_no IS NOT NULL AND since > itd_start_date").select("since").distinct()
+
+
+def _to_date(ends: DataFrame, key: Sequence[str], policies: Policies) -> DataFrame:
     first_month = per_tenant(policies, "fiscal_year_start_month")
-    to_date = [
-        Period(
-            name,
-            f"date_sub(trunc(add_months(as_of_date, -pmod(month(as_of_date) - {first_month}, {n})), 'MM'), 1)",
-            False,
-        )
-        for name, n in TO_DATE.items()
-    ]
-    trailing = []
+    each = []
+    for name, months in {**TO_DATE, "ITD": 0}.items():
+        p = name.lower()
+        back = f"pmod(month(as_of_date) - {first_month}, {months})" if months else "0"
+        first_day = f"trunc(add_months(as_of_date, -{back}), 'MM')"
+        figures = _sums(*(f"{p}_{what}" for what in START)) | {
+            "twrr": f"twrr_{p}",
+            "twrr_gross": f"twrr_{p}_gross",
+            "twrr_annualised": _annualised(f"twrr_{p}", f"{p}_start_date"),
+            "is_partial": f"inception_date > {first_day}" if months else "false",
+        }
+        each.append(_struct(f"'{name}' AS period", figures, "track_no IS NOT NULL"))
+    return ends.selectExpr(*key, "as_of_date", "epoch", f"inline(array({', '.join(each)}))")
+
+
+def _wanted(
+    ends: DataFrame,
+    key: Sequence[str],
+    policies: Policies,
+    calendar: DataFrame | None,
+    ranges: Sequence[tuple[str, date]],
+) -> DataFrame:
+    """A row per row of `ends` and trailing period or range: its columns, period, years and since."""
+    periods = []
     for name, years in TRAILING.items():
         back = f"add_months(as_of_date, {-12 * years})"
-        trailing.append(Period(name, f"IF(is_month_end, last_day({back}), {back})", True, years))
-    given = [Period(name, f"DATE '{since}'", True) for name, since in ranges]
-    return [*to_date, *trailing, Period("ITD", "DATE '1900-01-01'", False), *given]
+        periods.append(Trailing(name, f"IF(is_month_end, last_day({back}), {back})", years))
+    periods += [Trailing(name, f"DATE '{since}'") for name, since in ranges]
+    each = ", ".join(
+        f"struct('{p.name}' AS period, CAST({p.years or 'NULL'} AS INT) AS years, {p.since} AS since)" for p in periods
+    )
+    tenant = [] if "tenant_id" in key else ["tenant_id"]
+    dated = _with_month_end(ends.select(*tenant, *key, *END), calendar)
+    return dated.selectExpr(*key, *END, f"inline(array({each}))")
 
 
 def _with_month_end(ends: DataFrame, calendar: DataFrame | None) -> DataFrame:
     """`ends` with is_month_end: on or after the last business day of its month."""
-    own = with_business_days(ends.select(*END), "as_of_date", calendar)
-    last = own.selectExpr(*END, "business_day_no AS own_no", "last_day(as_of_date) AS month_end")
-    return with_business_days(last, "month_end", calendar).selectExpr(*END, "own_no = business_day_no AS is_month_end")
+    own = with_business_days(ends, "as_of_date", calendar)
+    last = own.selectExpr(*ends.columns, "business_day_no AS own_no", "last_day(as_of_date) AS month_end")
+    numbered = with_business_days(last, "month_end", calendar)
+    return numbered.selectExpr(*ends.columns, "own_no = business_day_no AS is_month_end")
 
 
-def _if_before(period: Period) -> str:
-    """The date of a row that can be the last one before the period's first; NULL for another."""
-    since = f"e.`since_{period.name}`"
-    oldest = f" AND h.as_of_date >= date_sub({since}, {GRACE_DAYS})" if period.needs_history else ""
-    return f"IF(h.as_of_date <= {since}{oldest}, h.as_of_date, NULL)"
+def _looked_up(wanted: DataFrame, history: DataFrame, key: Sequence[str]) -> DataFrame:
+    """`wanted` with start: the row of the same track in the week up to `since`, NULL where there is none.
 
-
-def _figures(period: Period) -> str:
-    """The period's figures as one struct, from the row before its first row, else from the track's first row."""
-    before, since = f"`before_{period.name}`", f"`since_{period.name}`"
-
-    def chosen(at_before: str, at_opening: str, at_first: str) -> str:
-        return (
-            f"CASE WHEN {before} IS NOT NULL THEN {before}.{at_before}"
-            f" WHEN first.status = 'opening' THEN first.{at_opening} ELSE {at_first} END"
-        )
-
-    def grown(running: str, own: str) -> str:
-        """Growth of a running sum in the period; what an opening row brought with it is left out."""
-        return difference(running, chosen(running, running, difference(f"first.{running}", f"first.{own}")))
-
-    start = chosen("as_of_date", "as_of_date", "first.begin_date")
-    begin = chosen("end_market_value", "end_market_value", f"greatest(first.begin_market_value, {ZERO})")
-    net_flow, fees = grown("cumulative_net_flow", "net_flow"), grown("cumulative_fees", "fees")
-    net = _linked("chain_net", "wiped_out_on", before, start)
-    figures = {
-        "start_date": start,
-        "begin_market_value": begin,
-        "net_flow": net_flow,
-        "fees": fees,
-        "end_market_value": "end_market_value",
-        "gain_loss": difference(difference("end_market_value", begin), net_flow),
-        "twrr": net,
-        "twrr_gross": _linked("chain_gross", "wiped_out_gross_on", before, start),
-        "twrr_annualised": _annualised(period, net, start),
-        "is_partial": "false" if period.needs_history else f"first.inception_date > date_add({since}, 1)",
-    }
-    begins_with_track = (
-        f"(first.status <> 'opening' AND first.begin_date = {since})" if period.needs_history else "true"
+    Rows and questions are sorted together by account and date, so that each question sees the last row before it.
+    """
+    start = (
+        "struct(as_of_date AS start_date, end_market_value AS start_value, cumulative_net_flow AS start_flow,"
+        " cumulative_fees AS start_fees, chain_net AS net, chain_gross AS gross)"
     )
-    is_ok = f"track_no IS NOT NULL AND ({before} IS NOT NULL OR {begins_with_track})"
+    rows = history.where("track_no IS NOT NULL").selectExpr(
+        *key, "as_of_date AS day", "0 AS kind", "track_no AS of_track", f"{start} AS known"
+    )
+    asked = wanted.selectExpr(
+        *key, "since AS day", "1 AS kind", f"struct({', '.join([*END, 'period', 'years', 'since'])}) AS asked"
+    )
+    so_far = f"OVER (PARTITION BY {', '.join(key)} ORDER BY day, kind ROWS UNBOUNDED PRECEDING)"
+    found = rows.unionByName(asked, allowMissingColumns=True).selectExpr(
+        *key,
+        "asked",
+        f"last(IF(kind = 0, struct(of_track, known), NULL), true) {so_far} AS last",
+    )
+    is_near = f"last.of_track = track_no AND last.known.start_date >= date_sub(since, {GRACE_DAYS})"
+    return (
+        found.where("asked IS NOT NULL")
+        .selectExpr(*key, "asked.*", "last")
+        .selectExpr("* EXCEPT (last)", f"IF({is_near}, last.known, NULL) AS start")
+    )
+
+
+def _trailing_figures(key: Sequence[str]) -> list[str]:
+    """The columns of a trailing period or range from its end row and `start`, the row that it starts from."""
+    net = "IF(wiped_out_on > start.start_date, -1D, chain_net / start.net - 1D)"
+    gross = "IF(wiped_out_gross_on > start.start_date, -1D, chain_gross / start.gross - 1D)"
+    by_years = f"IF(years > 1, power(1D + {net}, 1D / years) - 1D, NULL)"
+    figures = _sums(*(f"start.{what}" for what in START)) | {
+        "twrr": net,
+        "twrr_gross": gross,
+        "twrr_annualised": f"IF(years IS NULL, {_annualised(net, 'start.start_date')}, {by_years})",
+        "is_partial": "false",
+    }
+    return [*key, "as_of_date", "epoch", f"inline(array({_struct('period', figures, 'start IS NOT NULL')}))"]
+
+
+def _sums(start: str, value: str, flow: str, fees: str) -> dict[str, str]:
+    """What a period moved, from the columns of its start and the row at its end."""
+    net_flow = difference("cumulative_net_flow", flow)
+    return {
+        "start_date": start,
+        "begin_market_value": value,
+        "net_flow": net_flow,
+        "fees": difference("cumulative_fees", fees),
+        "end_market_value": "end_market_value",
+        "gain_loss": difference(difference("end_market_value", value), net_flow),
+    }
+
+
+def _struct(period: str, figures: dict[str, str], is_ok: str) -> str:
     values = ", ".join(f"IF({is_ok}, {value}, NULL) AS {name}" for name, value in figures.items())
     status = f"CASE WHEN {is_ok} THEN 'ok' WHEN track_no IS NOT NULL THEN 'insufficient_history' ELSE status END"
-    return f"struct('{period.name}' AS period, {values}, {status} AS status)"
+    return f"struct({period}, {values}, {status} AS status)"
 
 
-def _linked(chain: str, wiped_out: str, before: str, start: str) -> str:
-    """The return linked over the period's rows: -1 where one of them lost everything."""
-    return f"IF({wiped_out} > {start}, -1D, {chain} / coalesce({before}.{chain}, 1D) - 1D)"
-
-
-def _annualised(period: Period, cumulative: str, start: str) -> str:
-    """(1 + cumulative)^(1 / years) - 1 beyond one year; a period of n years is n years, else days / 365.25."""
-    if period.years is not None:
-        return f"power(1D + {cumulative}, 1D / {period.years}) - 1D" if period.years > 1 else "CAST(NULL AS DOUBLE)"
+def _annualised(cumulative: str, start: str) -> str:
+    """(1 + cumulative)^(1 / years) - 1 beyond one year, years being calendar days / 365.25."""
     years = f"(datediff(as_of_date, {start}) / 365.25D)"
     return f"IF(as_of_date > add_months({start}, 12), power(1D + {cumulative}, 1D / {years}) - 1D, NULL)"

@@ -25,6 +25,7 @@ def calculated(spark: SparkSession) -> dict[tuple[str, str], dict[str, object]]:
         calculation.accounts(spark, silver_rows(CASES, "accounts")),
     )
     last = rows.groupBy("tenant_id", "account_id").agg(F.max("as_of_date").alias("as_of_date"))
+    rows = rows.withColumn("epoch", F.lit(1))
     ends = rows.join(last, ["tenant_id", "account_id", "as_of_date"], "left_semi")
     return {(row["account_id"], row["period"]): row.asDict() for row in period_returns(ends, rows).collect()}
 
