@@ -19,6 +19,142 @@ CREATE SCHEMA stage;
 
 COMMENT ON SCHEMA stage IS 'Rows on their way in; for dietz_loader only.';
 
+CREATE FUNCTION marts.account_row(tenant_id text, account_id text, after date, through date, known_at timestamp with time zone, in_chain boolean) RETURNS TABLE(as_of_date date, status text, track_no integer, inception_date date, chain_net double precision, chain_gross double precision, wiped_out_on date, wiped_out_gross_on date)
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+    WITH published AS (
+        SELECT d.as_of_date, d.status, d.track_no, d.inception_date, d.chain_net, d.chain_gross, d.wiped_out_on,
+               d.wiped_out_gross_on
+        FROM marts.account_performance_daily d
+        WHERE d.tenant_id = account_row.tenant_id AND d.account_id = account_row.account_id
+        AND d.as_of_date > after AND d.as_of_date <= through AND d.published_at <= known_at
+        AND (d.track_no IS NOT NULL OR NOT in_chain)
+        ORDER BY d.as_of_date DESC LIMIT 1
+    )
+    SELECT * FROM published
+    UNION ALL (
+        SELECT h.as_of_date, h.status, h.track_no, h.inception_date, h.chain_net, h.chain_gross, h.wiped_out_on,
+               h.wiped_out_gross_on
+        FROM history.account_performance_daily h
+        WHERE h.tenant_id = account_row.tenant_id AND h.account_id = account_row.account_id
+        AND h.as_of_date > coalesce((SELECT p.as_of_date FROM published p), after) AND h.as_of_date <= through
+        AND h.known_from <= known_at AND h.known_to > known_at
+        AND (h.track_no IS NOT NULL OR NOT in_chain)
+        ORDER BY h.as_of_date DESC LIMIT 1
+    )
+    ORDER BY as_of_date DESC LIMIT 1
+$$;
+
+COMMENT ON FUNCTION marts.account_row(tenant_id text, account_id text, after date, through date, known_at timestamp with time zone, in_chain boolean) IS 'The account''s last row dated after `after`, up to `through`, as published at known_at; in_chain: with a track.';
+
+CREATE FUNCTION marts.group_row(tenant_id text, group_type text, group_id text, after date, through date, known_at timestamp with time zone, in_chain boolean) RETURNS TABLE(as_of_date date, status text, track_no integer, inception_date date, chain_net double precision, chain_gross double precision, wiped_out_on date, wiped_out_gross_on date)
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+    WITH published AS (
+        SELECT d.as_of_date, d.status, d.track_no, d.inception_date, d.chain_net, d.chain_gross, d.wiped_out_on,
+               d.wiped_out_gross_on
+        FROM marts.group_performance_daily d
+        WHERE d.tenant_id = group_row.tenant_id AND d.group_type = group_row.group_type
+        AND d.group_id = group_row.group_id
+        AND d.as_of_date > after AND d.as_of_date <= through AND d.published_at <= known_at
+        AND (d.track_no IS NOT NULL OR NOT in_chain)
+        ORDER BY d.as_of_date DESC LIMIT 1
+    )
+    SELECT * FROM published
+    UNION ALL (
+        SELECT h.as_of_date, h.status, h.track_no, h.inception_date, h.chain_net, h.chain_gross, h.wiped_out_on,
+               h.wiped_out_gross_on
+        FROM history.group_performance_daily h
+        WHERE h.tenant_id = group_row.tenant_id AND h.group_type = group_row.group_type
+        AND h.group_id = group_row.group_id
+        AND h.as_of_date > coalesce((SELECT p.as_of_date FROM published p), after) AND h.as_of_date <= through
+        AND h.known_from <= known_at AND h.known_to > known_at
+        AND (h.track_no IS NOT NULL OR NOT in_chain)
+        ORDER BY h.as_of_date DESC LIMIT 1
+    )
+    ORDER BY as_of_date DESC LIMIT 1
+$$;
+
+COMMENT ON FUNCTION marts.group_row(tenant_id text, group_type text, group_id text, after date, through date, known_at timestamp with time zone, in_chain boolean) IS 'The group''s last row dated after `after`, up to `through`, as published at known_at; in_chain: with a track.';
+
+CREATE FUNCTION marts.group_twrr(tenant_id text, group_type text, group_id text, from_date date, to_date date, known_at timestamp with time zone DEFAULT now()) RETURNS TABLE(twrr double precision, twrr_gross double precision, status text, start_date date, end_date date)
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+    SELECT CASE WHEN j.status <> 'ok' THEN NULL WHEN e.wiped_out_on > j.start_date THEN -1
+                ELSE e.chain_net / coalesce(b.chain_net, 1) - 1 END,
+           CASE WHEN j.status <> 'ok' THEN NULL WHEN e.wiped_out_gross_on > j.start_date THEN -1
+                ELSE e.chain_gross / coalesce(b.chain_gross, 1) - 1 END,
+           j.status,
+           CASE WHEN j.status = 'ok' THEN j.start_date END,
+           e.as_of_date
+    FROM (SELECT) one
+    LEFT JOIN LATERAL marts.group_row(
+        group_twrr.tenant_id, group_twrr.group_type, group_twrr.group_id, from_date, to_date, known_at, true) e ON true
+    LEFT JOIN LATERAL marts.group_row(
+        group_twrr.tenant_id, group_twrr.group_type, group_twrr.group_id, from_date - 8, from_date, known_at, true
+    ) w ON true
+    -- Tracks follow one another: where the last row of the week is of another track, none of it is of this one.
+    LEFT JOIN LATERAL (SELECT w.as_of_date, w.chain_net, w.chain_gross WHERE w.track_no = e.track_no) b ON true
+    LEFT JOIN LATERAL (
+        SELECT r.status FROM marts.group_row(
+            group_twrr.tenant_id, group_twrr.group_type, group_twrr.group_id, from_date, from_date + 1, known_at, true
+        ) r
+        WHERE b.as_of_date IS NULL AND e.inception_date = from_date + 1) first ON true
+    LEFT JOIN LATERAL (
+        SELECT r.status FROM marts.group_row(
+            group_twrr.tenant_id, group_twrr.group_type, group_twrr.group_id, from_date, to_date, known_at, false) r
+        WHERE e.as_of_date IS NULL) other ON true
+    CROSS JOIN LATERAL (
+        SELECT coalesce(b.as_of_date, from_date) AS start_date,
+               CASE WHEN from_date >= to_date THEN 'no_period'
+                    WHEN e.as_of_date IS NULL THEN coalesce(other.status, 'not_published')
+                    WHEN b.as_of_date IS NULL AND (e.inception_date <> from_date + 1 OR first.status = 'opening')
+                    THEN 'insufficient_history'
+                    WHEN e.chain_net IS NULL OR (b.as_of_date IS NOT NULL AND b.chain_net IS NULL)
+                    THEN 'not_published'
+                    ELSE 'ok' END AS status) j
+$$;
+
+COMMENT ON FUNCTION marts.group_twrr(tenant_id text, group_type text, group_id text, from_date date, to_date date, known_at timestamp with time zone) IS 'Return of a group from the end of from_date to its last row up to to_date, as published at known_at; NULL where the status is not ok.';
+
+CREATE FUNCTION marts.twrr(tenant_id text, account_id text, from_date date, to_date date, known_at timestamp with time zone DEFAULT now()) RETURNS TABLE(twrr double precision, twrr_gross double precision, status text, start_date date, end_date date)
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+    SELECT CASE WHEN j.status <> 'ok' THEN NULL WHEN e.wiped_out_on > j.start_date THEN -1
+                ELSE e.chain_net / coalesce(b.chain_net, 1) - 1 END,
+           CASE WHEN j.status <> 'ok' THEN NULL WHEN e.wiped_out_gross_on > j.start_date THEN -1
+                ELSE e.chain_gross / coalesce(b.chain_gross, 1) - 1 END,
+           j.status,
+           CASE WHEN j.status = 'ok' THEN j.start_date END,
+           e.as_of_date
+    FROM (SELECT) one
+    LEFT JOIN LATERAL marts.account_row(
+        twrr.tenant_id, twrr.account_id, from_date, to_date, known_at, true) e ON true
+    LEFT JOIN LATERAL marts.account_row(
+        twrr.tenant_id, twrr.account_id, from_date - 8, from_date, known_at, true) w ON true
+    -- Tracks follow one another: where the last row of the week is of another track, none of it is of this one.
+    LEFT JOIN LATERAL (SELECT w.as_of_date, w.chain_net, w.chain_gross WHERE w.track_no = e.track_no) b ON true
+    LEFT JOIN LATERAL (
+        SELECT r.status FROM marts.account_row(
+            twrr.tenant_id, twrr.account_id, from_date, from_date + 1, known_at, true) r
+        WHERE b.as_of_date IS NULL AND e.inception_date = from_date + 1) first ON true
+    LEFT JOIN LATERAL (
+        SELECT r.status FROM marts.account_row(
+            twrr.tenant_id, twrr.account_id, from_date, to_date, known_at, false) r
+        WHERE e.as_of_date IS NULL) other ON true
+    CROSS JOIN LATERAL (
+        SELECT coalesce(b.as_of_date, from_date) AS start_date,
+               CASE WHEN from_date >= to_date THEN 'no_period'
+                    WHEN e.as_of_date IS NULL THEN coalesce(other.status, 'not_published')
+                    WHEN b.as_of_date IS NULL AND (e.inception_date <> from_date + 1 OR first.status = 'opening')
+                    THEN 'insufficient_history'
+                    WHEN e.chain_net IS NULL OR (b.as_of_date IS NOT NULL AND b.chain_net IS NULL)
+                    THEN 'not_published'
+                    ELSE 'ok' END AS status) j
+$$;
+
+COMMENT ON FUNCTION marts.twrr(tenant_id text, account_id text, from_date date, to_date date, known_at timestamp with time zone) IS 'Return of an account from the end of from_date to its last row up to to_date, as published at known_at; NULL where the status is not ok.';
+
 CREATE FUNCTION security.protect(protected regclass) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog'
@@ -73,7 +209,12 @@ CREATE TABLE history.account_performance_daily (
     run_id text NOT NULL,
     published_at timestamp with time zone NOT NULL,
     known_from timestamp with time zone NOT NULL,
-    known_to timestamp with time zone NOT NULL
+    known_to timestamp with time zone NOT NULL,
+    begin_date date,
+    chain_net double precision,
+    chain_gross double precision,
+    wiped_out_on date,
+    wiped_out_gross_on date
 );
 
 ALTER TABLE ONLY history.account_performance_daily FORCE ROW LEVEL SECURITY;
@@ -147,6 +288,149 @@ COMMENT ON COLUMN history.account_performance_daily.published_at IS 'When this v
 COMMENT ON COLUMN history.account_performance_daily.known_from IS 'From this moment on the row was what we reported.';
 
 COMMENT ON COLUMN history.account_performance_daily.known_to IS 'Until this moment; the row that replaced it counts from here.';
+
+COMMENT ON COLUMN history.account_performance_daily.begin_date IS 'End of the previous sub-period, after which this one starts: the previous row''s date; in the first row the day before the earliest flow, else the day before as_of_date.';
+
+COMMENT ON COLUMN history.account_performance_daily.chain_net IS 'Running product of the track''s positive net factors 1 + twrr_daily: two rows of a track give the return between them.';
+
+COMMENT ON COLUMN history.account_performance_daily.chain_gross IS 'As chain_net, before fees.';
+
+COMMENT ON COLUMN history.account_performance_daily.wiped_out_on IS 'Date of the track''s last row that lost everything net of fees: every window that holds it returns -1.';
+
+COMMENT ON COLUMN history.account_performance_daily.wiped_out_gross_on IS 'As wiped_out_on, before fees.';
+
+CREATE TABLE history.group_performance_daily (
+    tenant_id text NOT NULL,
+    group_type text NOT NULL,
+    group_id text NOT NULL,
+    as_of_date date NOT NULL,
+    currency text,
+    members integer,
+    carried_members integer,
+    begin_market_value numeric(28,8),
+    contributions numeric(28,8),
+    distributions numeric(28,8),
+    net_flow numeric(28,8),
+    cumulative_net_flow numeric(28,8),
+    fees numeric(28,8),
+    end_market_value numeric(28,8),
+    gain_loss numeric(28,8),
+    weighted_capital numeric(28,8),
+    days integer,
+    method text,
+    twrr_daily double precision,
+    twrr_daily_gross double precision,
+    twrr_mtd double precision,
+    twrr_qtd double precision,
+    twrr_ytd double precision,
+    twrr_itd double precision,
+    twrr_mtd_gross double precision,
+    twrr_qtd_gross double precision,
+    twrr_ytd_gross double precision,
+    twrr_itd_gross double precision,
+    track_no integer,
+    inception_date date,
+    status text NOT NULL,
+    quality_flags text NOT NULL,
+    epoch integer NOT NULL,
+    run_id text NOT NULL,
+    published_at timestamp with time zone NOT NULL,
+    begin_date date,
+    chain_net double precision,
+    chain_gross double precision,
+    wiped_out_on date,
+    wiped_out_gross_on date,
+    known_from timestamp with time zone NOT NULL,
+    known_to timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY history.group_performance_daily FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE history.group_performance_daily IS 'Rows of marts.group_performance_daily that were published once and have been superseded since.';
+
+COMMENT ON COLUMN history.group_performance_daily.tenant_id IS 'The client firm: the folder in landing.';
+
+COMMENT ON COLUMN history.group_performance_daily.group_type IS 'What the group is.';
+
+COMMENT ON COLUMN history.group_performance_daily.group_id IS 'Identifier of the group within its type.';
+
+COMMENT ON COLUMN history.group_performance_daily.as_of_date IS 'Date; the row covers the time after the previous row''s date up to and including this one.';
+
+COMMENT ON COLUMN history.group_performance_daily.currency IS 'Currency of the group: the currency of every amount in the row.';
+
+COMMENT ON COLUMN history.group_performance_daily.members IS 'Members whose value is in end_market_value, carried ones included.';
+
+COMMENT ON COLUMN history.group_performance_daily.carried_members IS 'Members without a row of their own on as_of_date, carried at their last value.';
+
+COMMENT ON COLUMN history.group_performance_daily.begin_market_value IS 'End market value of the previous row, 0 in the first row; NULL in an opening row.';
+
+COMMENT ON COLUMN history.group_performance_daily.contributions IS 'Sum of the sub-period''s external flows into the group, not negative; NULL where status is no_fx.';
+
+COMMENT ON COLUMN history.group_performance_daily.distributions IS 'Sum of the sub-period''s external flows out of the group, not positive; NULL where status is no_fx.';
+
+COMMENT ON COLUMN history.group_performance_daily.net_flow IS 'contributions + distributions, joiners and leavers among them, transfers between members not; NULL where status is no_fx.';
+
+COMMENT ON COLUMN history.group_performance_daily.cumulative_net_flow IS 'Sum of net_flow since the group''s first row, never reset; NULL where status is no_fx.';
+
+COMMENT ON COLUMN history.group_performance_daily.fees IS 'Fees charged to the members in the sub-period, positive for a charge; NULL where status is no_fx.';
+
+COMMENT ON COLUMN history.group_performance_daily.end_market_value IS 'Market value on as_of_date; NULL where it has no exchange rate.';
+
+COMMENT ON COLUMN history.group_performance_daily.gain_loss IS 'Sum of the members'' gains; 0 in an opening row, NULL where status is no_fx.';
+
+COMMENT ON COLUMN history.group_performance_daily.weighted_capital IS 'begin_market_value + the members'' weighted flows, those of joiners and leavers at weight 1: the divisor of the return.';
+
+COMMENT ON COLUMN history.group_performance_daily.days IS 'Business days of the sub-period, at least 1.';
+
+COMMENT ON COLUMN history.group_performance_daily.method IS 'daily where days is 1, else modified_dietz.';
+
+COMMENT ON COLUMN history.group_performance_daily.twrr_daily IS 'gain_loss / weighted_capital, net of fees, a fraction; NULL where the status is neither ok nor wiped_out.';
+
+COMMENT ON COLUMN history.group_performance_daily.twrr_daily_gross IS '(gain_loss + fees) / weighted_capital, before fees, a fraction; NULL like twrr_daily.';
+
+COMMENT ON COLUMN history.group_performance_daily.twrr_mtd IS 'Net returns of the track linked over the rows of the month so far, a fraction.';
+
+COMMENT ON COLUMN history.group_performance_daily.twrr_qtd IS 'Net returns of the track linked over the rows of the fiscal quarter so far, a fraction.';
+
+COMMENT ON COLUMN history.group_performance_daily.twrr_ytd IS 'Net returns of the track linked over the rows of the fiscal year so far, a fraction.';
+
+COMMENT ON COLUMN history.group_performance_daily.twrr_itd IS 'Net returns linked since the track began, a fraction.';
+
+COMMENT ON COLUMN history.group_performance_daily.twrr_mtd_gross IS 'As twrr_mtd, before fees.';
+
+COMMENT ON COLUMN history.group_performance_daily.twrr_qtd_gross IS 'As twrr_qtd, before fees.';
+
+COMMENT ON COLUMN history.group_performance_daily.twrr_ytd_gross IS 'As twrr_ytd, before fees.';
+
+COMMENT ON COLUMN history.group_performance_daily.twrr_itd_gross IS 'As twrr_itd, before fees.';
+
+COMMENT ON COLUMN history.group_performance_daily.track_no IS 'Unbroken performance record that the row belongs to, from 1; NULL where status is excluded or no_fx.';
+
+COMMENT ON COLUMN history.group_performance_daily.inception_date IS 'First day of the track; NULL where track_no is.';
+
+COMMENT ON COLUMN history.group_performance_daily.status IS 'Why the return is what it is, or why there is none.';
+
+COMMENT ON COLUMN history.group_performance_daily.quality_flags IS 'Tolerances that the row''s inputs broke without being held, comma-separated; empty where none.';
+
+COMMENT ON COLUMN history.group_performance_daily.epoch IS 'Version of the group''s history, from 1; one more with each restatement.';
+
+COMMENT ON COLUMN history.group_performance_daily.run_id IS 'The run that calculated the row, as in ops.run.';
+
+COMMENT ON COLUMN history.group_performance_daily.published_at IS 'When this version of the row became visible.';
+
+COMMENT ON COLUMN history.group_performance_daily.begin_date IS 'End of the previous sub-period, after which this one starts: the previous row''s date; in the first row the day before the earliest flow, else the day before as_of_date.';
+
+COMMENT ON COLUMN history.group_performance_daily.chain_net IS 'Running product of the track''s positive net factors 1 + twrr_daily: two rows of a track give the return between them.';
+
+COMMENT ON COLUMN history.group_performance_daily.chain_gross IS 'As chain_net, before fees.';
+
+COMMENT ON COLUMN history.group_performance_daily.wiped_out_on IS 'Date of the track''s last row that lost everything net of fees: every window that holds it returns -1.';
+
+COMMENT ON COLUMN history.group_performance_daily.wiped_out_gross_on IS 'As wiped_out_on, before fees.';
+
+COMMENT ON COLUMN history.group_performance_daily.known_from IS 'From this moment on the row was what we reported.';
+
+COMMENT ON COLUMN history.group_performance_daily.known_to IS 'Until this moment; the row that replaced it counts from here.';
 
 CREATE TABLE marts.account (
     tenant_id text NOT NULL,
@@ -232,7 +516,12 @@ CREATE TABLE marts.account_performance_daily (
     quality_flags text NOT NULL,
     epoch integer NOT NULL,
     run_id text NOT NULL,
-    published_at timestamp with time zone NOT NULL
+    published_at timestamp with time zone NOT NULL,
+    begin_date date,
+    chain_net double precision,
+    chain_gross double precision,
+    wiped_out_on date,
+    wiped_out_gross_on date
 )
 PARTITION BY RANGE (as_of_date);
 
@@ -304,6 +593,216 @@ COMMENT ON COLUMN marts.account_performance_daily.run_id IS 'The run that calcul
 
 COMMENT ON COLUMN marts.account_performance_daily.published_at IS 'When this version of the row became visible.';
 
+COMMENT ON COLUMN marts.account_performance_daily.begin_date IS 'End of the previous sub-period, after which this one starts: the previous row''s date; in the first row the day before the earliest flow, else the day before as_of_date.';
+
+COMMENT ON COLUMN marts.account_performance_daily.chain_net IS 'Running product of the track''s positive net factors 1 + twrr_daily: two rows of a track give the return between them.';
+
+COMMENT ON COLUMN marts.account_performance_daily.chain_gross IS 'As chain_net, before fees.';
+
+COMMENT ON COLUMN marts.account_performance_daily.wiped_out_on IS 'Date of the track''s last row that lost everything net of fees: every window that holds it returns -1.';
+
+COMMENT ON COLUMN marts.account_performance_daily.wiped_out_gross_on IS 'As wiped_out_on, before fees.';
+
+CREATE TABLE marts.account_performance_period (
+    tenant_id text NOT NULL,
+    account_id text NOT NULL,
+    as_of_date date NOT NULL,
+    period text NOT NULL,
+    start_date date,
+    begin_market_value numeric(28,8),
+    net_flow numeric(28,8),
+    fees numeric(28,8),
+    end_market_value numeric(28,8),
+    gain_loss numeric(28,8),
+    twrr double precision,
+    twrr_gross double precision,
+    twrr_annualised double precision,
+    mwr double precision,
+    modified_dietz double precision,
+    is_partial boolean,
+    status text NOT NULL,
+    mwr_status text,
+    epoch integer NOT NULL,
+    run_id text NOT NULL,
+    published_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY marts.account_performance_period FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE marts.account_performance_period IS 'One row per account, date and period that ends on it: what came in, what it earned and its returns. Dates: each account''s latest row and its month-ends.';
+
+COMMENT ON COLUMN marts.account_performance_period.tenant_id IS 'The client firm: the folder in landing.';
+
+COMMENT ON COLUMN marts.account_performance_period.account_id IS 'The firm''s own account identifier.';
+
+COMMENT ON COLUMN marts.account_performance_period.as_of_date IS 'Date of the account''s row that the period ends with.';
+
+COMMENT ON COLUMN marts.account_performance_period.period IS 'The period: to date in month, fiscal quarter and fiscal year, trailing years, or since the track began.';
+
+COMMENT ON COLUMN marts.account_performance_period.start_date IS 'Where the period starts: the date of the row before its first one, of an opening row its own; NULL where status is not ok.';
+
+COMMENT ON COLUMN marts.account_performance_period.begin_market_value IS 'Market value at start_date; NULL where status is not ok.';
+
+COMMENT ON COLUMN marts.account_performance_period.net_flow IS 'External flows of the period''s rows; NULL where status is not ok.';
+
+COMMENT ON COLUMN marts.account_performance_period.fees IS 'Fees of the period''s rows, positive for a charge; NULL where status is not ok.';
+
+COMMENT ON COLUMN marts.account_performance_period.end_market_value IS 'Market value on as_of_date; NULL where status is not ok.';
+
+COMMENT ON COLUMN marts.account_performance_period.gain_loss IS 'end_market_value - begin_market_value - net_flow; NULL where status is not ok.';
+
+COMMENT ON COLUMN marts.account_performance_period.twrr IS 'Net returns of the track linked over the period''s rows, a fraction; NULL where status is not ok.';
+
+COMMENT ON COLUMN marts.account_performance_period.twrr_gross IS 'As twrr, before fees.';
+
+COMMENT ON COLUMN marts.account_performance_period.twrr_annualised IS 'twrr per year, a fraction; NULL for a period of up to one year.';
+
+COMMENT ON COLUMN marts.account_performance_period.mwr IS 'Money-weighted return, a fraction: of the period up to one year, beyond that per year; NULL where mwr_status is not ok.';
+
+COMMENT ON COLUMN marts.account_performance_period.modified_dietz IS 'Modified Dietz return of the period by calendar days, flows at end of day, a fraction; NULL where its divisor is not positive.';
+
+COMMENT ON COLUMN marts.account_performance_period.is_partial IS 'Whether the track began after the period did; NULL where status is not ok.';
+
+COMMENT ON COLUMN marts.account_performance_period.status IS 'ok, insufficient_history, or why the row itself has no track.';
+
+COMMENT ON COLUMN marts.account_performance_period.mwr_status IS 'ok, or why mwr is NULL: no_solution, no_period, or status.';
+
+COMMENT ON COLUMN marts.account_performance_period.epoch IS 'Version of the account''s history that the row was calculated from.';
+
+COMMENT ON COLUMN marts.account_performance_period.run_id IS 'The run that calculated the row, as in ops.run.';
+
+COMMENT ON COLUMN marts.account_performance_period.published_at IS 'When this version of the row became visible.';
+
+CREATE TABLE marts.account_risk (
+    tenant_id text NOT NULL,
+    account_id text NOT NULL,
+    as_of_date date NOT NULL,
+    window_name text NOT NULL,
+    frequency text NOT NULL,
+    observations integer,
+    volatility double precision,
+    downside_deviation double precision,
+    sharpe double precision,
+    sortino double precision,
+    calmar double precision,
+    max_drawdown double precision,
+    drawdown_peak_date date,
+    drawdown_trough_date date,
+    drawdown_recovery_date date,
+    current_drawdown double precision,
+    var_95 double precision,
+    var_99 double precision,
+    expected_shortfall_95 double precision,
+    expected_shortfall_99 double precision,
+    skewness double precision,
+    kurtosis double precision,
+    win_rate double precision,
+    best double precision,
+    worst double precision,
+    longest_gain_streak integer,
+    longest_loss_streak integer,
+    benchmark_id text,
+    beta double precision,
+    alpha double precision,
+    correlation double precision,
+    r_squared double precision,
+    tracking_error double precision,
+    information_ratio double precision,
+    up_capture double precision,
+    down_capture double precision,
+    batting_average double precision,
+    status text NOT NULL,
+    epoch integer NOT NULL,
+    run_id text NOT NULL,
+    published_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY marts.account_risk FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE marts.account_risk IS 'One row per account, date, window and frequency: risk statistics of the current track''s returns and their relation to the benchmark. Dates: each account''s latest row and its month-ends.';
+
+COMMENT ON COLUMN marts.account_risk.tenant_id IS 'The client firm: the folder in landing.';
+
+COMMENT ON COLUMN marts.account_risk.account_id IS 'The firm''s own account identifier.';
+
+COMMENT ON COLUMN marts.account_risk.as_of_date IS 'Last date of the window.';
+
+COMMENT ON COLUMN marts.account_risk.window_name IS 'How far the window goes back.';
+
+COMMENT ON COLUMN marts.account_risk.frequency IS 'Which returns: of days (252 a year) or of full months (12).';
+
+COMMENT ON COLUMN marts.account_risk.observations IS 'Returns that the statistics are of.';
+
+COMMENT ON COLUMN marts.account_risk.volatility IS 'Standard deviation of the returns, annualised.';
+
+COMMENT ON COLUMN marts.account_risk.downside_deviation IS 'Root mean square of the returns below the minimum acceptable return (0), annualised.';
+
+COMMENT ON COLUMN marts.account_risk.sharpe IS 'Mean return above the risk-free rate over its standard deviation, annualised.';
+
+COMMENT ON COLUMN marts.account_risk.sortino IS 'Mean return above the minimum acceptable return, annualised, over downside_deviation.';
+
+COMMENT ON COLUMN marts.account_risk.calmar IS 'Annualised return over minus max_drawdown.';
+
+COMMENT ON COLUMN marts.account_risk.max_drawdown IS 'Deepest fall from a running maximum, a fraction, not positive.';
+
+COMMENT ON COLUMN marts.account_risk.drawdown_peak_date IS 'Last date at the maximum before the deepest fall; NULL without a loss.';
+
+COMMENT ON COLUMN marts.account_risk.drawdown_trough_date IS 'First date at its bottom; NULL without a loss.';
+
+COMMENT ON COLUMN marts.account_risk.drawdown_recovery_date IS 'First later date at or above the peak; NULL where there is none.';
+
+COMMENT ON COLUMN marts.account_risk.current_drawdown IS 'Distance from the running maximum on as_of_date, a fraction, not positive.';
+
+COMMENT ON COLUMN marts.account_risk.var_95 IS 'Historical value at risk: minus the 5 % quantile of the returns, a fraction.';
+
+COMMENT ON COLUMN marts.account_risk.var_99 IS 'As var_95, of the 1 % quantile.';
+
+COMMENT ON COLUMN marts.account_risk.expected_shortfall_95 IS 'Minus the mean of the returns at or below the 5 % quantile, a fraction.';
+
+COMMENT ON COLUMN marts.account_risk.expected_shortfall_99 IS 'As expected_shortfall_95, of the 1 % quantile.';
+
+COMMENT ON COLUMN marts.account_risk.skewness IS 'Third standardised moment of the returns (population).';
+
+COMMENT ON COLUMN marts.account_risk.kurtosis IS 'Fourth standardised moment of the returns (population) less 3.';
+
+COMMENT ON COLUMN marts.account_risk.win_rate IS 'Share of returns above 0.';
+
+COMMENT ON COLUMN marts.account_risk.best IS 'Greatest return, a fraction.';
+
+COMMENT ON COLUMN marts.account_risk.worst IS 'Smallest return, a fraction.';
+
+COMMENT ON COLUMN marts.account_risk.longest_gain_streak IS 'Longest run of returns above 0.';
+
+COMMENT ON COLUMN marts.account_risk.longest_loss_streak IS 'Longest run of returns below 0.';
+
+COMMENT ON COLUMN marts.account_risk.benchmark_id IS 'The account''s benchmark on as_of_date; NULL without one, like the columns that follow up to status.';
+
+COMMENT ON COLUMN marts.account_risk.beta IS 'Slope of the returns on those of the benchmark, both above the risk-free rate.';
+
+COMMENT ON COLUMN marts.account_risk.alpha IS 'Mean return above what beta explains, annualised.';
+
+COMMENT ON COLUMN marts.account_risk.correlation IS 'Correlation with the benchmark.';
+
+COMMENT ON COLUMN marts.account_risk.r_squared IS 'Its square.';
+
+COMMENT ON COLUMN marts.account_risk.tracking_error IS 'Standard deviation of the difference to the benchmark, annualised.';
+
+COMMENT ON COLUMN marts.account_risk.information_ratio IS 'Annualised return less that of the benchmark, over tracking_error.';
+
+COMMENT ON COLUMN marts.account_risk.up_capture IS 'Geometric mean return over that of the benchmark where it rose, both annualised.';
+
+COMMENT ON COLUMN marts.account_risk.down_capture IS 'As up_capture, where the benchmark fell.';
+
+COMMENT ON COLUMN marts.account_risk.batting_average IS 'Share of periods with a return above that of the benchmark.';
+
+COMMENT ON COLUMN marts.account_risk.status IS 'ok, or why there are no statistics.';
+
+COMMENT ON COLUMN marts.account_risk.epoch IS 'Version of the account''s history that the row was calculated from.';
+
+COMMENT ON COLUMN marts.account_risk.run_id IS 'The run that calculated the row, as in ops.run.';
+
+COMMENT ON COLUMN marts.account_risk.published_at IS 'When this version of the row became visible.';
+
 CREATE TABLE marts.data_quality_result (
     tenant_id text NOT NULL,
     vendor text NOT NULL,
@@ -358,6 +857,213 @@ COMMENT ON COLUMN marts.data_quality_result.run_id IS 'The run that checked, by 
 COMMENT ON COLUMN marts.data_quality_result.business_date IS 'Business date of that run.';
 
 COMMENT ON COLUMN marts.data_quality_result.published_at IS 'When this version of the row became visible.';
+
+CREATE TABLE marts.group_performance_daily (
+    tenant_id text NOT NULL,
+    group_type text NOT NULL,
+    group_id text NOT NULL,
+    as_of_date date NOT NULL,
+    currency text,
+    members integer,
+    carried_members integer,
+    begin_market_value numeric(28,8),
+    contributions numeric(28,8),
+    distributions numeric(28,8),
+    net_flow numeric(28,8),
+    cumulative_net_flow numeric(28,8),
+    fees numeric(28,8),
+    end_market_value numeric(28,8),
+    gain_loss numeric(28,8),
+    weighted_capital numeric(28,8),
+    days integer,
+    method text,
+    twrr_daily double precision,
+    twrr_daily_gross double precision,
+    twrr_mtd double precision,
+    twrr_qtd double precision,
+    twrr_ytd double precision,
+    twrr_itd double precision,
+    twrr_mtd_gross double precision,
+    twrr_qtd_gross double precision,
+    twrr_ytd_gross double precision,
+    twrr_itd_gross double precision,
+    track_no integer,
+    inception_date date,
+    status text NOT NULL,
+    quality_flags text NOT NULL,
+    epoch integer NOT NULL,
+    run_id text NOT NULL,
+    published_at timestamp with time zone NOT NULL,
+    begin_date date,
+    chain_net double precision,
+    chain_gross double precision,
+    wiped_out_on date,
+    wiped_out_gross_on date
+)
+PARTITION BY RANGE (as_of_date);
+
+ALTER TABLE ONLY marts.group_performance_daily FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE marts.group_performance_daily IS 'One row per group and date on which a member has a row: the members'' sub-periods added up, asset-weighted, their return, and the returns linked from it.';
+
+COMMENT ON COLUMN marts.group_performance_daily.tenant_id IS 'The client firm: the folder in landing.';
+
+COMMENT ON COLUMN marts.group_performance_daily.group_type IS 'What the group is.';
+
+COMMENT ON COLUMN marts.group_performance_daily.group_id IS 'Identifier of the group within its type.';
+
+COMMENT ON COLUMN marts.group_performance_daily.as_of_date IS 'Date; the row covers the time after the previous row''s date up to and including this one.';
+
+COMMENT ON COLUMN marts.group_performance_daily.currency IS 'Currency of the group: the currency of every amount in the row.';
+
+COMMENT ON COLUMN marts.group_performance_daily.members IS 'Members whose value is in end_market_value, carried ones included.';
+
+COMMENT ON COLUMN marts.group_performance_daily.carried_members IS 'Members without a row of their own on as_of_date, carried at their last value.';
+
+COMMENT ON COLUMN marts.group_performance_daily.begin_market_value IS 'End market value of the previous row, 0 in the first row; NULL in an opening row.';
+
+COMMENT ON COLUMN marts.group_performance_daily.contributions IS 'Sum of the sub-period''s external flows into the group, not negative; NULL where status is no_fx.';
+
+COMMENT ON COLUMN marts.group_performance_daily.distributions IS 'Sum of the sub-period''s external flows out of the group, not positive; NULL where status is no_fx.';
+
+COMMENT ON COLUMN marts.group_performance_daily.net_flow IS 'contributions + distributions, joiners and leavers among them, transfers between members not; NULL where status is no_fx.';
+
+COMMENT ON COLUMN marts.group_performance_daily.cumulative_net_flow IS 'Sum of net_flow since the group''s first row, never reset; NULL where status is no_fx.';
+
+COMMENT ON COLUMN marts.group_performance_daily.fees IS 'Fees charged to the members in the sub-period, positive for a charge; NULL where status is no_fx.';
+
+COMMENT ON COLUMN marts.group_performance_daily.end_market_value IS 'Market value on as_of_date; NULL where it has no exchange rate.';
+
+COMMENT ON COLUMN marts.group_performance_daily.gain_loss IS 'Sum of the members'' gains; 0 in an opening row, NULL where status is no_fx.';
+
+COMMENT ON COLUMN marts.group_performance_daily.weighted_capital IS 'begin_market_value + the members'' weighted flows, those of joiners and leavers at weight 1: the divisor of the return.';
+
+COMMENT ON COLUMN marts.group_performance_daily.days IS 'Business days of the sub-period, at least 1.';
+
+COMMENT ON COLUMN marts.group_performance_daily.method IS 'daily where days is 1, else modified_dietz.';
+
+COMMENT ON COLUMN marts.group_performance_daily.twrr_daily IS 'gain_loss / weighted_capital, net of fees, a fraction; NULL where the status is neither ok nor wiped_out.';
+
+COMMENT ON COLUMN marts.group_performance_daily.twrr_daily_gross IS '(gain_loss + fees) / weighted_capital, before fees, a fraction; NULL like twrr_daily.';
+
+COMMENT ON COLUMN marts.group_performance_daily.twrr_mtd IS 'Net returns of the track linked over the rows of the month so far, a fraction.';
+
+COMMENT ON COLUMN marts.group_performance_daily.twrr_qtd IS 'Net returns of the track linked over the rows of the fiscal quarter so far, a fraction.';
+
+COMMENT ON COLUMN marts.group_performance_daily.twrr_ytd IS 'Net returns of the track linked over the rows of the fiscal year so far, a fraction.';
+
+COMMENT ON COLUMN marts.group_performance_daily.twrr_itd IS 'Net returns linked since the track began, a fraction.';
+
+COMMENT ON COLUMN marts.group_performance_daily.twrr_mtd_gross IS 'As twrr_mtd, before fees.';
+
+COMMENT ON COLUMN marts.group_performance_daily.twrr_qtd_gross IS 'As twrr_qtd, before fees.';
+
+COMMENT ON COLUMN marts.group_performance_daily.twrr_ytd_gross IS 'As twrr_ytd, before fees.';
+
+COMMENT ON COLUMN marts.group_performance_daily.twrr_itd_gross IS 'As twrr_itd, before fees.';
+
+COMMENT ON COLUMN marts.group_performance_daily.track_no IS 'Unbroken performance record that the row belongs to, from 1; NULL where status is excluded or no_fx.';
+
+COMMENT ON COLUMN marts.group_performance_daily.inception_date IS 'First day of the track; NULL where track_no is.';
+
+COMMENT ON COLUMN marts.group_performance_daily.status IS 'Why the return is what it is, or why there is none.';
+
+COMMENT ON COLUMN marts.group_performance_daily.quality_flags IS 'Tolerances that the row''s inputs broke without being held, comma-separated; empty where none.';
+
+COMMENT ON COLUMN marts.group_performance_daily.epoch IS 'Version of the group''s history, from 1; one more with each restatement.';
+
+COMMENT ON COLUMN marts.group_performance_daily.run_id IS 'The run that calculated the row, as in ops.run.';
+
+COMMENT ON COLUMN marts.group_performance_daily.published_at IS 'When this version of the row became visible.';
+
+COMMENT ON COLUMN marts.group_performance_daily.begin_date IS 'End of the previous sub-period, after which this one starts: the previous row''s date; in the first row the day before the earliest flow, else the day before as_of_date.';
+
+COMMENT ON COLUMN marts.group_performance_daily.chain_net IS 'Running product of the track''s positive net factors 1 + twrr_daily: two rows of a track give the return between them.';
+
+COMMENT ON COLUMN marts.group_performance_daily.chain_gross IS 'As chain_net, before fees.';
+
+COMMENT ON COLUMN marts.group_performance_daily.wiped_out_on IS 'Date of the track''s last row that lost everything net of fees: every window that holds it returns -1.';
+
+COMMENT ON COLUMN marts.group_performance_daily.wiped_out_gross_on IS 'As wiped_out_on, before fees.';
+
+CREATE TABLE marts.group_performance_period (
+    tenant_id text NOT NULL,
+    group_type text NOT NULL,
+    group_id text NOT NULL,
+    as_of_date date NOT NULL,
+    period text NOT NULL,
+    members integer,
+    carried_members integer,
+    start_date date,
+    begin_market_value numeric(28,8),
+    net_flow numeric(28,8),
+    fees numeric(28,8),
+    end_market_value numeric(28,8),
+    gain_loss numeric(28,8),
+    twrr double precision,
+    twrr_gross double precision,
+    twrr_annualised double precision,
+    mwr double precision,
+    modified_dietz double precision,
+    is_partial boolean,
+    status text NOT NULL,
+    mwr_status text,
+    epoch integer NOT NULL,
+    run_id text NOT NULL,
+    published_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY marts.group_performance_period FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE marts.group_performance_period IS 'One row per group, date and period that ends on it: what came in, what it earned and its returns. Dates: each group''s latest row and its month-ends.';
+
+COMMENT ON COLUMN marts.group_performance_period.tenant_id IS 'The client firm: the folder in landing.';
+
+COMMENT ON COLUMN marts.group_performance_period.group_type IS 'What the group is.';
+
+COMMENT ON COLUMN marts.group_performance_period.group_id IS 'Identifier of the group within its type.';
+
+COMMENT ON COLUMN marts.group_performance_period.as_of_date IS 'Date of the group''s row that the period ends with.';
+
+COMMENT ON COLUMN marts.group_performance_period.period IS 'The period: to date in month, fiscal quarter and fiscal year, trailing years, or since the track began.';
+
+COMMENT ON COLUMN marts.group_performance_period.members IS 'Members on as_of_date, carried ones included.';
+
+COMMENT ON COLUMN marts.group_performance_period.carried_members IS 'Members without a row of their own on as_of_date, carried at their last value.';
+
+COMMENT ON COLUMN marts.group_performance_period.start_date IS 'Where the period starts: the date of the row before its first one, of an opening row its own; NULL where status is not ok.';
+
+COMMENT ON COLUMN marts.group_performance_period.begin_market_value IS 'Market value at start_date; NULL where status is not ok.';
+
+COMMENT ON COLUMN marts.group_performance_period.net_flow IS 'External flows of the period''s rows; NULL where status is not ok.';
+
+COMMENT ON COLUMN marts.group_performance_period.fees IS 'Fees of the period''s rows, positive for a charge; NULL where status is not ok.';
+
+COMMENT ON COLUMN marts.group_performance_period.end_market_value IS 'Market value on as_of_date; NULL where status is not ok.';
+
+COMMENT ON COLUMN marts.group_performance_period.gain_loss IS 'end_market_value - begin_market_value - net_flow; NULL where status is not ok.';
+
+COMMENT ON COLUMN marts.group_performance_period.twrr IS 'Net returns of the track linked over the period''s rows, a fraction; NULL where status is not ok.';
+
+COMMENT ON COLUMN marts.group_performance_period.twrr_gross IS 'As twrr, before fees.';
+
+COMMENT ON COLUMN marts.group_performance_period.twrr_annualised IS 'twrr per year, a fraction; NULL for a period of up to one year.';
+
+COMMENT ON COLUMN marts.group_performance_period.mwr IS 'Money-weighted return, a fraction: of the period up to one year, beyond that per year; NULL where mwr_status is not ok.';
+
+COMMENT ON COLUMN marts.group_performance_period.modified_dietz IS 'Modified Dietz return of the period by calendar days, flows at end of day, a fraction; NULL where its divisor is not positive.';
+
+COMMENT ON COLUMN marts.group_performance_period.is_partial IS 'Whether the track began after the period did; NULL where status is not ok.';
+
+COMMENT ON COLUMN marts.group_performance_period.status IS 'ok, insufficient_history, or why the row itself has no track.';
+
+COMMENT ON COLUMN marts.group_performance_period.mwr_status IS 'ok, or why mwr is NULL: no_solution, no_period, or status.';
+
+COMMENT ON COLUMN marts.group_performance_period.epoch IS 'Version of the group''s history that the row was calculated from.';
+
+COMMENT ON COLUMN marts.group_performance_period.run_id IS 'The run that calculated the row, as in ops.run.';
+
+COMMENT ON COLUMN marts.group_performance_period.published_at IS 'When this version of the row became visible.';
 
 CREATE TABLE marts.held_account (
     tenant_id text NOT NULL,
@@ -798,14 +1504,29 @@ COMMENT ON COLUMN security.tenant_member.tenant_id IS 'The client firm that the 
 ALTER TABLE ONLY history.account_performance_daily
     ADD CONSTRAINT account_performance_daily_pkey PRIMARY KEY (tenant_id, account_id, as_of_date, known_from);
 
+ALTER TABLE ONLY history.group_performance_daily
+    ADD CONSTRAINT group_performance_daily_pkey PRIMARY KEY (tenant_id, group_type, group_id, as_of_date, known_from);
+
 ALTER TABLE ONLY marts.account_performance_daily
     ADD CONSTRAINT account_performance_daily_pkey PRIMARY KEY (tenant_id, account_id, as_of_date);
+
+ALTER TABLE ONLY marts.account_performance_period
+    ADD CONSTRAINT account_performance_period_pkey PRIMARY KEY (tenant_id, account_id, as_of_date, period);
 
 ALTER TABLE ONLY marts.account
     ADD CONSTRAINT account_pkey PRIMARY KEY (tenant_id, account_id);
 
+ALTER TABLE ONLY marts.account_risk
+    ADD CONSTRAINT account_risk_pkey PRIMARY KEY (tenant_id, account_id, as_of_date, window_name, frequency);
+
 ALTER TABLE ONLY marts.data_quality_result
     ADD CONSTRAINT data_quality_result_pkey PRIMARY KEY (tenant_id, vendor, feed, table_name, rule, column_name, run_no);
+
+ALTER TABLE ONLY marts.group_performance_daily
+    ADD CONSTRAINT group_performance_daily_pkey PRIMARY KEY (tenant_id, group_type, group_id, as_of_date);
+
+ALTER TABLE ONLY marts.group_performance_period
+    ADD CONSTRAINT group_performance_period_pkey PRIMARY KEY (tenant_id, group_type, group_id, as_of_date, period);
 
 ALTER TABLE ONLY marts.held_account
     ADD CONSTRAINT held_account_pkey PRIMARY KEY (tenant_id, account_id, as_of_date, rule);
@@ -873,9 +1594,18 @@ ALTER TABLE ONLY ops.step_run
 
 ALTER TABLE history.account_performance_daily ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE history.group_performance_daily ENABLE ROW LEVEL SECURITY;
+
 CREATE POLICY loader ON history.account_performance_daily TO dietz_loader USING (true) WITH CHECK (true);
 
+CREATE POLICY loader ON history.group_performance_daily TO dietz_loader USING (true) WITH CHECK (true);
+
 CREATE POLICY own_tenants ON history.account_performance_daily FOR SELECT USING ((tenant_id = ANY (ARRAY( SELECT m.tenant_id
+   FROM (security.tenant_member m
+     JOIN pg_roles r ON ((r.rolname = m.role_name)))
+  WHERE pg_has_role(r.oid, 'member'::text)))));
+
+CREATE POLICY own_tenants ON history.group_performance_daily FOR SELECT USING ((tenant_id = ANY (ARRAY( SELECT m.tenant_id
    FROM (security.tenant_member m
      JOIN pg_roles r ON ((r.rolname = m.role_name)))
   WHERE pg_has_role(r.oid, 'member'::text)))));
@@ -884,7 +1614,15 @@ ALTER TABLE marts.account ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE marts.account_performance_daily ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE marts.account_performance_period ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE marts.account_risk ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE marts.data_quality_result ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE marts.group_performance_daily ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE marts.group_performance_period ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE marts.held_account ENABLE ROW LEVEL SECURITY;
 
@@ -892,7 +1630,15 @@ CREATE POLICY loader ON marts.account TO dietz_loader USING (true) WITH CHECK (t
 
 CREATE POLICY loader ON marts.account_performance_daily TO dietz_loader USING (true) WITH CHECK (true);
 
+CREATE POLICY loader ON marts.account_performance_period TO dietz_loader USING (true) WITH CHECK (true);
+
+CREATE POLICY loader ON marts.account_risk TO dietz_loader USING (true) WITH CHECK (true);
+
 CREATE POLICY loader ON marts.data_quality_result TO dietz_loader USING (true) WITH CHECK (true);
+
+CREATE POLICY loader ON marts.group_performance_daily TO dietz_loader USING (true) WITH CHECK (true);
+
+CREATE POLICY loader ON marts.group_performance_period TO dietz_loader USING (true) WITH CHECK (true);
 
 CREATE POLICY loader ON marts.held_account TO dietz_loader USING (true) WITH CHECK (true);
 
@@ -914,7 +1660,27 @@ CREATE POLICY own_tenants ON marts.account_performance_daily FOR SELECT USING ((
      JOIN pg_roles r ON ((r.rolname = m.role_name)))
   WHERE pg_has_role(r.oid, 'member'::text)))));
 
+CREATE POLICY own_tenants ON marts.account_performance_period FOR SELECT USING ((tenant_id = ANY (ARRAY( SELECT m.tenant_id
+   FROM (security.tenant_member m
+     JOIN pg_roles r ON ((r.rolname = m.role_name)))
+  WHERE pg_has_role(r.oid, 'member'::text)))));
+
+CREATE POLICY own_tenants ON marts.account_risk FOR SELECT USING ((tenant_id = ANY (ARRAY( SELECT m.tenant_id
+   FROM (security.tenant_member m
+     JOIN pg_roles r ON ((r.rolname = m.role_name)))
+  WHERE pg_has_role(r.oid, 'member'::text)))));
+
 CREATE POLICY own_tenants ON marts.data_quality_result FOR SELECT USING ((tenant_id = ANY (ARRAY( SELECT m.tenant_id
+   FROM (security.tenant_member m
+     JOIN pg_roles r ON ((r.rolname = m.role_name)))
+  WHERE pg_has_role(r.oid, 'member'::text)))));
+
+CREATE POLICY own_tenants ON marts.group_performance_daily FOR SELECT USING ((tenant_id = ANY (ARRAY( SELECT m.tenant_id
+   FROM (security.tenant_member m
+     JOIN pg_roles r ON ((r.rolname = m.role_name)))
+  WHERE pg_has_role(r.oid, 'member'::text)))));
+
+CREATE POLICY own_tenants ON marts.group_performance_period FOR SELECT USING ((tenant_id = ANY (ARRAY( SELECT m.tenant_id
    FROM (security.tenant_member m
      JOIN pg_roles r ON ((r.rolname = m.role_name)))
   WHERE pg_has_role(r.oid, 'member'::text)))));
@@ -961,11 +1727,21 @@ REVOKE ALL ON FUNCTION security.protect(protected regclass) FROM PUBLIC;
 
 GRANT SELECT ON TABLE history.account_performance_daily TO dietz_analyst;
 
+GRANT SELECT ON TABLE history.group_performance_daily TO dietz_analyst;
+
 GRANT SELECT ON TABLE marts.account TO dietz_analyst;
 
 GRANT SELECT ON TABLE marts.account_performance_daily TO dietz_analyst;
 
+GRANT SELECT ON TABLE marts.account_performance_period TO dietz_analyst;
+
+GRANT SELECT ON TABLE marts.account_risk TO dietz_analyst;
+
 GRANT SELECT ON TABLE marts.data_quality_result TO dietz_analyst;
+
+GRANT SELECT ON TABLE marts.group_performance_daily TO dietz_analyst;
+
+GRANT SELECT ON TABLE marts.group_performance_period TO dietz_analyst;
 
 GRANT SELECT ON TABLE marts.held_account TO dietz_analyst;
 

@@ -78,11 +78,17 @@ twrr_mtd, twrr_qtd, twrr_ytd, twrr_itd, twrr_mtd_gross, twrr_qtd_gross, twrr_ytd
 inception_date, status, quality_flags, epoch, run_id, published_at""".replace("\n", " ").split(", ")
 
 
+CHAIN = ["begin_date", "chain_net", "chain_gross", "wiped_out_on", "wiped_out_gross_on"]
+OF_GROUP = ["tenant_id", "group_type", "group_id", "as_of_date", "currency", "members", "carried_members", *CONTRACT[4:]]
+
+
 @pytest.mark.parametrize(
     ("table", "columns"),
     [
-        ("marts.account_performance_daily", CONTRACT),
-        ("history.account_performance_daily", [*CONTRACT, "known_from", "known_to"]),
+        ("marts.account_performance_daily", [*CONTRACT, *CHAIN]),
+        ("history.account_performance_daily", [*CONTRACT, "known_from", "known_to", *CHAIN]),
+        ("marts.group_performance_daily", [*OF_GROUP, *CHAIN]),
+        ("history.group_performance_daily", [*OF_GROUP, *CHAIN, "known_from", "known_to"]),
     ],
 )
 def test_the_contract_s_columns_stand_in_its_order(
