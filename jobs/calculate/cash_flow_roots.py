@@ -87,7 +87,10 @@ def growth_logs(equations: Equations, near: Floats) -> Floats:
 
 
 def _possible_roots(equations: Equations) -> tuple[Ints, Ints, Bools]:
-    """The most roots that each can have with g > 1 and with g < 1, and whether g = 1 is one."""
+    """The most roots that each can have with g > 1 and with g < 1, and whether g = 1 is one.
+
+    Where all coefficients are 0 every g is a root, which is as good as none.
+    """
     coefficients, owners, first = equations.coefficients, equations.owners, equations.starts[:-1]
     totals = np.add.reduceat(coefficients, first)
     from_earliest = _running_sums(coefficients, np.arange(len(owners)) - first[owners])
@@ -95,7 +98,7 @@ def _possible_roots(equations: Equations) -> tuple[Ints, Ints, Bools]:
     # Rounding must not make the one sum that both have positive in the one and negative in the other.
     from_earliest[equations.starts[1:] - 1], from_latest[first] = totals, totals
     above, below = (_sign_changes(sums, owners, len(first)) for sums in (from_earliest, from_latest))
-    return above, below, totals == 0
+    return above, below, (totals == 0) & (np.add.reduceat(np.abs(coefficients), first) > 0)
 
 
 def _running_sums(values: Floats, position: Ints) -> Floats:

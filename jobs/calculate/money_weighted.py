@@ -7,16 +7,17 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 from pyspark.sql.types import DoubleType, StringType, StructType
 
 from jobs.calculate.cash_flow_roots import HIGHEST, Equations, Floats, Ints, growth_logs
-from jobs.calculate.money import difference, money, times_whole, total
+from jobs.calculate.money import WIDE, ZERO, difference, money, times_whole, total
 
 ACCOUNT = ("tenant_id", "account_id")
 YEAR = 365  # days in the exponent of an annual rate
-# What the solver reads: begin value, end value, days of the period, first guess of the growth factor, whether the
-# rate is annual, and per flow the days from it to the end and its amount. All NULL (or empty) without figures.
-SOLVER = ["_begin", "_end", "_days", "_near", "_is_annual", "_days_left", "_amounts"]
+# What the solver reads: begin value, end value, days of the period, whether the rate is annual, dates and amounts of
+# its own flows. NULL or empty without figures.
+SOLVER = ["_begin", "_end", "_days", "_is_annual", "_dates", "_amounts"]
 
 
 def with_money_weighted(periods: DataFrame, flows: DataFrame, *, by: Sequence[str] = ACCOUNT) -> DataFrame:
@@ -31,43 +32,78 @@ def with_money_weighted(periods: DataFrame, flows: DataFrame, *, by: Sequence[st
     the flows); no_period (no day passed since the first capital); NULL where the period has no figures.
     modified_dietz: rate of the period; NULL where the weighted capital is not positive.
     """
-    per_day = flows.repartition(*by).groupBy(*by, "event_date").agg({"amount": "sum"})
-    per_owner = per_day.selectExpr(*by, f"struct(event_date, {money('`sum(amount)`')} AS amount) AS flow")
-    known = per_owner.groupBy(*by).agg({"flow": "collect_list"}).withColumnRenamed("collect_list(flow)", "_flows")
-    return _solved(_with_modified_dietz(_with_own_flows(periods.join(known, list(by), "left"))), periods)
+    return _solved(_prepared(periods, _flows_by_owner(flows, by), by), periods)
 
 
-def _with_own_flows(periods: DataFrame) -> DataFrame:
-    """_flows: the period's own, by date; NULL where the period has no figures."""
-    own = "filter(_flows, flow -> flow.event_date > start_date AND flow.event_date <= as_of_date)"
-    return periods.selectExpr(
-        *[name for name in periods.columns if name != "_flows"],
-        f"IF(status = 'ok', array_sort(coalesce({own}, array())), NULL) AS _flows",
-        "IF(status = 'ok', datediff(as_of_date, start_date), NULL) AS _days",
+def _flows_by_owner(flows: DataFrame, by: Sequence[str]) -> DataFrame:
+    """One row per account or group: _dates of its flows, ascending, and as arrays along with them _amounts (doubles),
+    _sums (of amounts so far, exact) and _moments (sums so far of amount x days since 1970)."""
+    per_day = flows.repartition(*by).groupBy(*by, "event_date").agg(F.expr(f"{money('sum(amount)')} AS amount"))
+    so_far = f"OVER (PARTITION BY {', '.join(by)} ORDER BY event_date ROWS UNBOUNDED PRECEDING)"
+    running = per_day.selectExpr(
+        *by,
+        "event_date",
+        "amount",
+        f"CAST(sum(amount) {so_far} AS {WIDE}) AS amounts",
+        f"CAST(sum({times_whole('amount', 'unix_date(event_date)')}) {so_far} AS {WIDE}) AS moments",
+    )
+    entries = "sort_array(collect_list(struct(event_date, CAST(amount AS DOUBLE) AS amount, amounts, moments)))"
+    return (
+        running.groupBy(*by)
+        .agg(F.expr(f"{entries} AS flow"))
+        .selectExpr(
+            *by,
+            "flow.event_date AS _dates",
+            "flow.amount AS _amounts",
+            "flow.amounts AS _sums",
+            "flow.moments AS _moments",
+        )
     )
 
 
-def _with_modified_dietz(periods: DataFrame) -> DataFrame:
-    """modified_dietz, as (E - B - NF) CD / (B CD + sum(F days left)): both exact, one division of doubles."""
-    days_left = "datediff(as_of_date, flow.event_date)"
-    weighted = total("so_far", times_whole("flow.amount", days_left))
-    capital = total(
-        times_whole("begin_market_value", "_days"),
-        f"aggregate(_flows, CAST(0 AS DECIMAL(36,8)), (so_far, flow) -> {weighted})",
-    )
-    gain = times_whole(difference(difference("end_market_value", "begin_market_value"), "net_flow"), "_days")
+def _prepared(periods: DataFrame, known: DataFrame, by: Sequence[str]) -> DataFrame:
+    """`periods` with modified_dietz and the solver's columns.
+
+    Modified Dietz as (E - B - NF) CD / (B CD + sum(F x days left)): both exact, one division of doubles. The sum is
+    v sum(F) - sum(F x day), each the difference of two running sums. A period of no days has no flows either, so that
+    any CD will do.
+    """
+
+    def within(running: str) -> str:
+        before, through = (f"coalesce(get({running}, {n} - 1), {ZERO})" for n in ("_before", "_through"))
+        return total(through, f"-{before}")
+
+    days = "greatest(_days, 1)"
+    flow_days = total(times_whole(within("_sums"), "unix_date(as_of_date)"), f"-{within('_moments')}")
+    capital = total(times_whole("begin_market_value", days), flow_days)
+    gain = times_whole(difference(difference("end_market_value", "begin_market_value"), "net_flow"), days)
     dietz = f"IF(_capital > 0, CAST({gain} AS DOUBLE) / CAST(_capital AS DOUBLE), NULL)"
-    kept = [name for name in periods.columns if name not in ("_flows", "_days")]
-    return periods.selectExpr("*", f"{capital} AS _capital").selectExpr(
-        *kept,
-        f"{dietz} AS modified_dietz",
-        "IF(status = 'ok', CAST(begin_market_value AS DOUBLE), NULL) AS _begin",
-        "CAST(end_market_value AS DOUBLE) AS _end",
-        "_days",
-        f"1D + coalesce({dietz}, 0D) AS _near",
-        "twrr_annualised IS NOT NULL AS _is_annual",
-        f"transform(_flows, flow -> {days_left}) AS _days_left",
-        "transform(_flows, flow -> CAST(flow.amount AS DOUBLE)) AS _amounts",
+
+    def own(array: str, kind: str) -> str:
+        return f"coalesce(slice({array}, _before + 1, _through - _before), CAST(array() AS ARRAY<{kind}>)) AS {array}"
+
+    def up_to(day: str) -> str:
+        return f"IF(_dates IS NULL OR status <> 'ok', 0, size(filter(_dates, flow_date -> flow_date <= {day})))"
+
+    return (
+        periods.join(known, list(by), "left")
+        .selectExpr(
+            "*",
+            f"{up_to('start_date')} AS _before",
+            f"{up_to('as_of_date')} AS _through",
+            "IF(status = 'ok', datediff(as_of_date, start_date), NULL) AS _days",
+        )
+        .selectExpr("*", f"{capital} AS _capital")
+        .selectExpr(
+            *periods.columns,
+            f"{dietz} AS modified_dietz",
+            "IF(status = 'ok', CAST(begin_market_value AS DOUBLE), NULL) AS _begin",
+            "CAST(end_market_value AS DOUBLE) AS _end",
+            "_days",
+            "twrr_annualised IS NOT NULL AS _is_annual",
+            own("_dates", "DATE"),
+            own("_amounts", "DOUBLE"),
+        )
     )
 
 
@@ -89,15 +125,16 @@ def _solve_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch
 
 def _rates(batch: pa.RecordBatch) -> tuple[pa.Array, pa.Array]:
     """mwr and mwr_status of the rows of a batch."""
-    begin, end, near, days_left, amounts = (
-        _doubles(batch.column(name)) for name in ("_begin", "_end", "_near", "_days_left", "_amounts")
+    begin, end, days, dietz, amounts = (
+        _doubles(batch.column(name)) for name in ("_begin", "_end", "_days", "modified_dietz", "_amounts")
     )
     counts = np.diff(batch.column("_amounts").offsets.to_numpy())
+    days_left = np.repeat(_doubles(batch.column("as_of_date")), counts) - _doubles(batch.column("_dates"))
+    near = 1 + np.where(np.isnan(dietz), 0.0, dietz)
     first_flow = (np.cumsum(counts) - counts).astype(np.int64)
     has_figures = ~np.isnan(begin)
     # Capital begins with the begin value, else with the first flow; where there is neither, with the period.
     by_first_flow = np.flatnonzero(has_figures & (begin == 0) & (counts > 0))
-    days = _doubles(batch.column("_days"))
     days[by_first_flow] = days_left[first_flow[by_first_flow]]
 
     logs = np.full(len(begin), np.nan)
@@ -140,6 +177,7 @@ def _equations(
 
 
 def _doubles(column: pa.Array) -> Floats:
-    """A column of numbers, or the numbers within a column of arrays, NULL as NaN."""
+    """A column of numbers or dates (days since 1970), or those within a column of arrays; NULL as NaN."""
     flat = column.flatten() if pa.types.is_list(column.type) else column
-    return flat.cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64)
+    numbers = flat.cast(pa.int32()) if pa.types.is_date32(flat.type) else flat
+    return numbers.cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64)

@@ -12,9 +12,17 @@ from typing import Any
 
 GOLDEN = Path(__file__).parent
 
-DATES = {"as_of_date", "inception_date", "start_date"}
-INTEGERS = {"days", "track_no", "members", "carried_members"}
-WORDS = {"tenant_id", "account_id", "currency", "method", "status", "period"}
+DATES = {
+    "as_of_date", "inception_date", "start_date", "drawdown_peak_date", "drawdown_trough_date",
+    "drawdown_recovery_date",
+}  # fmt: skip
+INTEGERS = {
+    "days", "track_no", "members", "carried_members", "observations", "longest_gain_streak", "longest_loss_streak",
+}  # fmt: skip
+WORDS = {
+    "tenant_id", "account_id", "currency", "method", "status", "period", "mwr_status", "window_name", "frequency",
+}  # fmt: skip
+DECIMALS = ("amount", "market_value", "quantity", "price", "rate")
 MONEY = {
     "begin_market_value", "contributions", "distributions", "net_flow", "cumulative_net_flow", "fees",
     "end_market_value", "gain_loss", "weighted_capital",
@@ -23,9 +31,10 @@ MONEY = {
 
 @dataclass(frozen=True)
 class Case:
-    """One folder: its name is also the account's."""
+    """One folder: its name is also the account's. `kind`, where a family mixes them, is what its rows are of."""
 
     name: str
+    kind: str
     folder: Path
     flow_timing: str
     holidays: list[date]
@@ -52,6 +61,7 @@ def cases(family: str) -> Iterator[Case]:
             inputs.setdefault(feed, []).extend(_read(path))
         yield Case(
             name=folder.name,
+            kind=settings.get("kind") or family,
             folder=folder,
             flow_timing=settings.get("flow_timing") or "inflow_start_outflow_end",
             holidays=[date.fromisoformat(day) for day in settings.get("holidays", "").replace(";", " ").split()],
@@ -70,7 +80,7 @@ def silver_rows(chosen: list[Case], feed: str) -> list[dict[str, object]]:
 
 def _as_silver(row: dict[str, str]) -> dict[str, object]:
     given: dict[str, object] = {name: text for name, text in row.items() if text != ""}
-    for name in ("amount", "market_value"):
+    for name in DECIMALS:
         if name in given:
             given[name] = Decimal(row[name])
     if "as_of_date" in given:
