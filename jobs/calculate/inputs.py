@@ -49,11 +49,14 @@ class Silver:
         since = first[0] if first and first[0] is not None else 0
         current = latest(every.where(F.col("run_no") >= since), table("transaction"))
         wanted = _after_opening(current, day, begin, span)
-        deliverers = every.select("tenant_id", "vendor").distinct().collect()
-        if len({row["tenant_id"] for row in deliverers}) == len(deliverers):
-            return wanted
-        best = every.groupBy(*ACCOUNT).agg(F.expr(f"min_by(vendor, {source_rank_sql(policies)}) AS vendor"))
-        return wanted.join(best, [*ACCOUNT, "vendor"], "left_semi")
+        return _of_counting_vendor(wanted, every, policies)
+
+    def bookings(self, accounts_of: DataFrame, through: date, policies: Policies) -> DataFrame:
+        """All current transactions of these accounts (tenant_id, account_id) up to `through`, of the vendor that
+        counts for each."""
+        every = self.every("transaction")
+        current = latest(every, table("transaction")).where(F.col("performance_date") <= through)
+        return _of_counting_vendor(current.join(accounts_of, ACCOUNT, "left_semi"), every, policies)
 
     def accounts(self, begin: DataFrame) -> DataFrame:
         """All dated versions of the due accounts' attributes."""
@@ -67,6 +70,14 @@ class Silver:
         if span.after is not None:
             wanted &= F.col("as_of_date") > span.after - timedelta(days=LONGEST_SERVICE_DAYS)
         return latest(self.every("fx_rate").where(wanted), table("fx_rate"))
+
+
+def _of_counting_vendor(wanted: DataFrame, every: DataFrame, policies: Policies) -> DataFrame:
+    deliverers = every.select("tenant_id", "vendor").distinct().collect()
+    if len({row["tenant_id"] for row in deliverers}) == len(deliverers):
+        return wanted
+    best = every.groupBy(*ACCOUNT).agg(F.expr(f"min_by(vendor, {source_rank_sql(policies)}) AS vendor"))
+    return wanted.join(best, [*ACCOUNT, "vendor"], "left_semi")
 
 
 def _after_opening(rows: DataFrame, day: str, begin: DataFrame, span: Span) -> DataFrame:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
+from datetime import date
+
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -11,6 +14,7 @@ from jobs.calculate.currency import usable_rates
 from jobs.calculate.daily import daily_performance
 from jobs.calculate.epochs import current_rows, first_differences, new_epochs, rows_to_write, with_epoch
 from jobs.calculate.inputs import ACCOUNT, Silver, Span
+from jobs.calculate.period_rows import flows_in_base_currency, month_ends, period_rows
 from jobs.calculate.policies import Policies
 from jobs.platform.business_calendar import calendar_days, calendars_of
 from jobs.platform.lake import Lake
@@ -20,6 +24,7 @@ from jobs.platform.settings import Settings
 
 INPUTS = ["valuation", "transaction", "account", "fx_rate"]
 DAILY, STATE, EPOCH = "account_performance_daily", "account_state", "account_epoch"
+PERIOD = "account_performance_period"
 
 
 def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | str]:
@@ -49,7 +54,8 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
         opening = _opening(due, counts, lake, run)
         begin = _begin(due, opening).persist()
         span = _span(begin, run, tenants)
-        calendar = calendar_days(spark, calendars_of(settings, tenants), span.through)
+        # To the end of the month, since whether a row is a month-end depends on the business days after it.
+        calendar = calendar_days(spark, calendars_of(settings, tenants), _end_of_month(span.through))
         rates = _rates(silver, span, calendar, policies)
         calculated = daily_performance(
             opening,
@@ -66,6 +72,7 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
         if run.from_date is not None:
             rows = rows.where(F.col("as_of_date") >= run.from_date)
         counters: dict[str, int | str] = {**counts, **_write(rows, _existing(begin, span, lake, run), lake, run)}
+        counters["periods"] = _write_periods(silver, run, span, calendar, policies) if counters["rows"] else 0
         begin.unpersist()
         if rates is not None:
             rates.unpersist()
@@ -203,6 +210,30 @@ def _write(calculated: DataFrame, existing: DataFrame | None, lake: Lake, run: R
         calculated.unpersist()
         existing.unpersist()
     return {"rows": _written(lake), "restated": restated}
+
+
+def _write_periods(silver: Silver, run: Run, span: Span, calendar: DataFrame | None, policies: Policies) -> int:
+    """Periods that end at the rows just written, from what gold holds with them."""
+    lake = silver.lake
+    ends = month_ends(lake.written_by(DAILY, [run.run_no])).persist()
+    try:
+        accounts_of = ends.select(*ACCOUNT).distinct()
+        everything = Span(None, span.through)
+        rates = _rates(silver, everything, calendar, policies)
+        flows = flows_in_base_currency(silver, accounts_of, span.through, rates, policies)
+        epochs = lake.read(EPOCH) if lake.exists(EPOCH) else None
+        rows = period_rows(ends, lake.read(DAILY), epochs, flows, policies=policies, calendar=calendar)
+        rows = rows.withColumns({"run_id": F.lit(run.run_id), "run_no": F.lit(run.run_no).cast("long")})
+        written = lake.write_run(rows, PERIOD, run.run_no, run.run_id)
+        if rates is not None:
+            rates.unpersist()
+        return written
+    finally:
+        ends.unpersist()
+
+
+def _end_of_month(day: date) -> date:
+    return day.replace(day=monthrange(day.year, day.month)[1])
 
 
 def _clear(lake: Lake, name: str, run: Run) -> None:

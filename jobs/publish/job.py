@@ -26,7 +26,7 @@ from jobs.platform.ledger import Run
 from jobs.platform.local_rows import local_rows
 from jobs.platform.schemas import table
 from jobs.platform.settings import Settings
-from jobs.publish import partitions, restate, small
+from jobs.publish import monthly, partitions, restate, small
 from jobs.publish.binary_copy import Source, column_types, copy_files, dates_in, rows_in
 from jobs.publish.partitions import Range, Target, named
 from jobs.publish.state import after_restatements, publishable
@@ -101,6 +101,7 @@ class Publication:
         self._stage_like("ops.account_epoch", EPOCHS, {})
         self.copied["ops.account_epoch"] = self._copy(self.epochs.sources, EPOCHS)
         self.daily = self._stage_daily()
+        self.monthlies = [(one, self._stage_monthly(one)) for one in monthly.MONTHLY]
         if self.daily.slice.sources or self.daily.released or self.epochs.sources:
             self._advance_state()
 
@@ -116,6 +117,10 @@ class Publication:
             one.table: restate.upsert(self.connection, one, _staging(one), self.published_at)
             for one, part in self.smalls
             if part.sources
+        }
+        changed |= {
+            one.table: monthly.bring_in(self.connection, one, _staging(one), EPOCHS, self.published_at)
+            for one, _ in self.monthlies
         }
         self._keep_books()
         self.counters |= {
@@ -187,6 +192,16 @@ class Publication:
                     )
         return part
 
+    def _stage_monthly(self, one: small.Small) -> Slice:
+        """As a small table, with the rows of accounts that are held no longer."""
+        part = self._slice(one.source, one.table)
+        self._stage_like(one.table, _staging(one), {one.newest_by: "bigint"})
+        released = frozenset(self.daily.released)
+        late = [Source(source.path, released) for source in self._unpublished_before(one.source, part, bool(released))]
+        self.copied[one.table] = self._copy([*part.sources, *late], _staging(one))
+        monthly.settle(self.connection, _staging(one), EPOCHS, HOLDS)
+        return part
+
     def _stage_like(self, model: str, staging: str, further: dict[str, str]) -> None:
         """An unlogged table with the columns of `model` but published_at, all nullable, and `further` ones."""
         types = {**further, **column_types(self.connection, model)}
@@ -209,7 +224,10 @@ class Publication:
         part = self._slice("account_performance_daily", DAILY)
         self._stage_holds()
         released = self._released()
-        late = [Source(source.path, frozenset(released)) for source in self._unpublished_before(part, bool(released))]
+        late = [
+            Source(source.path, frozenset(released))
+            for source in self._unpublished_before("account_performance_daily", part, bool(released))
+        ]
         published = partitions.existing_ranges(self.connection, DAILY)
         dates = dates_in([*part.sources, *late], TARGET.date)
         ranges = partitions.new_ranges(dates, published)
@@ -249,9 +267,9 @@ class Publication:
             [DAILY],
         ).fetchall()
 
-    def _unpublished_before(self, part: Slice, wanted: bool) -> list[Source]:
-        new = {source.path for source in part.sources}
-        return [one for one in self._snapshot("account_performance_daily") if one.path not in new] if wanted else []
+    def _unpublished_before(self, source: str, part: Slice, wanted: bool) -> list[Source]:
+        new = {one.path for one in part.sources}
+        return [one for one in self._snapshot(source) if one.path not in new] if wanted else []
 
     # The state that the next night builds on
 
@@ -282,7 +300,7 @@ class Publication:
     def _keep_books(self) -> None:
         """ops.publication, ops.held_back, ops.tenant_progress and the night's status."""
         daily = self.daily
-        slices = [daily.slice, self.epochs, *(part for _, part in self.smalls)]
+        slices = [daily.slice, self.epochs, *(part for _, part in [*self.smalls, *self.monthlies])]
         for part in slices:
             if part.through > part.after:
                 self.connection.execute(

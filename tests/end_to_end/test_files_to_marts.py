@@ -22,6 +22,7 @@ from jobs.sample.write import write_sample
 from tests.golden.cases import Case, assert_as_expected, cases, differences
 
 CASES = list(cases("daily"))
+PERIOD_CASES = list(cases("periods"))
 FIRST_NIGHT, LAST_NIGHT = date(2026, 3, 4), date(2026, 4, 30)
 PUBLISHED = "SELECT * FROM marts.account_performance_daily ORDER BY tenant_id, account_id, as_of_date"
 
@@ -37,7 +38,7 @@ def book(spark: SparkSession, database_url: str, tmp_path_factory: pytest.TempPa
         shutil.copy(Path("conf") / name, conf / name)
     (conf / "local.yaml").write_text("file_settle_seconds: 0\n")
     landing = home / "landing"
-    for case in CASES:
+    for case in [*CASES, *PERIOD_CASES]:
         _land(case, landing, conf)
     write_sample(12, date(2026, 2, 23), date(2026, 3, 10), 7, landing, formats=("canonical", "brokerage", "ecb"))
     with pytest.MonkeyPatch.context() as patch:
@@ -84,6 +85,53 @@ def test_a_worked_case_comes_out_of_the_marts(book: SimpleNamespace, case: Case)
     assert [row["as_of_date"] for row in rows] == [row["as_of_date"] for row in case.expected]
     wrong = [d for wanted, got in zip(case.expected, rows, strict=True) for d in differences(wanted, got)]
     assert wrong == []
+
+
+def _asked(book: SimpleNamespace, query: str) -> list[dict[str, Any]]:
+    with psycopg.connect(book.url, row_factory=dict_row) as connection:
+        return connection.execute(query).fetchall()
+
+
+@pytest.mark.parametrize("case", PERIOD_CASES, ids=[case.name for case in PERIOD_CASES])
+def test_a_worked_period_comes_out_of_the_marts(book: SimpleNamespace, case: Case) -> None:
+    rows = _asked(
+        book,
+        "SELECT DISTINCT ON (period) * FROM marts.account_performance_period"
+        f" WHERE account_id = '{case.name}' ORDER BY period, as_of_date DESC",
+    )
+    assert [row["period"] for row in rows] == sorted(str(row["period"]) for row in case.expected)
+    wanted = sorted(case.expected, key=lambda row: str(row["period"]))
+    wrong = [(got["period"], d) for want, got in zip(wanted, rows, strict=True) for d in differences(want, got)]
+    assert wrong == []
+
+
+def test_periods_end_at_the_last_row_of_each_month_and_nowhere_else(book: SimpleNamespace) -> None:
+    ends = _asked(
+        book,
+        "SELECT tenant_id, account_id, as_of_date, count(*) AS periods FROM marts.account_performance_period"
+        " GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+    )
+    last: dict[tuple[str, str, int, int], date] = {}
+    for row in book.rows:  # ordered by date
+        day = row["as_of_date"]
+        last[row["tenant_id"], row["account_id"], day.year, day.month] = day
+    assert [(row["tenant_id"], row["account_id"], row["as_of_date"]) for row in ends] == sorted(
+        (tenant, account, day) for (tenant, account, _, _), day in last.items()
+    )
+    assert {row["periods"] for row in ends} == {8}
+
+
+def test_periods_to_date_are_the_daily_row_s_own(book: SimpleNamespace) -> None:
+    joined = _asked(
+        book,
+        "SELECT p.account_id, p.as_of_date, p.period, p.twrr, p.twrr_gross, CASE period WHEN 'MTD' THEN twrr_mtd"
+        " WHEN 'QTD' THEN twrr_qtd WHEN 'YTD' THEN twrr_ytd ELSE twrr_itd END AS wanted,"
+        " p.begin_market_value + p.net_flow + p.gain_loss - p.end_market_value AS unexplained"
+        " FROM marts.account_performance_period p JOIN marts.account_performance_daily d"
+        " USING (tenant_id, account_id, as_of_date) WHERE period IN ('MTD', 'QTD', 'YTD', 'ITD') AND p.status = 'ok'",
+    )
+    assert len(joined) > 100
+    assert [row for row in joined if row["twrr"] != row["wanted"] or row["unexplained"]] == []
 
 
 @pytest.mark.parametrize("tenant", ["northwind_wealth", "alpine_family_office"])

@@ -79,7 +79,16 @@ inception_date, status, quality_flags, epoch, run_id, published_at""".replace("\
 
 
 CHAIN = ["begin_date", "chain_net", "chain_gross", "wiped_out_on", "wiped_out_gross_on"]
-OF_GROUP = ["tenant_id", "group_type", "group_id", "as_of_date", "currency", "members", "carried_members", *CONTRACT[4:]]
+OF_GROUP = [
+    "tenant_id",
+    "group_type",
+    "group_id",
+    "as_of_date",
+    "currency",
+    "members",
+    "carried_members",
+    *CONTRACT[4:],
+]
 
 
 @pytest.mark.parametrize(
