@@ -175,6 +175,14 @@ $$;
 
 COMMENT ON FUNCTION security.protect(protected regclass) IS 'Puts a table under row-level security by its tenant_id; for migrations and for new partitions.';
 
+CREATE AGGREGATE marts.product(double precision) (
+    SFUNC = float8mul,
+    STYPE = double precision,
+    INITCOND = '1'
+);
+
+COMMENT ON AGGREGATE marts.product(double precision) IS 'Product of the values, NULLs left out: links 1 + return.';
+
 CREATE TABLE history.account_performance_daily (
     tenant_id text NOT NULL,
     account_id text NOT NULL,
@@ -672,6 +680,112 @@ COMMENT ON COLUMN marts.account_performance_period.epoch IS 'Version of the acco
 COMMENT ON COLUMN marts.account_performance_period.run_id IS 'The run that calculated the row, as in ops.run.';
 
 COMMENT ON COLUMN marts.account_performance_period.published_at IS 'When this version of the row became visible.';
+
+CREATE VIEW marts.account_calendar_return WITH (security_invoker='true') AS
+ WITH months AS (
+         SELECT p.tenant_id,
+            p.account_id,
+            p.as_of_date,
+            p.period,
+            p.start_date,
+            p.begin_market_value,
+            p.net_flow,
+            p.fees,
+            p.end_market_value,
+            p.gain_loss,
+            p.twrr,
+            p.twrr_gross,
+            p.twrr_annualised,
+            p.mwr,
+            p.modified_dietz,
+            p.is_partial,
+            p.status,
+            p.mwr_status,
+            p.epoch,
+            p.run_id,
+            p.published_at,
+            d.track_no,
+            d.inception_date
+           FROM (marts.account_performance_period p
+             JOIN marts.account_performance_daily d USING (tenant_id, account_id, as_of_date))
+          WHERE ((p.period = 'MTD'::text) AND (p.status = 'ok'::text))
+        ), placed AS (
+         SELECT m.tenant_id,
+            m.account_id,
+            m.as_of_date,
+            m.period,
+            m.start_date,
+            m.begin_market_value,
+            m.net_flow,
+            m.fees,
+            m.end_market_value,
+            m.gain_loss,
+            m.twrr,
+            m.twrr_gross,
+            m.twrr_annualised,
+            m.mwr,
+            m.modified_dietz,
+            m.is_partial,
+            m.status,
+            m.mwr_status,
+            m.epoch,
+            m.run_id,
+            m.published_at,
+            m.track_no,
+            m.inception_date,
+            grain.name AS calendar_period,
+            (date_trunc(grain.name, (m.as_of_date)::timestamp with time zone))::date AS period_start,
+            max(m.track_no) OVER (PARTITION BY m.tenant_id, m.account_id, grain.name, (date_trunc(grain.name, (m.as_of_date)::timestamp with time zone))) AS last_track
+           FROM (months m
+             CROSS JOIN ( VALUES ('month'::text), ('quarter'::text), ('year'::text)) grain(name))
+        )
+ SELECT tenant_id,
+    account_id,
+    calendar_period,
+    period_start,
+    max(as_of_date) AS as_of_date,
+    min(start_date) AS start_date,
+    (array_agg(begin_market_value ORDER BY placed.as_of_date))[1] AS begin_market_value,
+    (sum(net_flow))::numeric(28,8) AS net_flow,
+    (sum(fees))::numeric(28,8) AS fees,
+    (array_agg(end_market_value ORDER BY placed.as_of_date DESC))[1] AS end_market_value,
+    (sum(gain_loss))::numeric(28,8) AS gain_loss,
+    (marts.product(((1)::double precision + twrr)) - (1)::double precision) AS twrr,
+    (marts.product(((1)::double precision + twrr_gross)) - (1)::double precision) AS twrr_gross,
+    (max(inception_date) > period_start) AS is_partial
+   FROM placed
+  WHERE (track_no = last_track)
+  GROUP BY tenant_id, account_id, calendar_period, period_start;
+
+COMMENT ON VIEW marts.account_calendar_return IS 'Return of each account in each calendar month, quarter and year, up to its last row in it; linked within a track.';
+
+COMMENT ON COLUMN marts.account_calendar_return.tenant_id IS 'The client firm: the folder in landing.';
+
+COMMENT ON COLUMN marts.account_calendar_return.account_id IS 'The firm''s own account identifier.';
+
+COMMENT ON COLUMN marts.account_calendar_return.calendar_period IS 'month, quarter or year.';
+
+COMMENT ON COLUMN marts.account_calendar_return.period_start IS 'First day of the month, quarter or year.';
+
+COMMENT ON COLUMN marts.account_calendar_return.as_of_date IS 'The account''s last row in it: the period may not have ended yet.';
+
+COMMENT ON COLUMN marts.account_calendar_return.start_date IS 'Where the return starts: the date of the row before its first one.';
+
+COMMENT ON COLUMN marts.account_calendar_return.begin_market_value IS 'Market value at start_date.';
+
+COMMENT ON COLUMN marts.account_calendar_return.net_flow IS 'External flows of its rows.';
+
+COMMENT ON COLUMN marts.account_calendar_return.fees IS 'Fees of its rows, positive for a charge.';
+
+COMMENT ON COLUMN marts.account_calendar_return.end_market_value IS 'Market value on as_of_date.';
+
+COMMENT ON COLUMN marts.account_calendar_return.gain_loss IS 'end_market_value - begin_market_value - net_flow.';
+
+COMMENT ON COLUMN marts.account_calendar_return.twrr IS 'Net returns of the track linked over its rows, a fraction.';
+
+COMMENT ON COLUMN marts.account_calendar_return.twrr_gross IS 'As twrr, before fees.';
+
+COMMENT ON COLUMN marts.account_calendar_return.is_partial IS 'Whether the track began after the period did.';
 
 CREATE TABLE marts.account_risk (
     tenant_id text NOT NULL,
@@ -1344,6 +1458,26 @@ COMMENT ON COLUMN ops.file.message IS 'Why the file waits, was refused or withhe
 
 COMMENT ON COLUMN ops.file.registered_at IS 'When the file was first seen.';
 
+CREATE TABLE ops.group_epoch (
+    tenant_id text NOT NULL,
+    group_type text NOT NULL,
+    group_id text NOT NULL,
+    epoch integer NOT NULL,
+    from_date date NOT NULL
+);
+
+COMMENT ON TABLE ops.group_epoch IS 'One row per published epoch of a group after its first: rows of older epochs are superseded from from_date on.';
+
+COMMENT ON COLUMN ops.group_epoch.tenant_id IS 'The client firm.';
+
+COMMENT ON COLUMN ops.group_epoch.group_type IS 'Kind of group.';
+
+COMMENT ON COLUMN ops.group_epoch.group_id IS 'The group.';
+
+COMMENT ON COLUMN ops.group_epoch.epoch IS 'Version of the group''s history, from 2.';
+
+COMMENT ON COLUMN ops.group_epoch.from_date IS 'First date whose rows the epoch supersedes.';
+
 CREATE TABLE ops.held_back (
     table_name text NOT NULL,
     tenant_id text NOT NULL,
@@ -1549,6 +1683,9 @@ ALTER TABLE ONLY ops.file
 ALTER TABLE ONLY ops.file
     ADD CONSTRAINT file_pkey PRIMARY KEY (file_id);
 
+ALTER TABLE ONLY ops.group_epoch
+    ADD CONSTRAINT group_epoch_pkey PRIMARY KEY (tenant_id, group_type, group_id, epoch);
+
 ALTER TABLE ONLY ops.held_back
     ADD CONSTRAINT held_back_pkey PRIMARY KEY (table_name, tenant_id, account_id);
 
@@ -1734,6 +1871,8 @@ GRANT SELECT ON TABLE marts.account TO dietz_analyst;
 GRANT SELECT ON TABLE marts.account_performance_daily TO dietz_analyst;
 
 GRANT SELECT ON TABLE marts.account_performance_period TO dietz_analyst;
+
+GRANT SELECT ON TABLE marts.account_calendar_return TO dietz_analyst;
 
 GRANT SELECT ON TABLE marts.account_risk TO dietz_analyst;
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -14,15 +16,14 @@ RETURN_TOLERANCE = 1e-12  # of the specification, section 9: a restatement gives
 PROVENANCE = ["quality_flags", "epoch", "run_id", "run_no"]
 
 
-def current_rows(rows: DataFrame, epochs: DataFrame) -> DataFrame:
-    """The daily rows that no later epoch of their account supersedes; same columns.
+def current_rows(rows: DataFrame, epochs: DataFrame, owner: Sequence[str] = ACCOUNT) -> DataFrame:
+    """The daily rows that no later epoch of their owner supersedes; same columns.
 
-    `rows`: gold.account_performance_daily, or a part of it; `epochs`: gold.account_epoch.
+    `rows`: gold.account_performance_daily, or a part of it; `epochs`: gold.account_epoch. For groups the like, with
+    their `owner`.
     """
-    superseded = (
-        "r.tenant_id = e.tenant_id AND r.account_id = e.account_id"
-        " AND r.epoch < e.epoch AND r.as_of_date >= e.from_date"
-    )
+    same_owner = " AND ".join(f"r.{name} = e.{name}" for name in owner)
+    superseded = f"{same_owner} AND r.epoch < e.epoch AND r.as_of_date >= e.from_date"
     return rows.alias("r").join(epochs.alias("e"), F.expr(superseded), "left_anti")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 from pyspark.sql import types as T
@@ -65,7 +65,15 @@ class Table(StrictModel):
     key: list[str]
     date: str | None = Field(default=None, description="the column that bounds a night's slice")
     published_as: list[str] = Field(default=[], description="Postgres tables that hold these columns, schema.table")
-    columns: list[Column]
+    like: str | None = Field(default=None, description="another table, whose columns stand before the own ones")
+    columns: list[Column] = []
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_columns_of_the_other(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or not isinstance(data.get("like"), str):
+            return data
+        return {**data, "columns": [*table(data["like"]).columns, *(data.get("columns") or [])]}
 
     @model_validator(mode="after")
     def _key_names_columns(self) -> Table:

@@ -28,20 +28,14 @@ from jobs.platform.schemas import table
 from jobs.platform.settings import Settings
 from jobs.publish import monthly, partitions, restate, small
 from jobs.publish.binary_copy import Source, column_types, copy_files, dates_in, rows_in
-from jobs.publish.partitions import Range, Target, named
+from jobs.publish.chains import ACCOUNTS, CHAINS, Chain
+from jobs.publish.partitions import Range, named
 from jobs.publish.state import after_restatements, publishable
 from jobs.publish.status import write_night_status
 from jobs.publish.visible import in_one_transaction, one_publisher
 
 ACCOUNT = T.StructType([T.StructField(name, T.StringType()) for name in ("tenant_id", "account_id")])
-TARGET = Target(
-    table="marts.account_performance_daily",
-    history="history.account_performance_daily",
-    date="as_of_date",
-    key=["tenant_id", "account_id", "as_of_date"],
-)
-DAILY = TARGET.table
-EPOCHS, HOLDS = "stage.account_epoch", "stage.hold"
+HOLDS = "stage.hold"
 
 
 @dataclass(frozen=True)
@@ -55,15 +49,15 @@ class Slice:
 
 
 @dataclass(frozen=True)
-class Daily:
-    """The staged daily rows: those of new dates by range, all others in the staging table's rest."""
+class Staged:
+    """A chain's staged epochs and daily rows: those of new dates by range, all others in the staging table's rest."""
 
+    chain: Chain
     slice: Slice
+    epochs: Slice
     staging: str
     ranges: list[Range]
     kept: int
-    held: list[tuple[str, str]]
-    released: list[tuple[str, str]]
 
 
 def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | str]:
@@ -97,37 +91,40 @@ class Publication:
         ]
         accounts = self._slice("account", small.ACCOUNT.table)
         self.smalls.append((small.ACCOUNT, self._stage_small(small.ACCOUNT, self._account_master(accounts))))
-        self.epochs = self._slice("account_epoch", "ops.account_epoch")
-        self._stage_like("ops.account_epoch", EPOCHS, {})
-        self.copied["ops.account_epoch"] = self._copy(self.epochs.sources, EPOCHS)
-        self.daily = self._stage_daily()
+        self._stage_holds()
+        self.released = self._released()
+        self.held: list[tuple[str, str]] = []
+        self.chains = [self._stage_chain(chain) for chain in CHAINS]
         self.monthlies = [(one, self._stage_monthly(one)) for one in monthly.MONTHLY]
-        if self.daily.slice.sources or self.daily.released or self.epochs.sources:
-            self._advance_state()
+        for staged in self.chains:
+            if staged.slice.sources or staged.epochs.sources or (self.released and staged.chain is ACCOUNTS):
+                self._advance_state(staged)
 
     def make_visible(self) -> None:
         """Everything of the night, in the transaction of the caller; may be called again after a rollback."""
-        restate.open_epochs(self.connection, EPOCHS)
-        rest = partitions.rest_of(self.daily.staging)
-        superseded = restate.supersede(self.connection, TARGET, EPOCHS, rest, self.published_at)
-        inserted = restate.insert_new(self.connection, DAILY, rest)
-        for one in self.daily.ranges:
-            partitions.attach(self.connection, DAILY, self.daily.staging, one)
+        rows, superseded = 0, 0
+        for staged in self.chains:
+            restate.open_epochs(self.connection, staged.chain)
+            rest = partitions.rest_of(staged.staging)
+            superseded += restate.supersede(self.connection, staged.chain, rest, self.published_at)
+            rows += staged.kept + restate.insert_new(self.connection, staged.chain.table, rest)
+            for one in staged.ranges:
+                partitions.attach(self.connection, staged.chain.table, staged.staging, one)
         changed = {
             one.table: restate.upsert(self.connection, one, _staging(one), self.published_at)
             for one, part in self.smalls
             if part.sources
         }
         changed |= {
-            one.table: monthly.bring_in(self.connection, one, _staging(one), EPOCHS, self.published_at)
+            one.table: monthly.bring_in(self.connection, one, _staging(one), self.published_at)
             for one, _ in self.monthlies
         }
         self._keep_books()
         self.counters |= {
-            "rows": self.daily.kept + inserted,
+            "rows": rows,
             "to_history": superseded,
-            "partitions": len(self.daily.ranges),
-            "accounts_held": len(self.daily.held),
+            "partitions": sum(len(staged.ranges) for staged in self.chains),
+            "accounts_held": len(self.held),
             **{name.split(".")[1]: count for name, count in changed.items()},
         }
 
@@ -192,14 +189,12 @@ class Publication:
                     )
         return part
 
-    def _stage_monthly(self, one: small.Small) -> Slice:
+    def _stage_monthly(self, one: monthly.Monthly) -> Slice:
         """As a small table, with the rows of accounts that are held no longer."""
         part = self._slice(one.source, one.table)
         self._stage_like(one.table, _staging(one), {one.newest_by: "bigint"})
-        released = frozenset(self.daily.released)
-        late = [Source(source.path, released) for source in self._unpublished_before(one.source, part, bool(released))]
-        self.copied[one.table] = self._copy([*part.sources, *late], _staging(one))
-        monthly.settle(self.connection, _staging(one), EPOCHS, HOLDS)
+        self.copied[one.table] = self._copy([*part.sources, *self._late(one.chain, one.source, part)], _staging(one))
+        monthly.settle(self.connection, one, _staging(one), HOLDS)
         return part
 
     def _stage_like(self, model: str, staging: str, further: dict[str, str]) -> None:
@@ -219,36 +214,36 @@ class Publication:
             self.settings.conf.publish.connections,
         )
 
-    def _stage_daily(self) -> Daily:
+    def _stage_chain(self, chain: Chain) -> Staged:
         """Stage the new daily rows, without those that are held or superseded; every row is accounted for."""
-        part = self._slice("account_performance_daily", DAILY)
-        self._stage_holds()
-        released = self._released()
-        late = [
-            Source(source.path, frozenset(released))
-            for source in self._unpublished_before("account_performance_daily", part, bool(released))
-        ]
-        published = partitions.existing_ranges(self.connection, DAILY)
-        dates = dates_in([*part.sources, *late], TARGET.date)
+        epochs = self._slice(chain.epochs, chain.fence)
+        self._stage_like(chain.fence, chain.staged_epochs, {})
+        self.copied[chain.fence] = self._copy(epochs.sources, chain.staged_epochs)
+        part = self._slice(chain.source, chain.table)
+        late = self._late(chain, chain.source, part)
+        published = partitions.existing_ranges(self.connection, chain.table)
+        dates = dates_in([*part.sources, *late], chain.date)
         ranges = partitions.new_ranges(dates, published)
-        staging = partitions.stage(self.connection, TARGET, ranges, self.published_at)
+        staging = partitions.stage(self.connection, chain, ranges, self.published_at)
         entry = partitions.entry(staging, ranges, dates)
         copied = self._copy(part.sources, entry)
         if copied != rows_in(part.sources):
-            raise AccountingError(f"{DAILY}: {rows_in(part.sources)} rows in the lake's files, {copied} copied")
+            raise AccountingError(f"{chain.table}: {rows_in(part.sources)} rows in the lake's files, {copied} copied")
         copied += self._copy(late, entry)
-        held = restate.drop_held(self.connection, staging, HOLDS)
-        superseded = restate.drop_superseded(self.connection, staging, EPOCHS)
-        self.copied[DAILY] = copied
-        self.counters |= {"rows_copied": copied, "rows_superseded": superseded}
+        if chain is ACCOUNTS:
+            self.held = restate.drop_held(self.connection, staging, HOLDS)
+        superseded = restate.drop_superseded(self.connection, chain, staging)
+        self.copied[chain.table] = copied
+        for name, count in (("rows_copied", copied), ("rows_superseded", superseded)):
+            self.counters[name] = int(self.counters.get(name, 0)) + count
         with ThreadPoolExecutor(self.settings.conf.publish.connections) as pool:
-            kept = sum(pool.map(lambda one: self._finish(staging, one), ranges))
+            kept = sum(pool.map(lambda one: self._finish(chain, staging, one), ranges))
         partitions.detach(self.connection, staging, ranges)
-        return Daily(part, staging, ranges, kept, held, released)
+        return Staged(chain, part, epochs, staging, ranges, kept)
 
-    def _finish(self, staging: str, one: Range) -> int:
+    def _finish(self, chain: Chain, staging: str, one: Range) -> int:
         with database.connect_to(self.address, autocommit=True) as connection:
-            return partitions.finish(connection, TARGET, staging, one)
+            return partitions.finish(connection, chain, staging, one)
 
     def _stage_holds(self) -> None:
         self.connection.execute(
@@ -264,58 +259,65 @@ class Publication:
                 "SELECT tenant_id, account_id FROM ops.held_back b WHERE table_name = %s AND NOT EXISTS ("
                 "SELECT FROM {} h WHERE h.tenant_id = b.tenant_id AND h.account_id = b.account_id)"
             ).format(named(HOLDS)),
-            [DAILY],
+            [ACCOUNTS.table],
         ).fetchall()
 
-    def _unpublished_before(self, source: str, part: Slice, wanted: bool) -> list[Source]:
-        new = {one.path for one in part.sources}
-        return [one for one in self._snapshot(source) if one.path not in new] if wanted else []
+    def _late(self, chain: Chain, source: str, part: Slice) -> list[Source]:
+        """Rows of the accounts that are held no longer, in the files that were published without them."""
+        if not self.released or chain is not ACCOUNTS:
+            return []
+        new, released = {one.path for one in part.sources}, frozenset(self.released)
+        return [Source(one.path, released) for one in self._snapshot(source) if one.path not in new]
 
     # The state that the next night builds on
 
-    def _advance_state(self) -> None:
-        """Rewrite gold.account_state before the commit in Postgres.
+    def _advance_state(self, staged: Staged) -> None:
+        """Rewrite the chain's state in gold before the commit in Postgres.
 
         In this order a kill in between is harmless: the next run finds the state ahead of ops.tenant_progress, takes
         the opening rows from gold instead, and arrives at equal rows. The other way round it would chain tomorrow to
         the day before yesterday.
         """
-        state, gold = self.lake.read("account_state"), self.lake.read("account_performance_daily")
-        held = self.spark.read.parquet(self._beside("hold")) if self.lake.exists("held_account") else None
-        epochs = self.lake.read("account_epoch") if self.lake.exists("account_epoch") else None
-        struct = table("account_performance_daily").struct
-        rows = self.spark.read.schema(struct).parquet(*(one.path for one in self.daily.slice.sources))
-        if self.daily.released:
-            accounts = local_rows(self.spark, self.daily.released, ACCOUNT)
-            rows = rows.unionByName(gold.join(F.broadcast(accounts), ["tenant_id", "account_id"], "left_semi"))
-        published = publishable(rows, held, epochs)
+        chain = staged.chain
+        state, gold = self.lake.read(chain.state), self.lake.read(chain.source)
+        held = None
+        if chain is ACCOUNTS and self.lake.exists("held_account"):
+            held = self.spark.read.parquet(self._beside("hold"))
+        epochs = self.lake.read(chain.epochs) if self.lake.exists(chain.epochs) else None
+        rows = self.spark.read.schema(table(chain.source).struct).parquet(*(one.path for one in staged.slice.sources))
+        if self.released and chain is ACCOUNTS:
+            accounts = local_rows(self.spark, self.released, ACCOUNT)
+            rows = rows.unionByName(gold.join(F.broadcast(accounts), chain.owner, "left_semi"))
+        published = publishable(rows, held, epochs, chain.owner)
         if epochs is None:
-            following = next_state(state, published)
+            following = next_state(state, published, chain.owner)
         else:
-            following = after_restatements(state, published, publishable(gold, held, epochs), epochs)
-        self.lake.overwrite(following, "account_state", self.run.run_no, self.run.run_id)
+            following = after_restatements(
+                state, published, publishable(gold, held, epochs, chain.owner), epochs, chain.owner
+            )
+        self.lake.overwrite(following, chain.state, self.run.run_no, self.run.run_id)
 
     # Books
 
     def _keep_books(self) -> None:
         """ops.publication, ops.held_back, ops.tenant_progress and the night's status."""
-        daily = self.daily
-        slices = [daily.slice, self.epochs, *(part for _, part in [*self.smalls, *self.monthlies])]
+        slices = [part for staged in self.chains for part in (staged.slice, staged.epochs)]
+        slices += [part for _, part in [*self.smalls, *self.monthlies]]
         for part in slices:
             if part.through > part.after:
                 self.connection.execute(
                     "INSERT INTO ops.publication VALUES (%s, %s, %s, %s, %s)",
                     [part.target, part.through, self.run.run_id, self.copied.get(part.target, 0), self.published_at],
                 )
-        for tenant_id, account_id in daily.released:
+        for tenant_id, account_id in self.released:
             self.connection.execute(
                 "DELETE FROM ops.held_back WHERE (table_name, tenant_id, account_id) = (%s, %s, %s)",
-                [DAILY, tenant_id, account_id],
+                [ACCOUNTS.table, tenant_id, account_id],
             )
-        for tenant_id, account_id in daily.held:
+        for tenant_id, account_id in self.held:
             self.connection.execute(
                 "INSERT INTO ops.held_back VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
-                [DAILY, tenant_id, account_id, daily.slice.after],
+                [ACCOUNTS.table, tenant_id, account_id, self.chains[0].slice.after],
             )
         found = self.connection.execute(
             "SELECT DISTINCT tenant_id FROM ops.file WHERE status = 'accepted'"

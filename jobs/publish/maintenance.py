@@ -11,7 +11,7 @@ from psycopg import sql
 from jobs.platform import database
 from jobs.platform.settings import Settings
 from jobs.publish import partitions
-from jobs.publish.job import TARGET
+from jobs.publish.chains import CHAINS, Chain
 from jobs.publish.partitions import DAY, Range, named
 from jobs.publish.visible import in_one_transaction, one_publisher
 
@@ -24,10 +24,12 @@ def fold_days_into_months(settings: Settings, through: date) -> int:
     """
     with database.connect(settings, autocommit=True) as connection, one_publisher(connection):
         partitions.clear_stage(connection)
-        months = months_to_fold(partitions.existing_ranges(connection, TARGET.table), through)
-        for month in months:
-            _fold(connection, month)
-        return len(months)
+        folded = 0
+        for chain in CHAINS:
+            for month in months_to_fold(partitions.existing_ranges(connection, chain.table), through):
+                _fold(connection, chain, month)
+                folded += 1
+        return folded
 
 
 def months_to_fold(existing: dict[Range, str], through: date) -> list[dict[Range, str]]:
@@ -45,27 +47,27 @@ def _month(day: date) -> tuple[int, int]:
     return day.year, day.month
 
 
-def _fold(connection: psycopg.Connection, days: dict[Range, str]) -> None:
+def _fold(connection: psycopg.Connection, chain: Chain, days: dict[Range, str]) -> None:
     month = Range(min(days).first, max(day.end for day in days))
-    staging = f"stage.{TARGET.table.split('.')[1]}"
+    staging = f"stage.{chain.table.split('.')[1]}"
     part = named(f"{staging}_{month.suffix()}")
-    connection.execute(sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING COMMENTS)").format(part, named(TARGET.table)))
+    connection.execute(sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING COMMENTS)").format(part, named(chain.table)))
     connection.execute(
         sql.SQL("INSERT INTO {} SELECT * FROM {} WHERE {date} >= {} AND {date} < {} ORDER BY {}").format(
             part,
-            named(TARGET.table),
+            named(chain.table),
             sql.Literal(month.first),
             sql.Literal(month.end),
-            sql.SQL(", ").join(map(sql.Identifier, TARGET.key)),
-            date=sql.Identifier(TARGET.date),
+            sql.SQL(", ").join(map(sql.Identifier, chain.key)),
+            date=sql.Identifier(chain.date),
         )
     )
-    partitions.finish(connection, TARGET, staging, month)
+    partitions.finish(connection, chain, staging, month)
 
     def exchange() -> None:
         for name in days.values():
-            connection.execute(sql.SQL("ALTER TABLE {} DETACH PARTITION {}").format(named(TARGET.table), named(name)))
+            connection.execute(sql.SQL("ALTER TABLE {} DETACH PARTITION {}").format(named(chain.table), named(name)))
             connection.execute(sql.SQL("DROP TABLE {}").format(named(name)))
-        partitions.attach(connection, TARGET.table, staging, month)
+        partitions.attach(connection, chain.table, staging, month)
 
     in_one_transaction(connection, exchange, lock_timeout="1s", pause=2)

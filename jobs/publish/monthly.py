@@ -1,53 +1,61 @@
-"""Marts that keep an account's latest row and its month-ends: a later row of a month takes the earlier one's place."""
+"""Marts that keep an owner's latest row and its month-ends: a later row of a month takes the earlier one's place."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 import psycopg
 from psycopg import sql
 
 from jobs.publish import restate
+from jobs.publish.chains import ACCOUNTS, GROUPS, Chain
 from jobs.publish.partitions import named
 from jobs.publish.small import Small
 
-PERIOD = Small(
-    "account_performance_period",
-    "marts.account_performance_period",
-    ["tenant_id", "account_id", "as_of_date", "period"],
-)
-MONTHLY = [PERIOD]
-OF_MONTH = "a.tenant_id = b.tenant_id AND a.account_id = b.account_id AND a.as_of_date < b.as_of_date"
-SAME_MONTH = "date_trunc('month', a.as_of_date) = date_trunc('month', b.as_of_date)"
+
+@dataclass(frozen=True)
+class Monthly(Small):
+    """Such a mart, and the chain whose rows its own are made from."""
+
+    chain: Chain = ACCOUNTS
+
+    @property
+    def of_month(self) -> str:
+        """SQL: the row of alias `a` is an earlier one of the owner and month of the row of alias `b`."""
+        same_month = "date_trunc('month', a.as_of_date) = date_trunc('month', b.as_of_date)"
+        return f"{self.chain.same_owner('a', 'b')} AND a.as_of_date < b.as_of_date AND {same_month}"
 
 
-def settle(connection: psycopg.Connection, staging: str, epochs: str, holds: str) -> None:
+MONTHLY = [
+    Monthly("account_performance_period", "marts.account_performance_period", [*ACCOUNTS.key, "period"]),
+    Monthly("group_performance_period", "marts.group_performance_period", [*GROUPS.key, "period"], chain=GROUPS),
+]
+
+
+def settle(connection: psycopg.Connection, one: Monthly, staging: str, holds: str) -> None:
     """Leave of the staged rows those that count: not held, of no superseded epoch, of each month the last."""
-    restate.drop_held(connection, staging, holds)
-    restate.drop_superseded(connection, staging, epochs)
-    connection.execute(
-        sql.SQL("DELETE FROM {staging} a USING (SELECT DISTINCT {} FROM {staging}) b WHERE {}").format(
-            sql.SQL("tenant_id, account_id, as_of_date"),
-            sql.SQL(f"{OF_MONTH} AND {SAME_MONTH}"),
-            staging=named(staging),
-        )
-    )
+    if one.chain is ACCOUNTS:
+        restate.drop_held(connection, staging, holds)
+    restate.drop_superseded(connection, one.chain, staging)
+    _drop_earlier(connection, one, staging, staging)
 
 
-def bring_in(connection: psycopg.Connection, one: Small, staging: str, epochs: str, published_at: datetime) -> int:
+def bring_in(connection: psycopg.Connection, one: Monthly, staging: str, published_at: datetime) -> int:
     """The staged rows into the mart; what they or a staged epoch supersede goes. Returns the rows new or changed."""
     connection.execute(
         sql.SQL(
-            "DELETE FROM {} a USING {} e WHERE a.tenant_id = e.tenant_id AND a.account_id = e.account_id"
-            " AND a.as_of_date >= e.from_date AND a.epoch < e.epoch"
-        ).format(named(one.table), named(epochs))
+            "DELETE FROM {} a USING {} e WHERE {same} AND a.as_of_date >= e.from_date AND a.epoch < e.epoch"
+        ).format(named(one.table), named(one.chain.staged_epochs), same=sql.SQL(one.chain.same_owner("a", "e")))
     )
+    _drop_earlier(connection, one, one.table, staging)
+    return restate.upsert(connection, one, staging, published_at)
+
+
+def _drop_earlier(connection: psycopg.Connection, one: Monthly, rows: str, staging: str) -> None:
+    dates = sql.SQL(", ").join(map(sql.Identifier, one.chain.key))
     connection.execute(
         sql.SQL("DELETE FROM {} a USING (SELECT DISTINCT {} FROM {}) b WHERE {}").format(
-            named(one.table),
-            sql.SQL("tenant_id, account_id, as_of_date"),
-            named(staging),
-            sql.SQL(f"{OF_MONTH} AND {SAME_MONTH}"),
+            named(rows), dates, named(staging), sql.SQL(one.of_month)
         )
     )
-    return restate.upsert(connection, one, staging, published_at)

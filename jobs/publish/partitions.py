@@ -17,19 +17,10 @@ import psycopg
 from psycopg import sql
 
 from jobs.platform.errors import DietzError
+from jobs.publish.chains import Chain
 
 MOST_PARTITIONS = 240  # a longer history goes into years: one transaction cannot hold the locks of thousands
 DAY = timedelta(days=1)
-
-
-@dataclass(frozen=True)
-class Target:
-    """A published table that is partitioned by date."""
-
-    table: str
-    history: str
-    date: str
-    key: list[str]
 
 
 @dataclass(frozen=True, order=True)
@@ -79,7 +70,7 @@ def existing_ranges(connection: psycopg.Connection, table: str) -> dict[Range, s
     return ranges
 
 
-def stage(connection: psycopg.Connection, target: Target, ranges: list[Range], published_at: datetime) -> str:
+def stage(connection: psycopg.Connection, target: Chain, ranges: list[Range], published_at: datetime) -> str:
     """Make an empty staging table for the target's rows, with a partition for each new range and one for the rest.
 
     New ranges are logged, since they become partitions as they are; the rest is unlogged. Returns its name.
@@ -123,7 +114,7 @@ def entry(staging: str, ranges: list[Range], dates: set[date]) -> str:
     return _part(staging, whole[0]) if whole else staging
 
 
-def finish(connection: psycopg.Connection, target: Target, staging: str, one: Range) -> int:
+def finish(connection: psycopg.Connection, target: Chain, staging: str, one: Range) -> int:
     """Make a filled staging partition ready to be attached: key, bounds, statistics. May run in parallel.
 
     Returns its rows. Raises DietzError naming the key where two rows have it.

@@ -8,25 +8,29 @@ import psycopg
 from psycopg import sql
 
 from jobs.publish.binary_copy import column_types
-from jobs.publish.partitions import Target, named
+from jobs.publish.chains import Chain
+from jobs.publish.partitions import named
 from jobs.publish.small import Small
 
-ACCOUNT = "a.tenant_id = e.tenant_id AND a.account_id = e.account_id"
 
-
-def drop_superseded(connection: psycopg.Connection, staging: str, epochs: str) -> int:
-    """Delete staged rows that a later epoch of their account supersedes, published (ops.account_epoch) or staged.
+def drop_superseded(connection: psycopg.Connection, chain: Chain, staging: str) -> int:
+    """Delete staged rows that a later epoch of their owner supersedes, published (the fence) or staged.
 
     Returns their number. A row of an older epoch never comes back, also where the newer one has no row for its date.
     """
+    columns = sql.SQL(", ").join(map(sql.Identifier, [*chain.owner, "epoch", "from_date"]))
     statement = sql.SQL(
-        "DELETE FROM {} a USING (SELECT tenant_id, account_id, epoch, from_date FROM ops.account_epoch"
-        " UNION SELECT tenant_id, account_id, epoch, from_date FROM {}) e"
-        " WHERE a.tenant_id = e.tenant_id AND a.account_id = e.account_id AND a.as_of_date >= e.from_date"
-        " AND a.epoch < e.epoch"
+        "DELETE FROM {} a USING (SELECT {columns} FROM {} UNION SELECT {columns} FROM {}) e"
+        " WHERE {same} AND a.as_of_date >= e.from_date AND a.epoch < e.epoch"
+    ).format(
+        named(staging),
+        named(chain.fence),
+        named(chain.staged_epochs),
+        columns=columns,
+        same=sql.SQL(chain.same_owner("a", "e")),
     )
     # A row of two later epochs is deleted once, so the count is of rows.
-    return connection.execute(statement.format(named(staging), named(epochs))).rowcount
+    return connection.execute(statement).rowcount
 
 
 def drop_held(connection: psycopg.Connection, staging: str, holds: str) -> list[tuple[str, str]]:
@@ -39,38 +43,39 @@ def drop_held(connection: psycopg.Connection, staging: str, holds: str) -> list[
     return connection.execute(statement.format(named(staging), named(holds))).fetchall()
 
 
-def open_epochs(connection: psycopg.Connection, epochs: str) -> None:
+def open_epochs(connection: psycopg.Connection, chain: Chain) -> None:
     """Take the staged epochs into the fence."""
+    owner = sql.SQL(", ").join(map(sql.Identifier, [*chain.owner, "epoch"]))
     connection.execute(
         sql.SQL(
-            "INSERT INTO ops.account_epoch AS known (tenant_id, account_id, epoch, from_date)"
-            " SELECT tenant_id, account_id, epoch, min(from_date) FROM {} GROUP BY 1, 2, 3"
-            " ON CONFLICT (tenant_id, account_id, epoch)"
-            " DO UPDATE SET from_date = excluded.from_date WHERE excluded.from_date < known.from_date"
-        ).format(named(epochs))
+            "INSERT INTO {} AS known ({owner}, from_date) SELECT {owner}, min(from_date) FROM {} GROUP BY {owner}"
+            " ON CONFLICT ({owner}) DO UPDATE SET from_date = excluded.from_date"
+            " WHERE excluded.from_date < known.from_date"
+        ).format(named(chain.fence), named(chain.staged_epochs), owner=owner)
     )
 
 
-def supersede(connection: psycopg.Connection, target: Target, epochs: str, rest: str, known_to: datetime) -> int:
+def supersede(connection: psycopg.Connection, chain: Chain, rest: str, known_to: datetime) -> int:
     """Move published rows into history: those that a staged epoch supersedes, and those that a staged row of a later
     epoch replaces. Returns their number."""
-    names = list(column_types(connection, target.table))
+    names = list(column_types(connection, chain.table))
     columns = sql.SQL(", ").join(map(sql.Identifier, names))
     moved = 0
     for superseding in (
-        sql.SQL("{} e WHERE a.as_of_date >= e.from_date").format(named(epochs)),
+        sql.SQL("{} e WHERE a.as_of_date >= e.from_date").format(named(chain.staged_epochs)),
         sql.SQL("{} e WHERE e.epoch > 1 AND a.as_of_date = e.as_of_date").format(named(rest)),
     ):
         moved += connection.execute(
             sql.SQL(
-                "WITH gone AS (DELETE FROM {table} a USING {superseding} AND a.tenant_id = e.tenant_id"
-                " AND a.account_id = e.account_id AND a.epoch < e.epoch RETURNING a.*)"
+                "WITH gone AS ("
+                "DELETE FROM {table} a USING {superseding} AND {same} AND a.epoch < e.epoch RETURNING a.*)"
                 " INSERT INTO {history} ({columns}, known_from, known_to)"
                 " SELECT {columns}, published_at, {known_to} FROM gone"
             ).format(
-                table=named(target.table),
+                table=named(chain.table),
                 superseding=superseding,
-                history=named(target.history),
+                same=sql.SQL(chain.same_owner("a", "e")),
+                history=named(chain.history),
                 columns=columns,
                 known_to=sql.Literal(known_to),
             )

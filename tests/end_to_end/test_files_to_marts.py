@@ -134,6 +134,22 @@ def test_periods_to_date_are_the_daily_row_s_own(book: SimpleNamespace) -> None:
     assert [row for row in joined if row["twrr"] != row["wanted"] or row["unexplained"]] == []
 
 
+def test_calendar_returns_are_those_of_the_last_daily_row_of_each_month_quarter_and_year(book: SimpleNamespace) -> None:
+    joined = _asked(
+        book,
+        "SELECT c.*, CASE calendar_period WHEN 'month' THEN twrr_mtd WHEN 'quarter' THEN twrr_qtd ELSE twrr_ytd END AS"
+        " wanted, d.inception_date > c.period_start AS began_within FROM marts.account_calendar_return c"
+        " JOIN marts.account_performance_daily d USING (tenant_id, account_id, as_of_date)",
+    )
+    assert {row["calendar_period"] for row in joined} == {"month", "quarter", "year"}
+    assert [row for row in joined if abs(row["twrr"] - row["wanted"]) > 1e-12] == []
+    assert [row for row in joined if row["is_partial"] != row["began_within"]] == []
+    unexplained = [
+        r for r in joined if r["begin_market_value"] + r["net_flow"] + r["gain_loss"] != r["end_market_value"]
+    ]
+    assert unexplained == []
+
+
 @pytest.mark.parametrize("tenant", ["northwind_wealth", "alpine_family_office"])
 def test_the_sample_book_comes_out_as_the_reference_says(book: SimpleNamespace, tenant: str) -> None:
     path = book.home / "landing" / "_expected" / tenant / "expected_account_performance_daily.csv"
