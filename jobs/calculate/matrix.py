@@ -28,20 +28,20 @@ def divided(numerator: Floats, denominator: npt.NDArray[np.floating]) -> Floats:
 
 
 def mean(values: Floats, mask: Mask) -> Floats:
-    return divided(np.sum(values, axis=1, where=mask), count(mask).astype(np.float64))
+    return divided(np.sum(np.where(mask, values, 0.0), axis=1), count(mask).astype(np.float64))
 
 
 def centred(values: Floats, mask: Mask) -> Floats:
     """values - mean, and 0 outside the mask and in rows whose values are all equal."""
-    highest = np.max(values, axis=1, where=mask, initial=-np.inf)
-    lowest = np.min(values, axis=1, where=mask, initial=np.inf)
-    flat = ~(highest - lowest > NOISE)
-    return np.where(mask & ~flat[:, None], values - mean(values, mask)[:, None], 0.0)
+    apart = np.where(mask, values - mean(values, mask)[:, None], 0.0)
+    apart[np.max(np.abs(apart), axis=1) <= NOISE] = 0.0
+    return apart
 
 
 def deviation(values: Floats, mask: Mask) -> Floats:
     """Sample standard deviation (n - 1)."""
-    spread: Floats = np.sqrt(covariance(values, values, mask))
+    apart = centred(values, mask)
+    spread: Floats = np.sqrt(divided(np.sum(apart * apart, axis=1), count(mask) - 1.0))
     return spread
 
 
@@ -54,7 +54,7 @@ def annualised(returns: Floats, mask: Mask, per_year: int) -> Floats:
     """product(1 + r)^(per_year / n) - 1."""
     n = count(mask).astype(np.float64)
     with np.errstate(all="ignore"):
-        grown = np.prod(np.maximum(1.0 + returns, 0.0), axis=1, where=mask) ** (per_year / n) - 1.0
+        grown = np.prod(np.where(mask, np.maximum(1.0 + returns, 0.0), 1.0), axis=1) ** (per_year / n) - 1.0
     return np.where((n > 0) & np.isfinite(grown), grown, np.nan)
 
 

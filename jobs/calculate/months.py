@@ -40,7 +40,7 @@ def account_months(rows: DataFrame, calendar: DataFrame | None = None) -> DataFr
         .agg(
             F.max("as_of_date").alias("last_date"),
             F.max_by("currency", "as_of_date").alias("currency"),
-            F.expr("min(IF(status = 'opening', as_of_date, begin_date)) AS begin_date"),
+            F.max_by("mtd_start_date", "as_of_date").alias("begin_date"),
             F.expr("bool_or(twrr_daily IS NOT NULL) AS has_return"),
             F.max_by("twrr_mtd", "as_of_date").alias("linked_net"),
             F.max_by("twrr_mtd_gross", "as_of_date").alias("linked_gross"),

@@ -40,7 +40,7 @@ def beta_and_alpha(
     """Slope and annualised intercept of the returns above the risk-free rate."""
     own = np.where(all_three, returns - risk_free, 0.0)
     market = np.where(all_three, benchmark - risk_free, 0.0)
-    beta = divided(covariance(own, market, all_three), covariance(market, market, all_three))
+    beta = divided(covariance(own, market, all_three), deviation(market, all_three) ** 2)
     alpha = (mean(own, all_three) - beta * mean(market, all_three)) * per_year
     return {"beta": beta, "alpha": alpha}
 

@@ -94,6 +94,11 @@ def risk_statistics(
     return both.mapInArrow(_worker(FREQUENCIES[frequency], acceptable), _result())
 
 
+def result_columns() -> list[str]:
+    """The columns of gold.account_risk, but epoch, run_id and run_no."""
+    return [*ACCOUNT, "as_of_date", "window_name", "frequency", "since_date", "observations", *STATISTICS, *LAST]
+
+
 def _series(rows: DataFrame, value: str, benchmarks: DataFrame, days: DataFrame) -> DataFrame:
     # A total loss is a loss of everything, also where the row's own figure is below -1.
     named = with_benchmark(
@@ -106,9 +111,8 @@ def _series(rows: DataFrame, value: str, benchmarks: DataFrame, days: DataFrame)
 
 
 def _result() -> T.StructType:
-    names = [*ACCOUNT, "as_of_date", "window_name", "frequency", "since_date", "observations", *STATISTICS, *LAST]
     described = table("account_risk").struct
-    return T.StructType([T.StructField(name, described[name].dataType) for name in names])
+    return T.StructType([T.StructField(name, described[name].dataType) for name in result_columns()])
 
 
 Batches = Iterator[pa.RecordBatch]

@@ -25,7 +25,7 @@ RELATIVE = [
     "batting_average",
 ]  # fmt: skip
 STATISTICS = [*OWN, *STREAKS, *DATES, *RELATIVE]
-CELLS = 1 << 18  # of one matrix: small enough to stay near the processor
+CELLS = 1 << 16  # of one matrix: small enough to stay near the processor
 DAYS = 1 << 22  # more than a date's number since 1970 can be: account number * DAYS + date sorts as both do
 NO_DATE = np.iinfo(np.int32).min
 
@@ -73,11 +73,13 @@ def statistics_of_batch(batch: pa.RecordBatch, frequency: Frequency, acceptable:
     windows = _windows(flat, account, np.isin(status, ["ok", "insufficient_history"]), returns)
     enough = (status == "ok") & (windows.n >= frequency.at_least)
     result = _Result(len(status))
-    # Windows of like length stand together, so that a matrix of them has few empty cells.
+    result.date_first_returns(windows, returns)
+    # Windows of one length at a time: a sum's rounding is then the window's own, whatever stands beside it.
     order = np.flatnonzero(enough)
     order = order[np.argsort(windows.n[order], kind="stable")]
     while len(order):
-        size = max(1, CELLS // int(windows.n[order[-1]]))
+        width = int(windows.n[order[-1]])
+        size = min(int(np.count_nonzero(windows.n[order] == width)), max(1, CELLS // width))
         chosen, order = order[-size:], order[:-size]
         result.fill(chosen, windows.at(chosen), returns, frequency, acceptable)
     status[(status == "ok") & ~enough] = "insufficient_returns"
@@ -105,12 +107,15 @@ class _Result:
         self.dates = {name: np.full(size, NO_DATE, dtype=np.int64) for name in DATES}
         self.status = np.full(size, "", dtype=object)
 
+    def date_first_returns(self, windows: Windows, returns: Returns) -> None:
+        some = windows.n > 0
+        self.dates["first_return_date"][some] = returns.day[windows.first[some]]
+
     def fill(self, at: Ints, windows: Windows, returns: Returns, frequency: Frequency, acceptable: float) -> None:
-        """Compute `windows`, which stand at the places `at` of the batch."""
-        place = np.arange(int(windows.n.max()))
-        there = place < windows.n[:, None]
-        cells = np.where(there, windows.first[:, None] + place, 0)
-        own = np.where(there, returns.own[cells], 0.0)
+        """Compute `windows`, all of one length, which stand at the places `at` of the batch."""
+        cells = windows.first[:, None] + np.arange(windows.n[0])
+        own = returns.own[cells]
+        there = np.ones_like(own, dtype=np.bool_)
         fall = drawdown(own, there)
         found = own_statistics(own, there, frequency.per_year, acceptable) | {
             "max_drawdown": fall.deepest,
@@ -129,7 +134,6 @@ class _Result:
         for name, values in found.items():
             self.numbers[name][at] = values
         self.status[at] = np.where(too_few, "insufficient_pairs", np.where(undefined, "division_by_zero", "ok"))
-        self.dates["first_return_date"][at] = returns.day[windows.first]
         for name, column in (("peak", fall.peak), ("trough", fall.trough), ("recovery", fall.recovery)):
             day = returns.day[windows.first + np.maximum(column, 0)]
             day = np.where(column == Drawdown.START, windows.since, np.where(column == Drawdown.NONE, NO_DATE, day))

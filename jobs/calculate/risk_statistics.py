@@ -39,28 +39,28 @@ def own_statistics(returns: Floats, there: Mask, per_year: int, acceptable: floa
     and come after it; `acceptable` is the minimum acceptable return per period (of Sortino and downside deviation)."""
     root = np.sqrt(per_year)
     n = count(there).astype(np.float64)
-    centre, spread = mean(returns, there), deviation(returns, there)
+    apart = centred(returns, there)
+    square = apart * apart
+    centre, spread = mean(returns, there), np.sqrt(np.sum(square, axis=1) / (n - 1.0))
+    ordered = np.sort(np.where(there, returns, np.inf), axis=1)
     short = np.minimum(returns - acceptable, 0.0)
-    downside = np.sqrt(np.sum(short * short, axis=1, where=there) / n) * root
+    downside = np.sqrt(np.sum(np.where(there, short * short, 0.0), axis=1) / n) * root
     found = {
         "volatility": spread * root,
         "downside_deviation": downside,
         "sortino": divided((centre - acceptable) * per_year, downside),
         "win_rate": count(there & (returns > 0.0)) / n,
-        "best": np.max(returns, axis=1, where=there, initial=-np.inf),
-        "worst": np.min(returns, axis=1, where=there, initial=np.inf),
+        "best": np.max(np.where(there, returns, -np.inf), axis=1),
+        "worst": ordered[:, 0],
         "longest_gain_streak": longest_run(there & (returns > 0.0)).astype(np.float64),
         "longest_loss_streak": longest_run(there & (returns < 0.0)).astype(np.float64),
     }
-    ordered = np.sort(np.where(there, returns, np.inf), axis=1)
     for level, (share, z) in QUANTILES.items():
         quantile = _quantile(ordered, n, share)
         tail = there & (returns <= quantile[:, None])
         found[f"var_{level}"] = -quantile
         found[f"var_{level}_parametric"] = -(centre - z * spread)
         found[f"expected_shortfall_{level}"] = -mean(returns, tail)
-    apart = centred(returns, there)
-    square = apart * apart
     second = np.sum(square, axis=1) / n
     found["skewness"] = divided(np.sum(square * apart, axis=1) / n, second**1.5)
     found["kurtosis"] = divided(np.sum(square * square, axis=1) / n, second**2) - 3.0

@@ -1,0 +1,49 @@
+"""What risk reads beside the accounts' rows: benchmarks, as definitions and as levels, and who has which."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import NamedTuple
+
+from pyspark.sql import DataFrame
+
+from jobs.calculate.benchmark_definitions import benchmark_definitions
+from jobs.calculate.benchmarks import account_benchmarks, benchmark_levels, level_days
+from jobs.calculate.inputs import Silver
+from jobs.platform.business_calendar import calendar_days, calendars_of
+from jobs.platform.lake import latest
+from jobs.platform.schemas import table
+from jobs.platform.settings import Settings
+
+
+class Market(NamedTuple):
+    """The accounts' benchmarks by date, the level of each benchmark on each day, and the tenants' calendars."""
+
+    benchmarks: DataFrame
+    days: DataFrame
+    calendar: DataFrame | None
+
+
+def market(silver: Silver, settings: Settings, through: date) -> Market:
+    """Benchmarks of the tenants' accounts and all levels up to `through`.
+
+    Reads silver.account, benchmark_level and benchmark_return and `conf/benchmarks/`. The days are small, and looked up
+    four times for each row: keep them where several frames are made from them.
+    """
+    calendars = calendars_of(settings, silver.tenants)
+    calendar = calendar_days(silver.lake.spark, calendars, through)
+    policies = {tenant: settings.tenant(tenant) for tenant in silver.tenants}
+
+    def delivered(name: str) -> DataFrame:
+        return latest(silver.every(name).where(f"as_of_date <= DATE '{through}'"), table(name))
+
+    levels = benchmark_levels(
+        delivered("benchmark_level"),
+        delivered("benchmark_return"),
+        benchmark_definitions(settings, silver.tenants),
+        calendars=calendars,
+        calendar=calendar,
+        policies=policies,
+    )
+    accounts = latest(silver.every("account"), table("account"))
+    return Market(account_benchmarks(accounts, policies), level_days(levels, calendar), calendar)
