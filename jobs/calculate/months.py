@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from jobs.calculate.epochs import current_rows
 from jobs.platform.business_calendar import with_business_days
 
 ACCOUNT = ["tenant_id", "account_id"]
@@ -55,6 +56,17 @@ def account_months(rows: DataFrame, calendar: DataFrame | None = None) -> DataFr
         "IF(has_return, linked_gross, NULL) AS return_gross",
         "is_month_end AND last_day(begin_date) = last_day(add_months(month, -1)) AS is_full",
     )
+
+
+def current_months(months: DataFrame, epochs: DataFrame) -> DataFrame:
+    """Of gold.account_month the row of each account, track and month that counts; same columns.
+
+    `epochs`: gold.account_epoch. Rows that a restatement superseded are left out; of the others the latest counts.
+    """
+    others = [name for name in months.columns if name not in MONTH]
+    last = F.max_by(F.struct(*others), F.struct("epoch", "run_no")).alias("row")
+    found = current_rows(months, epochs).groupBy(*MONTH).agg(last)
+    return found.select(*[name if name in MONTH else f"row.{name}" for name in months.columns])
 
 
 def with_month_end(rows: DataFrame, day: str, calendar: DataFrame | None) -> DataFrame:

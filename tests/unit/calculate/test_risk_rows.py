@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from jobs.calculate.benchmarks import account_benchmarks, benchmark_levels, level_days, with_benchmark
 from jobs.calculate.daily import daily_performance
-from jobs.calculate.months import account_months, ended_months
+from jobs.calculate.months import account_months, current_months, ended_months
 from jobs.calculate.periods import period_returns
 from jobs.calculate.risk import FrequencyName, daily_series, monthly_series, risk_statistics, risk_windows
 from jobs.calculate.risk_carried import carried_forward
@@ -270,3 +270,19 @@ def test_months_are_ended_by_their_last_business_day_or_a_later_row(daily: DataF
     assert ended("daily", date(2026, 3, 2)) == []
     assert ended("a hole", date(2025, 7, 7)) == [date(2025, 6, 30)]
     assert ended("month-ends only", MONTH_END) == [date(2026, 2, 28)]
+
+
+def test_the_month_that_counts_after_restatements(spark: SparkSession) -> None:
+    """A later run's row of a month, a restated month, and a month that has lost its last rows."""
+    schema = "tenant_id string, account_id string, track_no int, month date, as_of_date date, epoch int, run_no long"
+    ends = {1: date(2026, 1, 31), 2: date(2026, 2, 28), 3: date(2026, 3, 31)}
+    kept = [(1, 30, 1, 7), (1, 31, 1, 8), (2, 26, 1, 9), (2, 20, 2, 12), (3, 20, 1, 10), (3, 31, 1, 11)]
+    months = spark.createDataFrame(
+        [(TENANT, "a", 1, ends[m], date(2026, m, day), epoch, run) for m, day, epoch, run in kept], schema
+    )
+    epochs = spark.createDataFrame(
+        [(TENANT, "a", 2, date(2026, 2, 10)), (TENANT, "a", 3, date(2026, 3, 25))],
+        "tenant_id string, account_id string, epoch int, from_date date",
+    )
+    found = {row["month"]: (row["as_of_date"], row["run_no"]) for row in current_months(months, epochs).collect()}
+    assert found == {ends[1]: (ends[1], 8), ends[2]: (date(2026, 2, 20), 12)}
