@@ -15,6 +15,7 @@ from tests import risk_reference
 from tests.unit.calculate.test_risk import YEAR, matrix, worst
 
 NAN = math.nan
+CAPTURES = ["up_capture", "down_capture"]
 Series = list[float]
 
 
@@ -62,6 +63,12 @@ def test_beside_the_benchmark_by_hand() -> None:
     # means 0.01 and 0: deviations (1, -2, -1, 2) and (1, -2, 2, -1) %; products sum to 1, squares to 10 and 10
     assert found["correlation"] == pytest.approx(0.1, abs=1e-12)
     assert found["r_squared"] == pytest.approx(0.01, abs=1e-12)
+
+
+def test_a_day_on_which_the_benchmark_stood_still_is_in_no_capture() -> None:
+    still = beside([0.02, 0.5, -0.01], [0.01, 0.0, -0.02], [0.0] * 3)
+    without = beside([0.02, -0.01], [0.01, -0.02], [0.0] * 2)
+    assert [still[name] for name in CAPTURES] == [without[name] for name in CAPTURES]
 
 
 def test_a_day_without_benchmark_is_left_out_of_both_sides() -> None:

@@ -105,6 +105,13 @@ def test_the_first_of_two_equal_falls_counts() -> None:
     assert fall([-0.5, 1.0, -0.5, 1.0])[2:] == (Drawdown.START, 0, 1)
 
 
+def test_a_recovery_to_the_last_digit_but_rounding() -> None:
+    """(1 - loss) (1 + loss / (1 - loss)) is 1, but not in binary digits."""
+    loss = 0.002
+    assert (1 - loss) * (1 + loss / (1 - loss)) < 1
+    assert fall([-loss, loss / (1 - loss)])[2:] == (Drawdown.START, 0, 1)
+
+
 def test_a_total_loss_is_never_recovered() -> None:
     deepest, current, *days = fall([0.1, -1.0, 0.0, 0.5])
     assert (deepest, current, days) == (-1.0, -1.0, [0, 1, Drawdown.NONE])

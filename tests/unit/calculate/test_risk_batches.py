@@ -131,7 +131,7 @@ def test_a_window_that_is_not_there_has_no_statistics(status: str) -> None:
 
 def test_without_a_benchmark() -> None:
     """Its statistics are NULL, the others are as they were: also where the account once had one."""
-    found, full = row(window(0, 40, benchmark_id=None), series()), row(window(0, 40), series())
+    found, full = rows([[window(0, 40, benchmark_id=None), window(0, 40)]], [series()])
     assert found["status"] == "ok"
     assert statistics(full).keys() - statistics(found).keys() == {
         "benchmark_id", "beta", "alpha", "correlation", "r_squared", "tracking_error", "information_ratio",
