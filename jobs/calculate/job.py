@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from calendar import monthrange
-from datetime import date
-
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -16,6 +13,7 @@ from jobs.calculate.epochs import current_rows, first_differences, new_epochs, r
 from jobs.calculate.inputs import ACCOUNT, Silver, Span
 from jobs.calculate.period_rows import flows_in_base_currency, month_ends, period_rows
 from jobs.calculate.policies import Policies
+from jobs.calculate.risk_rows import MONTH, RISK, RiskRows, end_of_month
 from jobs.platform.business_calendar import calendar_days, calendars_of
 from jobs.platform.lake import Lake
 from jobs.platform.ledger import Run
@@ -55,7 +53,7 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
         begin = _begin(due, opening).persist()
         span = _span(begin, run, tenants)
         # To the end of the month, since whether a row is a month-end depends on the business days after it.
-        calendar = calendar_days(spark, calendars_of(settings, tenants), _end_of_month(span.through))
+        calendar = calendar_days(spark, calendars_of(settings, tenants), end_of_month(span.through))
         rates = _rates(silver, span, calendar, policies)
         calculated = daily_performance(
             opening,
@@ -72,7 +70,11 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
         if run.from_date is not None:
             rows = rows.where(F.col("as_of_date") >= run.from_date)
         counters: dict[str, int | str] = {**counts, **_write(rows, _existing(begin, span, lake, run), lake, run)}
-        counters["periods"] = _write_periods(silver, run, span, calendar, policies) if counters["rows"] else 0
+        if counters["rows"]:
+            counters |= _write_periods_and_risk(silver, settings, run, span, calendar=calendar, policies=policies)
+        else:
+            for name in (PERIOD, MONTH, RISK):
+                _clear(lake, name, run)
         begin.unpersist()
         if rates is not None:
             rates.unpersist()
@@ -212,28 +214,25 @@ def _write(calculated: DataFrame, existing: DataFrame | None, lake: Lake, run: R
     return {"rows": _written(lake), "restated": restated}
 
 
-def _write_periods(silver: Silver, run: Run, span: Span, calendar: DataFrame | None, policies: Policies) -> int:
-    """Periods that end at the rows just written, from what gold holds with them."""
+def _write_periods_and_risk(
+    silver: Silver, settings: Settings, run: Run, span: Span, *, calendar: DataFrame | None, policies: Policies
+) -> dict[str, int | str]:
+    """Periods and risk that end at the rows just written, from what gold holds with them."""
     lake = silver.lake
     ends = month_ends(lake.written_by(DAILY, [run.run_no])).persist()
+    rates = _rates(silver, Span(None, span.through), calendar, policies)
     try:
-        accounts_of = ends.select(*ACCOUNT).distinct()
-        everything = Span(None, span.through)
-        rates = _rates(silver, everything, calendar, policies)
-        flows = flows_in_base_currency(silver, accounts_of, span.through, rates, policies)
+        flows = flows_in_base_currency(silver, ends.select(*ACCOUNT).distinct(), span.through, rates, policies)
         epochs = lake.read(EPOCH) if lake.exists(EPOCH) else None
         rows = period_rows(ends, lake.read(DAILY), epochs, flows, policies=policies, calendar=calendar)
         rows = rows.withColumns({"run_id": F.lit(run.run_id), "run_no": F.lit(run.run_no).cast("long")})
-        written = lake.write_run(rows, PERIOD, run.run_no, run.run_id)
-        if rates is not None:
-            rates.unpersist()
-        return written
+        periods = lake.write_run(rows, PERIOD, run.run_no, run.run_id)
+        written = lake.written_by(PERIOD, [run.run_no])
+        return {"periods": periods, "risk": RiskRows(silver, settings, run, ends, span.through).write(written)}
     finally:
         ends.unpersist()
-
-
-def _end_of_month(day: date) -> date:
-    return day.replace(day=monthrange(day.year, day.month)[1])
+        if rates is not None:
+            rates.unpersist()
 
 
 def _clear(lake: Lake, name: str, run: Run) -> None:

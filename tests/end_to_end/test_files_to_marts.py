@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from datetime import date
+import statistics
+from datetime import date, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -132,6 +133,39 @@ def test_periods_to_date_are_the_daily_row_s_own(book: SimpleNamespace) -> None:
     )
     assert len(joined) > 100
     assert [row for row in joined if row["twrr"] != row["wanted"] or row["unexplained"]] == []
+
+
+def test_risk_stands_beside_every_period_end_and_daily_returns_at_month_ends_only(book: SimpleNamespace) -> None:
+    ends = _asked(
+        book,
+        "SELECT tenant_id, account_id, as_of_date, frequency, array_agg(window_name ORDER BY window_name) AS windows"
+        " FROM marts.account_risk GROUP BY 1, 2, 3, 4",
+    )
+    periods = _asked(book, "SELECT DISTINCT tenant_id, account_id, as_of_date FROM marts.account_performance_period")
+    keys = {(row["tenant_id"], row["account_id"], row["as_of_date"]) for row in periods}
+    monthly = {(r["tenant_id"], r["account_id"], r["as_of_date"]) for r in ends if r["frequency"] == "monthly"}
+    assert monthly == keys
+    assert {tuple(row["windows"]) for row in ends} == {("1Y", "3Y", "5Y", "ITD")}
+    daily = {row["as_of_date"] for row in ends if row["frequency"] == "daily"}
+    assert daily
+    assert {day for day in daily if (day + timedelta(days=3)).month == day.month} == set()
+
+
+def test_monthly_risk_is_made_of_the_published_month_end_returns(book: SimpleNamespace) -> None:
+    of_case = "account_id = 'over_two_years'"
+    months = _asked(
+        book,
+        f"SELECT twrr FROM marts.account_performance_period WHERE {of_case} AND period = 'MTD' ORDER BY as_of_date",
+    )
+    returns = [row["twrr"] for row in months[1:]]  # the first row opens the account
+    risk = _asked(
+        book,
+        f"SELECT * FROM marts.account_risk WHERE {of_case} AND frequency = 'monthly' AND window_name = 'ITD'"
+        " ORDER BY as_of_date DESC LIMIT 1",
+    )[0]
+    assert (risk["observations"], len(returns)) == (26, 26)
+    assert risk["volatility"] == pytest.approx(statistics.stdev(returns) * 12**0.5, abs=1e-12)
+    assert (risk["best"], risk["worst"]) == (max(returns), min(returns))
 
 
 def test_calendar_returns_are_those_of_the_last_daily_row_of_each_month_quarter_and_year(book: SimpleNamespace) -> None:

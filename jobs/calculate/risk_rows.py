@@ -1,0 +1,127 @@
+"""What a run's daily rows ask for in gold.account_month and gold.account_risk, read from the lake and written to it."""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from datetime import date, timedelta
+from functools import reduce
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.window import Window
+
+from jobs.calculate.benchmarks import with_benchmark
+from jobs.calculate.epochs import current_rows, with_epoch
+from jobs.calculate.inputs import ACCOUNT, Silver
+from jobs.calculate.months import account_months, current_months, ended_months, with_month_end
+from jobs.calculate.risk import daily_series, monthly_series, risk_statistics, risk_windows
+from jobs.calculate.risk_carried import KEY, carried_forward
+from jobs.calculate.risk_inputs import Market, market
+from jobs.platform.ledger import Run
+from jobs.platform.settings import Settings
+
+DAILY, MONTH, RISK, EPOCH = "account_performance_daily", "account_month", "account_risk", "account_epoch"
+# An account whose last risk row is older than this has had a month-end since: nothing of it can be carried forward.
+LOOK_BACK = timedelta(days=62)
+
+
+def end_of_month(day: date) -> date:
+    """The last day of the date's month."""
+    return day.replace(day=monthrange(day.year, day.month)[1])
+
+
+class RiskRows:
+    """One run's risk: the months that its rows end, and the statistics at the accounts' last rows of each month.
+
+    An ordinary night ends no month and carries last month's statistics forward; daily returns are looked at for rows
+    at month-ends only, so that what a night costs does not grow with the history.
+    """
+
+    def __init__(self, silver: Silver, settings: Settings, run: Run, ends: DataFrame, through: date) -> None:
+        """`ends`: the run's daily rows that are the last of their account in a month."""
+        self.lake, self.silver, self.run, self.ends = silver.lake, silver, run, ends
+        self.market: Market = market(silver, settings, end_of_month(through))
+        self.days = self.market.days.persist()
+        self.epochs = self.lake.read(EPOCH)
+
+    def write(self, periods: DataFrame) -> int:
+        """Write both tables; `periods`: the rows of gold.account_performance_period that end with `ends`. Returns the
+        number of risk rows."""
+        self._write_months()
+        windows = self._windows(self.ends, periods, "monthly").persist()
+        try:
+            parts = [*self._monthly(windows), *self._daily(periods)]
+            rows = with_epoch(reduce(DataFrame.unionByName, parts), self.epochs)
+            return self.lake.write_run(self._stamped(rows), RISK, self.run.run_no, self.run.run_id)
+        finally:
+            windows.unpersist()
+            self.days.unpersist()
+
+    def _stamped(self, rows: DataFrame) -> DataFrame:
+        return rows.withColumns({"run_id": F.lit(self.run.run_id), "run_no": F.lit(self.run.run_no).cast("long")})
+
+    def _gold(self, first: date, last: date) -> DataFrame:
+        """Current daily rows between two dates, those just written among them."""
+        return current_rows(self.lake.read(DAILY).where(F.col("as_of_date").between(first, last)), self.epochs)
+
+    def _write_months(self) -> None:
+        ended = ended_months(self.lake.written_by(DAILY, [self.run.run_no]), self.market.calendar).persist()
+        first, last = ended.agg(F.min("month"), F.max("month")).collect()[0]
+        if first is not None:
+            daily = self._gold(first.replace(day=1), last).withColumn("month", F.last_day("as_of_date"))
+            rows = daily.join(ended, [*ACCOUNT, "month"], "left_semi").drop("month")
+            months = with_epoch(account_months(rows, self.market.calendar), self.epochs)
+            self.lake.write_run(self._stamped(months), MONTH, self.run.run_no, self.run.run_id)
+        ended.unpersist()
+
+    def _windows(self, ends: DataFrame, periods: DataFrame, frequency: str) -> DataFrame:
+        windows = risk_windows(ends, periods, frequency, self.market.calendar)  # type: ignore[arg-type]
+        return with_benchmark(windows, self.market.benchmarks)
+
+    def _monthly(self, windows: DataFrame) -> list[DataFrame]:
+        """Monthly statistics of every end: carried forward where nothing in them can have changed."""
+        carried, asked = None, windows
+        previous = self._previous()
+        if previous is not None:
+            carried = carried_forward(windows, previous, self.market.calendar)
+            asked = windows.join(carried.select(*KEY), KEY, "left_anti")
+        months = current_months(self.lake.read(MONTH), self.epochs)
+        months = months.join(asked.select(*ACCOUNT).distinct(), ACCOUNT, "left_semi")
+        series = monthly_series(months, self.market.benchmarks, self.days)
+        computed = risk_statistics(asked, series, "monthly")
+        return [computed] if carried is None else [computed, carried]
+
+    def _previous(self) -> DataFrame | None:
+        """The accounts' latest monthly rows of earlier runs, as far as they may be carried forward; None where an
+        account has several ends, as after a load of history."""
+        ends, accounts, first = self.ends.agg(
+            F.count("*"), F.count_distinct(*ACCOUNT), F.min("as_of_date")
+        ).collect()[0]  # fmt: skip
+        if ends != accounts or not self.lake.exists(RISK):
+            return None
+        recent = (F.col("as_of_date") >= first - LOOK_BACK) & (F.col("run_no") < self.run.run_no)
+        rows = self.lake.read(RISK).where(recent & (F.col("frequency") == "monthly"))
+        latest = Window.partitionBy(*KEY).orderBy(F.desc("as_of_date"), F.desc("run_no"))
+        rows = current_rows(rows, self.epochs).withColumn("_place", F.row_number().over(latest))
+        restated = self.epochs.where(F.col("run_no") == self.run.run_no).select(*ACCOUNT)
+        rows = rows.where("_place = 1").drop("_place").join(restated, ACCOUNT, "left_anti")
+        return rows.where(~F.col("tenant_id").isin(self._with_late_levels(first)))
+
+    def _with_late_levels(self, first: date) -> list[str]:
+        """Tenants for which this run brought benchmark levels of months that have ended: their past may be another."""
+        ended = F.col("as_of_date") <= first.replace(day=1) - timedelta(days=1)
+        found: set[str] = set()
+        for name in ("benchmark_level", "benchmark_return"):
+            late = self.silver.every(name).where(ended & (F.col("run_no") == self.run.run_no))
+            found |= {row["tenant_id"] for row in late.select("tenant_id").distinct().collect()}
+        return sorted(found)
+
+    def _daily(self, periods: DataFrame) -> list[DataFrame]:
+        """Daily statistics of the ends at month-ends."""
+        at_month_end = with_month_end(self.ends, "as_of_date", self.market.calendar).where("is_month_end")
+        windows = self._windows(at_month_end.drop("is_month_end"), periods, "daily")
+        first, last = windows.agg(F.min("since"), F.max("until")).collect()[0]
+        if first is None:
+            return []
+        rows = self._gold(first, last).join(windows.select(*ACCOUNT).distinct(), ACCOUNT, "left_semi")
+        return [risk_statistics(windows, daily_series(rows, self.market.benchmarks, self.days), "daily")]
