@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from jobs.cli import db, demo, files, quarantine, risk, run, sample, status, vendor
+from jobs.cli import db, demo, explain, files, quarantine, returns, risk, run, sample, status, vendor
 from jobs.cli import report as report_verb
 from jobs.platform.errors import DietzError
 
@@ -23,6 +23,8 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("status")(status.status)
 app.command("files")(files.files)
+app.command("returns")(returns.returns)
+app.command("explain")(explain.explain)
 app.command("report")(report_verb.report)
 app.command("risk")(risk.risk)
 app.command("sample")(sample.sample)

@@ -16,6 +16,8 @@ from pyspark.sql import SparkSession
 
 from jobs.cli.run import ATTENTION
 from jobs.cli.summary import FIGURES
+from jobs.explain.account_row import explained
+from jobs.explain.linking import PERIODS
 from jobs.pipeline import run_all
 from jobs.platform.ledger import Ledger
 from jobs.platform.settings import Settings
@@ -24,6 +26,7 @@ from tests.golden.cases import Case, assert_as_expected, cases, differences
 
 CASES = list(cases("daily"))
 PERIOD_CASES = list(cases("periods"))
+CASE_NAMES = {case.name for case in CASES}
 FIRST_NIGHT, LAST_NIGHT = date(2026, 3, 4), date(2026, 4, 30)
 PUBLISHED = "SELECT * FROM marts.account_performance_daily ORDER BY tenant_id, account_id, as_of_date"
 
@@ -195,6 +198,18 @@ def test_the_first_night_publishes_nothing_dated_after_it_and_the_second_leaves_
     later = {(row["tenant_id"], row["account_id"], row["as_of_date"]): row for row in book.rows}
     for row in book.after_first:
         assert later[row["tenant_id"], row["account_id"], row["as_of_date"]] == row
+
+
+def test_published_rows_are_what_explain_makes_of_their_inputs(book: SimpleNamespace) -> None:
+    """Every worked case and a part of the sample book, whose files come in several formats and currencies."""
+    sample = [row for row in book.rows if row["account_id"] in CASE_NAMES]
+    sample += [row for row in book.rows if row["account_id"] not in CASE_NAMES][::7]
+    for row in sample:
+        found = explained(
+            book.settings, book.ledger, row["tenant_id"], row["account_id"], day=row["as_of_date"], periods=PERIODS
+        )
+        assert found.differences == [], (row["tenant_id"], row["account_id"], row["as_of_date"])
+    assert {"modified_dietz", "daily"} == {row["method"] for row in sample}
 
 
 def test_no_row_was_lost_on_the_way(book: SimpleNamespace) -> None:
