@@ -37,7 +37,7 @@ CREATE FUNCTION marts.account_row(tenant_id text, account_id text, after date, t
                h.wiped_out_gross_on
         FROM history.account_performance_daily h
         WHERE h.tenant_id = account_row.tenant_id AND h.account_id = account_row.account_id
-        AND h.as_of_date > coalesce((SELECT p.as_of_date FROM published p), after) AND h.as_of_date <= through
+        AND h.as_of_date > greatest((SELECT p.as_of_date FROM published p), after) AND h.as_of_date <= through
         AND h.known_from <= known_at AND h.known_to > known_at
         AND (h.track_no IS NOT NULL OR NOT in_chain)
         ORDER BY h.as_of_date DESC LIMIT 1
@@ -46,6 +46,16 @@ CREATE FUNCTION marts.account_row(tenant_id text, account_id text, after date, t
 $$;
 
 COMMENT ON FUNCTION marts.account_row(tenant_id text, account_id text, after date, through date, known_at timestamp with time zone, in_chain boolean) IS 'The account''s last row dated after `after`, up to `through`, as published at known_at; in_chain: with a track.';
+
+CREATE FUNCTION marts.account_row_apart(tenant_id text, account_id text, after date, through date, known_at timestamp with time zone, in_chain boolean) RETURNS TABLE(as_of_date date, status text, track_no integer, inception_date date, chain_net double precision, chain_gross double precision, wiped_out_on date, wiped_out_gross_on date)
+    LANGUAGE sql STABLE STRICT ROWS 1 PARALLEL SAFE
+    AS $$
+    SELECT * FROM marts.account_row(
+        account_row_apart.tenant_id, account_row_apart.account_id, after, through, known_at,
+        in_chain)
+$$;
+
+COMMENT ON FUNCTION marts.account_row_apart(tenant_id text, account_id text, after date, through date, known_at timestamp with time zone, in_chain boolean) IS 'marts.account_row, planned when it is called.';
 
 CREATE FUNCTION marts.group_row(tenant_id text, group_type text, group_id text, after date, through date, known_at timestamp with time zone, in_chain boolean) RETURNS TABLE(as_of_date date, status text, track_no integer, inception_date date, chain_net double precision, chain_gross double precision, wiped_out_on date, wiped_out_gross_on date)
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -67,7 +77,7 @@ CREATE FUNCTION marts.group_row(tenant_id text, group_type text, group_id text, 
         FROM history.group_performance_daily h
         WHERE h.tenant_id = group_row.tenant_id AND h.group_type = group_row.group_type
         AND h.group_id = group_row.group_id
-        AND h.as_of_date > coalesce((SELECT p.as_of_date FROM published p), after) AND h.as_of_date <= through
+        AND h.as_of_date > greatest((SELECT p.as_of_date FROM published p), after) AND h.as_of_date <= through
         AND h.known_from <= known_at AND h.known_to > known_at
         AND (h.track_no IS NOT NULL OR NOT in_chain)
         ORDER BY h.as_of_date DESC LIMIT 1
@@ -76,6 +86,16 @@ CREATE FUNCTION marts.group_row(tenant_id text, group_type text, group_id text, 
 $$;
 
 COMMENT ON FUNCTION marts.group_row(tenant_id text, group_type text, group_id text, after date, through date, known_at timestamp with time zone, in_chain boolean) IS 'The group''s last row dated after `after`, up to `through`, as published at known_at; in_chain: with a track.';
+
+CREATE FUNCTION marts.group_row_apart(tenant_id text, group_type text, group_id text, after date, through date, known_at timestamp with time zone, in_chain boolean) RETURNS TABLE(as_of_date date, status text, track_no integer, inception_date date, chain_net double precision, chain_gross double precision, wiped_out_on date, wiped_out_gross_on date)
+    LANGUAGE sql STABLE STRICT ROWS 1 PARALLEL SAFE
+    AS $$
+    SELECT * FROM marts.group_row(
+        group_row_apart.tenant_id, group_row_apart.group_type, group_row_apart.group_id, after, through, known_at,
+        in_chain)
+$$;
+
+COMMENT ON FUNCTION marts.group_row_apart(tenant_id text, group_type text, group_id text, after date, through date, known_at timestamp with time zone, in_chain boolean) IS 'marts.group_row, planned when it is called.';
 
 CREATE FUNCTION marts.group_twrr(tenant_id text, group_type text, group_id text, from_date date, to_date date, known_at timestamp with time zone DEFAULT now()) RETURNS TABLE(twrr double precision, twrr_gross double precision, status text, start_date date, end_date date)
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -89,21 +109,27 @@ CREATE FUNCTION marts.group_twrr(tenant_id text, group_type text, group_id text,
            e.as_of_date
     FROM (SELECT) one
     LEFT JOIN LATERAL marts.group_row(
-        group_twrr.tenant_id, group_twrr.group_type, group_twrr.group_id, from_date, to_date, known_at, true) e ON true
+        group_twrr.tenant_id, group_twrr.group_type, group_twrr.group_id,
+        greatest(from_date, to_date - 40), to_date, known_at, true) near ON true
+    LEFT JOIN LATERAL (
+        SELECT near.* WHERE near.as_of_date IS NOT NULL
+        UNION ALL
+        SELECT * FROM marts.group_row_apart(
+            group_twrr.tenant_id, group_twrr.group_type, group_twrr.group_id, from_date,
+            CASE WHEN near.as_of_date IS NULL AND from_date < to_date - 40 THEN to_date - 40 END, known_at, true)
+    ) e ON true
     LEFT JOIN LATERAL marts.group_row(
-        group_twrr.tenant_id, group_twrr.group_type, group_twrr.group_id, from_date - 8, from_date, known_at, true
-    ) w ON true
+        group_twrr.tenant_id, group_twrr.group_type, group_twrr.group_id,
+        from_date - 8, from_date, known_at, true) w ON true
     -- Tracks follow one another: where the last row of the week is of another track, none of it is of this one.
     LEFT JOIN LATERAL (SELECT w.as_of_date, w.chain_net, w.chain_gross WHERE w.track_no = e.track_no) b ON true
-    LEFT JOIN LATERAL (
-        SELECT r.status FROM marts.group_row(
-            group_twrr.tenant_id, group_twrr.group_type, group_twrr.group_id, from_date, from_date + 1, known_at, true
-        ) r
-        WHERE b.as_of_date IS NULL AND e.inception_date = from_date + 1) first ON true
-    LEFT JOIN LATERAL (
-        SELECT r.status FROM marts.group_row(
-            group_twrr.tenant_id, group_twrr.group_type, group_twrr.group_id, from_date, to_date, known_at, false) r
-        WHERE e.as_of_date IS NULL) other ON true
+    LEFT JOIN LATERAL marts.group_row_apart(
+        group_twrr.tenant_id, group_twrr.group_type, group_twrr.group_id, from_date,
+        CASE WHEN b.as_of_date IS NULL AND e.inception_date = from_date + 1 THEN from_date + 1 END,
+        known_at, true) first ON true
+    LEFT JOIN LATERAL marts.group_row_apart(
+        group_twrr.tenant_id, group_twrr.group_type, group_twrr.group_id, from_date,
+        CASE WHEN e.as_of_date IS NULL THEN to_date END, known_at, false) other ON true
     CROSS JOIN LATERAL (
         SELECT coalesce(b.as_of_date, from_date) AS start_date,
                CASE WHEN from_date >= to_date THEN 'no_period'
@@ -129,19 +155,26 @@ CREATE FUNCTION marts.twrr(tenant_id text, account_id text, from_date date, to_d
            e.as_of_date
     FROM (SELECT) one
     LEFT JOIN LATERAL marts.account_row(
-        twrr.tenant_id, twrr.account_id, from_date, to_date, known_at, true) e ON true
+        twrr.tenant_id, twrr.account_id,
+        greatest(from_date, to_date - 40), to_date, known_at, true) near ON true
+    LEFT JOIN LATERAL (
+        SELECT near.* WHERE near.as_of_date IS NOT NULL
+        UNION ALL
+        SELECT * FROM marts.account_row_apart(
+            twrr.tenant_id, twrr.account_id, from_date,
+            CASE WHEN near.as_of_date IS NULL AND from_date < to_date - 40 THEN to_date - 40 END, known_at, true)
+    ) e ON true
     LEFT JOIN LATERAL marts.account_row(
         twrr.tenant_id, twrr.account_id, from_date - 8, from_date, known_at, true) w ON true
     -- Tracks follow one another: where the last row of the week is of another track, none of it is of this one.
     LEFT JOIN LATERAL (SELECT w.as_of_date, w.chain_net, w.chain_gross WHERE w.track_no = e.track_no) b ON true
-    LEFT JOIN LATERAL (
-        SELECT r.status FROM marts.account_row(
-            twrr.tenant_id, twrr.account_id, from_date, from_date + 1, known_at, true) r
-        WHERE b.as_of_date IS NULL AND e.inception_date = from_date + 1) first ON true
-    LEFT JOIN LATERAL (
-        SELECT r.status FROM marts.account_row(
-            twrr.tenant_id, twrr.account_id, from_date, to_date, known_at, false) r
-        WHERE e.as_of_date IS NULL) other ON true
+    LEFT JOIN LATERAL marts.account_row_apart(
+        twrr.tenant_id, twrr.account_id, from_date,
+        CASE WHEN b.as_of_date IS NULL AND e.inception_date = from_date + 1 THEN from_date + 1 END,
+        known_at, true) first ON true
+    LEFT JOIN LATERAL marts.account_row_apart(
+        twrr.tenant_id, twrr.account_id, from_date,
+        CASE WHEN e.as_of_date IS NULL THEN to_date END, known_at, false) other ON true
     CROSS JOIN LATERAL (
         SELECT coalesce(b.as_of_date, from_date) AS start_date,
                CASE WHEN from_date >= to_date THEN 'no_period'

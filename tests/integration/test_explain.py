@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from jobs.cli.main import app
 from jobs.pipeline import run_all, run_step
 from jobs.platform.ledger import Ledger
-from jobs.platform.settings import Settings
+from jobs.platform.settings import PROJECT_ROOT, Settings
 
 NIGHT = date(2026, 3, 10)
 DAILY = "marts.account_performance_daily"
@@ -92,7 +92,8 @@ class Night:
 @pytest.fixture(scope="module")
 def night(spark: SparkSession, database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
     home = tmp_path_factory.mktemp("explain")
-    conf = Path(home) / "local.yaml"
+    shutil.copytree(PROJECT_ROOT / "conf", home / "conf")
+    conf = home / "conf" / "local.yaml"
     conf.write_text("file_settle_seconds: 0\n", encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DIETZ_HOME", str(home))
