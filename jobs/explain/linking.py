@@ -53,15 +53,16 @@ def linked(period: str, row: Row, earlier: list[Row], first_month: int, calendar
     if since is not None:
         inside = [one for one in track if one["as_of_date"] > since]
         week = [one["as_of_date"] for one in track if since - GRACE <= one["as_of_date"] <= since]
-        begins = track[0]["status"] != "opening" and track[0]["begin_date"] == since
+        begins = track[0]["status"] != "opening" and row["inception_date"] - DAY == since
         if not week and not begins:
             return Linked(period, since, None, [], None, None, "insufficient_history")
         start = max(week, default=since)
     else:
         number = _number(period, row["as_of_date"], first_month)
         inside = [one for one in track if _number(period, one["as_of_date"], first_month) == number]
-        opens = inside[0]["status"] == "opening"
-        start = inside[0]["as_of_date"] if opens else inside[0]["begin_date"]
+        first = inside[0]["as_of_date"]
+        before = (one["as_of_date"] for one in earlier if one["as_of_date"] < first and one["status"] != "no_fx")
+        start = first if inside[0]["status"] == "opening" else max(before, default=row["inception_date"] - DAY)
     found = [(one, factors(one)) for one in inside]
     net = gross = 1.0
     for _, (of_net, of_gross) in found:

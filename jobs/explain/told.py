@@ -114,7 +114,8 @@ def _of_values(found: Explanation, inputs: Inputs) -> Iterator[str]:
     yield f"E  {_money(inputs.valuation)}"
     yield from _origin(inputs.valuation_row, inputs.valuation)
     if again:
-        yield f"D  {again.row['days']} business days after {again.row['begin_date']}: {again.row['method']}"
+        days = again.row["days"]
+        yield f"D  {days} business day{'s' if days > 1 else ''} after {again.row['begin_date']}: {again.row['method']}"
 
 
 def _of_booking(booking: Booking, weight: str | None) -> Iterator[str]:

@@ -44,7 +44,8 @@ def read_columns(root: str, name: str, columns: list[str], where: pc.Expression 
     """
     folder = Path(root) / table(name).layer / name
     files = [str(path) for path in live_files(folder)]
-    return pq.read_table(files, columns=columns, filters=where) if files else None
+    # Without partitioning=None Arrow takes a folder "feed=x" for a column and finds it twice.
+    return pq.read_table(files, columns=columns, filters=where, partitioning=None) if files else None
 
 
 def live_files(folder: Path) -> list[Path]:
