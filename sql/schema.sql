@@ -866,85 +866,85 @@ CREATE TABLE marts.account_risk (
 
 ALTER TABLE ONLY marts.account_risk FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE marts.account_risk IS 'One row per account, date, window and frequency: risk statistics of the current track''s returns and their relation to the benchmark. Dates: each account''s latest row and its month-ends.';
+COMMENT ON TABLE marts.account_risk IS 'Risk of an account and its returns beside its benchmark, over a window of the current track that ends on as_of_date.';
 
 COMMENT ON COLUMN marts.account_risk.tenant_id IS 'The client firm: the folder in landing.';
 
 COMMENT ON COLUMN marts.account_risk.account_id IS 'The firm''s own account identifier.';
 
-COMMENT ON COLUMN marts.account_risk.as_of_date IS 'Last date of the window.';
+COMMENT ON COLUMN marts.account_risk.as_of_date IS 'Valuation date at which the window ends: the account''s latest row or the last one of a month.';
 
-COMMENT ON COLUMN marts.account_risk.window_name IS 'How far the window goes back.';
+COMMENT ON COLUMN marts.account_risk.window_name IS 'Since the track began, or the years up to as_of_date.';
 
-COMMENT ON COLUMN marts.account_risk.frequency IS 'Which returns: of days (252 a year) or of full months (12).';
+COMMENT ON COLUMN marts.account_risk.frequency IS 'daily: returns of rows over one business day, 252 a year; monthly: returns of full months that have ended, 12 a year.';
 
-COMMENT ON COLUMN marts.account_risk.observations IS 'Returns that the statistics are of.';
+COMMENT ON COLUMN marts.account_risk.observations IS 'Returns of the track in the window, also where they are too few.';
 
-COMMENT ON COLUMN marts.account_risk.volatility IS 'Standard deviation of the returns, annualised.';
+COMMENT ON COLUMN marts.account_risk.volatility IS 'Sample standard deviation of the returns, annualised by the square root of 252 or 12.';
 
-COMMENT ON COLUMN marts.account_risk.downside_deviation IS 'Root mean square of the returns below the minimum acceptable return (0), annualised.';
+COMMENT ON COLUMN marts.account_risk.downside_deviation IS 'Root of the mean squared shortfall below the minimum acceptable return (0), annualised.';
 
-COMMENT ON COLUMN marts.account_risk.sharpe IS 'Mean return above the risk-free rate over its standard deviation, annualised.';
+COMMENT ON COLUMN marts.account_risk.sharpe IS 'Mean over sample standard deviation of the returns above the risk-free rate of the same days, annualised; RISK_FREE_<base currency>, 0 where there is none.';
 
-COMMENT ON COLUMN marts.account_risk.sortino IS 'Mean return above the minimum acceptable return, annualised, over downside_deviation.';
+COMMENT ON COLUMN marts.account_risk.sortino IS 'Annualised mean return above the minimum acceptable return (0) / downside_deviation.';
 
-COMMENT ON COLUMN marts.account_risk.calmar IS 'Annualised return over minus max_drawdown.';
+COMMENT ON COLUMN marts.account_risk.calmar IS 'Annualised compound return / -max_drawdown.';
 
-COMMENT ON COLUMN marts.account_risk.max_drawdown IS 'Deepest fall from a running maximum, a fraction, not positive.';
+COMMENT ON COLUMN marts.account_risk.max_drawdown IS 'Deepest fall of the window''s index below its highest level before, a fraction not above 0.';
 
-COMMENT ON COLUMN marts.account_risk.drawdown_peak_date IS 'Last date at the maximum before the deepest fall; NULL without a loss.';
+COMMENT ON COLUMN marts.account_risk.drawdown_peak_date IS 'Last date at the level from which the deepest fall began; the window''s start where the index was never above it; NULL without a loss.';
 
-COMMENT ON COLUMN marts.account_risk.drawdown_trough_date IS 'First date at its bottom; NULL without a loss.';
+COMMENT ON COLUMN marts.account_risk.drawdown_trough_date IS 'First date of the deepest fall; NULL without a loss.';
 
-COMMENT ON COLUMN marts.account_risk.drawdown_recovery_date IS 'First later date at or above the peak; NULL where there is none.';
+COMMENT ON COLUMN marts.account_risk.drawdown_recovery_date IS 'First later date at or above the peak; NULL while not recovered.';
 
-COMMENT ON COLUMN marts.account_risk.current_drawdown IS 'Distance from the running maximum on as_of_date, a fraction, not positive.';
+COMMENT ON COLUMN marts.account_risk.current_drawdown IS 'Fall of the index on the window''s last date below its highest level so far, a fraction not above 0.';
 
-COMMENT ON COLUMN marts.account_risk.var_95 IS 'Historical value at risk: minus the 5 % quantile of the returns, a fraction.';
+COMMENT ON COLUMN marts.account_risk.var_95 IS 'Historical value at risk: minus the 5 % quantile of the returns, linear interpolation; positive for a loss, of one period.';
 
 COMMENT ON COLUMN marts.account_risk.var_99 IS 'As var_95, of the 1 % quantile.';
 
-COMMENT ON COLUMN marts.account_risk.expected_shortfall_95 IS 'Minus the mean of the returns at or below the 5 % quantile, a fraction.';
+COMMENT ON COLUMN marts.account_risk.expected_shortfall_95 IS 'Minus the mean of the returns at or below the 5 % quantile.';
 
 COMMENT ON COLUMN marts.account_risk.expected_shortfall_99 IS 'As expected_shortfall_95, of the 1 % quantile.';
 
 COMMENT ON COLUMN marts.account_risk.skewness IS 'Third standardised moment of the returns (population).';
 
-COMMENT ON COLUMN marts.account_risk.kurtosis IS 'Fourth standardised moment of the returns (population) less 3.';
+COMMENT ON COLUMN marts.account_risk.kurtosis IS 'Fourth standardised moment of the returns (population) less the normal distribution''s 3.';
 
 COMMENT ON COLUMN marts.account_risk.win_rate IS 'Share of returns above 0.';
 
-COMMENT ON COLUMN marts.account_risk.best IS 'Greatest return, a fraction.';
+COMMENT ON COLUMN marts.account_risk.best IS 'Highest return.';
 
-COMMENT ON COLUMN marts.account_risk.worst IS 'Smallest return, a fraction.';
+COMMENT ON COLUMN marts.account_risk.worst IS 'Lowest return.';
 
 COMMENT ON COLUMN marts.account_risk.longest_gain_streak IS 'Longest run of returns above 0.';
 
 COMMENT ON COLUMN marts.account_risk.longest_loss_streak IS 'Longest run of returns below 0.';
 
-COMMENT ON COLUMN marts.account_risk.benchmark_id IS 'The account''s benchmark on as_of_date; NULL without one, like the columns that follow up to status.';
+COMMENT ON COLUMN marts.account_risk.benchmark_id IS 'Benchmark of the account on as_of_date; each return is compared with the benchmark of its own date.';
 
-COMMENT ON COLUMN marts.account_risk.beta IS 'Slope of the returns on those of the benchmark, both above the risk-free rate.';
+COMMENT ON COLUMN marts.account_risk.beta IS 'Covariance with the benchmark over the benchmark''s variance, both above the risk-free rate.';
 
-COMMENT ON COLUMN marts.account_risk.alpha IS 'Mean return above what beta explains, annualised.';
+COMMENT ON COLUMN marts.account_risk.alpha IS 'Mean return above the risk-free rate less beta times the benchmark''s, annualised.';
 
-COMMENT ON COLUMN marts.account_risk.correlation IS 'Correlation with the benchmark.';
+COMMENT ON COLUMN marts.account_risk.correlation IS 'Pearson correlation with the benchmark''s returns.';
 
-COMMENT ON COLUMN marts.account_risk.r_squared IS 'Its square.';
+COMMENT ON COLUMN marts.account_risk.r_squared IS 'Square of correlation.';
 
-COMMENT ON COLUMN marts.account_risk.tracking_error IS 'Standard deviation of the difference to the benchmark, annualised.';
+COMMENT ON COLUMN marts.account_risk.tracking_error IS 'Sample standard deviation of the returns less the benchmark''s, annualised.';
 
-COMMENT ON COLUMN marts.account_risk.information_ratio IS 'Annualised return less that of the benchmark, over tracking_error.';
+COMMENT ON COLUMN marts.account_risk.information_ratio IS 'Annualised compound return less the benchmark''s, over tracking_error.';
 
-COMMENT ON COLUMN marts.account_risk.up_capture IS 'Geometric mean return over that of the benchmark where it rose, both annualised.';
+COMMENT ON COLUMN marts.account_risk.up_capture IS 'Annualised geometric mean return over the benchmark''s, on the periods in which the benchmark gained.';
 
-COMMENT ON COLUMN marts.account_risk.down_capture IS 'As up_capture, where the benchmark fell.';
+COMMENT ON COLUMN marts.account_risk.down_capture IS 'As up_capture, on the periods in which the benchmark lost.';
 
-COMMENT ON COLUMN marts.account_risk.batting_average IS 'Share of periods with a return above that of the benchmark.';
+COMMENT ON COLUMN marts.account_risk.batting_average IS 'Share of periods with a return above the benchmark''s.';
 
-COMMENT ON COLUMN marts.account_risk.status IS 'ok, or why there are no statistics.';
+COMMENT ON COLUMN marts.account_risk.status IS 'Why something is NULL: the track does not reach back to the window''s start; fewer than 20 daily or 12 monthly returns; so few with a return of the benchmark or the risk-free rate; a divisor of 0; or the row has no track.';
 
-COMMENT ON COLUMN marts.account_risk.epoch IS 'Version of the account''s history that the row was calculated from.';
+COMMENT ON COLUMN marts.account_risk.epoch IS 'Version of the account''s history, from 1.';
 
 COMMENT ON COLUMN marts.account_risk.run_id IS 'The run that calculated the row, as in ops.run.';
 
