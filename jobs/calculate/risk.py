@@ -22,23 +22,24 @@ from jobs.platform.schemas import table
 ACCOUNT = ["tenant_id", "account_id"]
 YEARS = {"1Y": 1, "3Y": 3, "5Y": 5}
 FREQUENCIES = {"daily": Frequency("daily", 252, 20), "monthly": Frequency("monthly", 12, 12)}
-LAST = ["benchmark_id", "status"]
+LAST = ["benchmark_id", "status", "epoch"]
 FrequencyName = Literal["daily", "monthly"]
 SERIES = ["as_of_date", "own_return", "benchmark_return", "risk_free_return"]
-WINDOW = ["as_of_date", "window_name", "since", "until", "benchmark_id", "status"]
+WINDOW = ["as_of_date", "window_name", "since", "until", "benchmark_id", "status", "epoch"]
 
 
 def risk_windows(
     ends: DataFrame, periods: DataFrame, frequency: FrequencyName, calendar: DataFrame | None = None
 ) -> DataFrame:
     """The windows ITD, 1Y, 3Y and 5Y of each end row: tenant_id, account_id, as_of_date, window_name, since (the
-    returns dated after it count), until (and up to it), status (ok, insufficient_history, why the row has no track).
+    returns dated after it count), until (and up to it), status (ok, insufficient_history, why the row has no track) and
+    epoch.
 
     `ends` are current rows of gold.account_performance_daily; `periods` their rows of the period mart, which say
     whether the track reaches back far enough (section 4: one rule for both marts). Monthly windows end with the last
     ended month, which is the row's own where the row is on or after its last business day.
     """
-    own = with_month_end(ends.select(*ACCOUNT, "as_of_date", "track_no", "status"), "as_of_date", calendar)
+    own = with_month_end(ends.select(*ACCOUNT, "as_of_date", "track_no", "status", "epoch"), "as_of_date", calendar)
     chosen = periods.where(F.col("period").isin("ITD", *YEARS)).selectExpr(
         *ACCOUNT, "as_of_date", "period AS window_name", "start_date", "status AS period_status"
     )
@@ -58,6 +59,7 @@ def risk_windows(
             f"{until} AS until",
             """CASE WHEN track_no IS NULL THEN status
                     WHEN period_status = 'insufficient_history' THEN period_status ELSE 'ok' END AS status""",
+            "epoch",
         )
     )
 
@@ -80,7 +82,7 @@ def monthly_series(months: DataFrame, benchmarks: DataFrame, days: DataFrame) ->
 def risk_statistics(
     windows: DataFrame, series: DataFrame, frequency: FrequencyName, *, acceptable: float = 0.0
 ) -> DataFrame:
-    """Rows of gold.account_risk, but epoch, run_id and run_no: one per window.
+    """Rows of gold.account_risk, but run_id and run_no: one per window.
 
     `windows` is what `risk_windows` gave, with benchmark_id (`benchmarks.with_benchmark`); `series` the accounts'
     returns of the same frequency. `acceptable` is the minimum acceptable return per period, a fraction. A statistic
@@ -95,7 +97,7 @@ def risk_statistics(
 
 
 def result_columns() -> list[str]:
-    """The columns of gold.account_risk, but epoch, run_id and run_no."""
+    """The columns of gold.account_risk, but run_id and run_no."""
     return [*ACCOUNT, "as_of_date", "window_name", "frequency", "since_date", "observations", *STATISTICS, *LAST]
 
 

@@ -63,8 +63,8 @@ class Windows(NamedTuple):
 def statistics_of_batch(batch: pa.RecordBatch, frequency: Frequency, acceptable: float) -> pa.RecordBatch:
     """One result row for each window of each account.
 
-    `batch`: tenant_id, account_id, windows (list of as_of_date, window_name, since, until, benchmark_id, status) and
-    series (list of as_of_date, own_return, benchmark_return, risk_free_return; in any order, NULL for none).
+    `batch`: tenant_id, account_id, windows (list of as_of_date, window_name, since, until, benchmark_id, status,
+    epoch) and series (list of as_of_date, own_return, benchmark_return, risk_free_return; in any order, NULL for none).
     """
     flat = pc.list_flatten(batch.column("windows"))
     account = pc.list_parent_indices(batch.column("windows")).to_numpy(zero_copy_only=False).astype(np.int64)
@@ -95,6 +95,7 @@ def statistics_of_batch(batch: pa.RecordBatch, frequency: Frequency, acceptable:
         **result.arrays(),
         "benchmark_id": flat.field("benchmark_id"),
         "status": pa.array(status, pa.string()),
+        "epoch": flat.field("epoch"),
     }
     return pa.RecordBatch.from_pydict(rows)
 

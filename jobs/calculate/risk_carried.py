@@ -35,7 +35,7 @@ def carried_forward(windows: DataFrame, previous: DataFrame, calendar: DataFrame
     )
     same = windows.selectExpr("*", f"{_track('since')} AS track").join(before, KEY).where(SAME_RETURNS)
     own = {
-        **{name: name for name in [*KEY, "as_of_date"]},
+        **{name: name for name in [*KEY, "as_of_date", "epoch"]},
         "since_date": "since",
         "drawdown_peak_date": "IF(old.drawdown_peak_date = old.since_date, since, old.drawdown_peak_date)",
     }

@@ -16,7 +16,7 @@ START = date(2026, 1, 1)
 WINDOW = pa.struct(
     [
         ("as_of_date", pa.date32()), ("window_name", pa.string()), ("since", pa.date32()), ("until", pa.date32()),
-        ("benchmark_id", pa.string()), ("status", pa.string()),
+        ("benchmark_id", pa.string()), ("status", pa.string()), ("epoch", pa.int32()),
     ]
 )  # fmt: skip
 RETURN = pa.struct(
@@ -35,7 +35,7 @@ def day(number: int) -> date:
 
 
 def window(since: int, until: int, **other: Any) -> dict[str, Any]:
-    facts = {"as_of_date": day(until), "window_name": "ITD", "benchmark_id": "INDEX", "status": "ok"}
+    facts = {"as_of_date": day(until), "window_name": "ITD", "benchmark_id": "INDEX", "status": "ok", "epoch": 1}
     return {**facts, "since": day(since), "until": day(until), **other}
 
 
@@ -67,7 +67,17 @@ def row(one: dict[str, Any], returns: list[dict[str, Any]] | None) -> dict[str, 
 
 def statistics(found: dict[str, Any]) -> dict[str, Any]:
     """What is not NULL beside the keys."""
-    keys = {"tenant_id", "account_id", "as_of_date", "window_name", "frequency", "since_date", "observations", "status"}
+    keys = {
+        "tenant_id",
+        "account_id",
+        "as_of_date",
+        "window_name",
+        "frequency",
+        "since_date",
+        "observations",
+        "status",
+        "epoch",
+    }
     return {name: value for name, value in found.items() if value is not None and name not in keys}
 
 
