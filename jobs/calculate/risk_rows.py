@@ -51,7 +51,7 @@ class RiskRows:
         windows = self._windows(self.ends, periods, "monthly").persist()
         try:
             parts = [*self._monthly(windows), *self._daily(periods)]
-            rows = with_epoch(reduce(DataFrame.unionByName, parts), self.epochs)
+            rows = reduce(DataFrame.unionByName, parts)
             return self.lake.write_run(self._stamped(rows), RISK, self.run.run_no, self.run.run_id)
         finally:
             windows.unpersist()
