@@ -16,11 +16,16 @@ VALUATION = (
 TRANSACTION = (
     "tenant_id string, vendor string, account_id string, performance_date date, type string, subtype string,"
     " amount decimal(28,8), currency string, quantity decimal(28,8), price decimal(28,8), flow_timing string,"
-    " feed_flow_timing string, status string"
+    " feed_flow_timing string, counterparty_account_id string, status string"
 )
 ACCOUNT = (
     "tenant_id string, vendor string, account_id string, effective_from date, base_currency string,"
-    " flow_timing string, in_performance boolean"
+    " flow_timing string, in_performance boolean, household_id string, advisor_id string,"
+    " model_id string, closed_on date"
+)
+MEMBER = (
+    "tenant_id string, vendor string, group_type string, group_id string, account_id string, from_date date,"
+    " to_date date"
 )
 FX_RATE = (
     "tenant_id string, vendor string, as_of_date date, from_currency string, to_currency string, rate decimal(28,8)"
@@ -47,6 +52,10 @@ def transactions(spark: SparkSession, rows: Iterable[Row]) -> DataFrame:
 def accounts(spark: SparkSession, rows: Iterable[Row]) -> DataFrame:
     defaults = {"tenant_id": TENANT, "vendor": "canonical", "effective_from": date(1900, 1, 1), "in_performance": True}
     return _frame(spark, rows, ACCOUNT, defaults)
+
+
+def members(spark: SparkSession, rows: Iterable[Row]) -> DataFrame:
+    return _frame(spark, rows, MEMBER, {"tenant_id": TENANT, "vendor": "canonical"})
 
 
 def fx_rates(spark: SparkSession, rows: Iterable[Row]) -> DataFrame:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.calculate.events import OPENING, SO_FAR, VALUATION, window
+from jobs.calculate.events import OF_ACCOUNT, OPENING, VALUATION
 from jobs.calculate.money import ZERO, difference, money, total
 from jobs.calculate.policies import Policies, per_tenant
+from jobs.calculate.windows import Sorted
 
 PERIODS = {"mtd": 1, "qtd": 3, "ytd": 12}  # months in each
 SIDES = {"net": "", "gross": "_gross"}
@@ -16,13 +19,14 @@ START = ("date", "value", "flow", "fees")  # of a period: its date, begin value,
 WIPED_OUT = {"net": "wiped_out_on", "gross": "wiped_out_gross_on"}
 
 
-def linked(rows: DataFrame, policies: Policies) -> DataFrame:
+def linked(rows: DataFrame, policies: Policies, of: Sorted = OF_ACCOUNT, also: Sequence[str] = ()) -> DataFrame:
     """The rows of `sub_periods.sub_periods` with status, track, returns and chain state; opening rows are left out.
 
-    Columns: those of gold.account_performance_daily but quality_flags, epoch, run_id and run_no.
+    Columns: those of gold.account_performance_daily but quality_flags, epoch, run_id and run_no. `of`: whose rows they
+    are and their order, by default those of accounts; `also`: further columns to keep.
     """
-    chained = _with_chain(_with_factors(_with_status(rows)))
-    return _published(_with_bases(chained, policies).where(f"kind = {VALUATION}"), policies)
+    chained = _with_chain(_with_factors(_with_status(rows)), of)
+    return _published(_with_bases(chained, policies, of).where(f"kind = {VALUATION}"), policies, of, also)
 
 
 def _with_status(rows: DataFrame) -> DataFrame:
@@ -73,14 +77,14 @@ def _with_factors(rows: DataFrame) -> DataFrame:
     return rows.selectExpr("*", *columns)
 
 
-def _with_chain(rows: DataFrame) -> DataFrame:
+def _with_chain(rows: DataFrame, of: Sorted) -> DataFrame:
     """Running count of tracks, inception, product of positive factors and last total loss, from the opening row on."""
     inception = "IF(starts_track, IF(status = 'opening', event_date, date_add(begin_date, 1)), NULL)"
     running = [
-        f"CAST(sum({_or_state('tracks', 'IF(starts_track, 1, 0)')}) {SO_FAR} AS INT) AS tracks",
-        f"last({_or_state('inception_date', inception)}, true) {SO_FAR} AS inception_date",
-        f"first(state.cumulative_net_flow, true) {SO_FAR} AS opening_flow",
-        f"first(state.cumulative_fees, true) {SO_FAR} AS opening_fees",
+        f"CAST(sum({_or_state('tracks', 'IF(starts_track, 1, 0)')}) {of.so_far} AS INT) AS tracks",
+        f"last({_or_state('inception_date', inception)}, true) {of.so_far} AS inception_date",
+        f"first(state.cumulative_net_flow, true) {of.so_far} AS opening_flow",
+        f"first(state.cumulative_fees, true) {of.so_far} AS opening_fees",
     ]
     columns = [F.expr(text) for text in running]
     for side in SIDES:
@@ -88,14 +92,14 @@ def _with_chain(rows: DataFrame) -> DataFrame:
         lost = _or_state(WIPED_OUT[side], f"IF(lost_{side}, event_date, NULL)")
         product = F.product(F.expr(factor))  # SQL has no such function
         columns += [
-            product.over(window()).alias(f"product_{side}"),
-            F.coalesce(product.over(window(-1)), F.lit(1.0)).alias(f"product_before_{side}"),
-            F.expr(f"last({lost}, true) {SO_FAR} AS {WIPED_OUT[side]}"),
+            product.over(of.window()).alias(f"product_{side}"),
+            F.coalesce(product.over(of.window(-1)), F.lit(1.0)).alias(f"product_before_{side}"),
+            F.expr(f"last({lost}, true) {of.so_far} AS {WIPED_OUT[side]}"),
         ]
     return rows.select("*", *columns)
 
 
-def _with_bases(rows: DataFrame, policies: Policies) -> DataFrame:
+def _with_bases(rows: DataFrame, policies: Policies, of: Sorted) -> DataFrame:
     """The product before the first row of track, month, quarter and year, which a window is linked from; and where
     the period starts, in columns start_<period> (section 4, period start)."""
     columns = []
@@ -104,17 +108,17 @@ def _with_bases(rows: DataFrame, policies: Policies) -> DataFrame:
         of_state = _start({what: f"state.{period}_start_{what}" for what in START})
         at_first = "starts_track" if period == "itd" else _is_first_of(period, policies)
         found = f"CASE WHEN kind = {OPENING} THEN {of_state} WHEN {at_first} THEN {start} END"
-        columns.append(f"last({found}, true) {SO_FAR} AS start_{period}")
+        columns.append(f"last({found}, true) {of.so_far} AS start_{period}")
     for side in SIDES:
         earlier = f"product_before_{side}"
         at_track = f"CASE WHEN kind = {OPENING} THEN 1D WHEN starts_track THEN {earlier} END"
-        columns.append(f"last({at_track}, true) {SO_FAR} AS track_base_{side}")
+        columns.append(f"last({at_track}, true) {of.so_far} AS track_base_{side}")
         for period in PERIODS:
             base = (
                 f"CASE WHEN kind = {OPENING} THEN coalesce(state.{period}_base_{side}, 1D)"
                 f" WHEN {_is_first_of(period, policies)} THEN {earlier} END"
             )
-            columns.append(f"last({base}, true) {SO_FAR} AS base_{period}_{side}")
+            columns.append(f"last({base}, true) {of.so_far} AS base_{period}_{side}")
     return rows.selectExpr("*", *columns)
 
 
@@ -144,7 +148,7 @@ def _cumulative(name: str) -> str:
     return money(total(f"coalesce(opening_{name}, {ZERO})", f"running_{name}"))
 
 
-def _published(rows: DataFrame, policies: Policies) -> DataFrame:
+def _published(rows: DataFrame, policies: Policies, of: Sorted, also: Sequence[str]) -> DataFrame:
     """The gold columns; NULL where the status says that there is nothing."""
     state, returns = [], {}
     for side, suffix in SIDES.items():
@@ -161,8 +165,7 @@ def _published(rows: DataFrame, policies: Policies) -> DataFrame:
     starts = [f"IF(in_chain, start_{p}.{what}, NULL) AS {p}_start_{what}" for p in (*PERIODS, "itd") for what in START]
     flow, fees = _cumulative("flow"), _cumulative("fees")
     return rows.selectExpr(
-        "tenant_id",
-        "account_id",
+        *of.keys,
         "event_date AS as_of_date",
         "currency",
         "begin_market_value",

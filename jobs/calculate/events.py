@@ -8,10 +8,10 @@ from __future__ import annotations
 from functools import reduce
 
 from pyspark.sql import DataFrame
-from pyspark.sql.window import Window, WindowSpec
 
 from jobs.calculate.flows import flows_and_fees, weight_extra
 from jobs.calculate.policies import Policies, per_tenant, source_rank_sql
+from jobs.calculate.windows import Sorted
 from jobs.platform.schemas import table
 
 # Kinds of events, in the order in which they count within a day.
@@ -24,30 +24,29 @@ STATE_COLUMNS = [
 ]  # fmt: skip
 
 # Every window of the calculation has this partition and order, so the events are sorted once.
-BY_ACCOUNT = "PARTITION BY tenant_id, account_id ORDER BY event_date, kind, source_rank"
-SO_FAR = f"OVER ({BY_ACCOUNT} ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
-BEFORE = f"OVER ({BY_ACCOUNT} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
-WHOLE = f"OVER ({BY_ACCOUNT} ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)"
-
-
-def window(last_row: int = Window.currentRow) -> WindowSpec:
-    """SO_FAR as a window specification, for the one function that SQL lacks; with -1 BEFORE."""
-    ordered = Window.partitionBy("tenant_id", "account_id").orderBy("event_date", "kind", "source_rank")
-    return ordered.rowsBetween(Window.unboundedPreceding, last_row)
+OF_ACCOUNT = Sorted(("tenant_id", "account_id"), ("event_date", "kind", "source_rank"))
+BY_ACCOUNT, SO_FAR, BEFORE, WHOLE = OF_ACCOUNT.by, OF_ACCOUNT.so_far, OF_ACCOUNT.before, OF_ACCOUNT.whole
 
 
 def account_events(
-    opening: DataFrame | None, valuations: DataFrame, transactions: DataFrame, accounts: DataFrame, policies: Policies
+    opening: DataFrame | None,
+    valuations: DataFrame | None,
+    transactions: DataFrame,
+    accounts: DataFrame,
+    policies: Policies,
 ) -> DataFrame:
     """Events after each account's opening row, that row included, sorted by account; one valuation a day.
 
     Columns: tenant_id, account_id, event_date, kind, source_rank, amount (in `currency`: the value, flow or fee),
-    currency, base_currency, in_performance, weight_extra (of a flow: see `flows.weight_extra`), state (of the opening
-    row: STATE_COLUMNS). Of two vendors' valuations of a day, and of the vendors that deliver an account's transactions
-    or attributes, the one that the tenant's source_priority puts first counts. An account's attributes hold from
-    their effective_from; its first ones hold before that too, except that it counts as in performance then.
+    currency, base_currency, in_performance, weight_extra (of a flow: see `flows.weight_extra`), counterparty_account_id
+    (of a journal or transfer), state (of the opening row: STATE_COLUMNS). Of two vendors' valuations of a day, and of the
+    vendors that deliver an account's transactions or attributes, the one that the tenant's source_priority puts first
+    counts. An account's attributes hold from their effective_from; its first ones hold before that too, except that it
+    counts as in performance then.
     """
-    parts = [_valuations(valuations, policies), _flows(transactions, policies), _attributes(accounts, policies)]
+    parts = [_flows(transactions, policies), _attributes(accounts, policies)]
+    if valuations is not None:
+        parts.append(_valuations(valuations, policies))
     if opening is not None:
         parts.append(_opening(opening))
     known = reduce(DataFrame.unionByName, parts).selectExpr(
@@ -77,6 +76,7 @@ def account_events(
         f"{base} AS base_currency",
         "coalesce(now.in_performance, true) AS in_performance",
         f"IF(kind = {FLOW}, {weight_extra('amount', 'timing', policy)}, NULL) AS weight_extra",
+        "counterparty_account_id",
         "state",
     )
 
@@ -92,6 +92,7 @@ def _flows(transactions: DataFrame, policies: Policies) -> DataFrame:
     return flows_and_fees(transactions, policies).selectExpr(*_event(
         kind=f"IF(is_fee, {FEE}, {FLOW})", event_date="event_date", source_rank="source_rank", amount="amount",
         currency="currency", timing="timing", feed_flow_timing="feed_flow_timing",
+        counterparty_account_id="counterparty_account_id",
     ))  # fmt: skip
 
 
@@ -123,6 +124,7 @@ def _event(**given: str) -> list[str]:
         "currency": "STRING",
         "timing": "INT",
         "feed_flow_timing": "STRING",
+        "counterparty_account_id": "STRING",
         "attributes": "STRUCT<base_currency: STRING, flow_timing: STRING, in_performance: BOOLEAN>",
         "state": f"STRUCT<{', '.join(f'{column.name}: {column.dataType.simpleString()}' for column in state)}>",
     }

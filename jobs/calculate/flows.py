@@ -15,6 +15,7 @@ AMOUNT = f"""
     CASE WHEN type = 'TRANSFER_IN' AND amount = 0 AND quantity <> 0 THEN {WORTH}
          WHEN type = 'TRANSFER_OUT' AND amount = 0 AND quantity <> 0 THEN -{WORTH}
          ELSE amount END"""
+BETWEEN_ACCOUNTS = "'JOURNAL', 'TRANSFER_IN', 'TRANSFER_OUT'"
 TIMING = f"CASE flow_timing WHEN 'start' THEN {START} WHEN 'mid' THEN {MID} WHEN 'end' THEN {END} END"
 
 
@@ -23,7 +24,8 @@ def flows_and_fees(transactions: DataFrame, policies: Policies) -> DataFrame:
 
     Columns: tenant_id, account_id, event_date (performance_date), is_fee, amount (in `currency`; NULL for a transfer
     in kind that nobody has priced, never 0), currency (NULL: the account's), timing (START, MID, END or NULL),
-    feed_flow_timing, source_rank. Cancelled transactions and amounts of 0 move nothing and are left out.
+    feed_flow_timing, source_rank, counterparty_account_id (of a journal or transfer).
+    Cancelled transactions and amounts of 0 move nothing and are left out.
     """
     counted = transactions.where(
         "type IN ('DEPOSIT', 'WITHDRAWAL', 'TRANSFER_IN', 'TRANSFER_OUT', 'JOURNAL', 'FEE') AND status <> 'cancel'"
@@ -38,6 +40,7 @@ def flows_and_fees(transactions: DataFrame, policies: Policies) -> DataFrame:
         f"{TIMING} AS timing",
         "feed_flow_timing",
         f"{source_rank_sql(policies)} AS source_rank",
+        f"IF(type IN ({BETWEEN_ACCOUNTS}), counterparty_account_id, NULL) AS counterparty_account_id",
     ).where("amount IS NULL OR amount <> 0")
 
 

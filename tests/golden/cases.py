@@ -85,6 +85,13 @@ def _as_silver(row: dict[str, str]) -> dict[str, object]:
             given[name] = Decimal(row[name])
     if "as_of_date" in given:
         given["as_of_date"] = date.fromisoformat(row["as_of_date"])
+    for name in ("effective_from", "closed_on", "from_date", "to_date"):
+        if name in given:
+            given[name] = date.fromisoformat(row[name])
+    if "in_performance" in given:
+        given["in_performance"] = row["in_performance"] == "true"
+    if "rate" in given:
+        given["rate"] = Decimal(row["rate"])
     if "trade_date" in given:
         given["performance_date"] = date.fromisoformat(row["trade_date"])
     return given

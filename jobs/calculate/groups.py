@@ -1,0 +1,129 @@
+"""Daily rows of groups: household, advisor, model, tenant and composite (specification, section 6)."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+
+from jobs.calculate.chain import linked
+from jobs.calculate.events import OPENING, STATE_COLUMNS, VALUATION
+from jobs.calculate.member_changes import COUNTS, GROUP, MONEYS, WEIGHTED, member_changes
+from jobs.calculate.member_events import member_events
+from jobs.calculate.money import ZERO, difference, money, total
+from jobs.calculate.policies import Policies, per_tenant
+from jobs.calculate.windows import Sorted
+from jobs.platform.business_calendar import with_business_days
+
+OF_GROUP = Sorted(("tenant_id", "group_type", "group_id"), ("event_date", "kind"))
+MEMBERS = ["members", "carried_members", "valued_members"]
+SUMMED = ["contributions", "distributions", "fees", "gain", "capital", "internal"]  # since the group's previous row
+SNAPPED = "DECIMAL(35,14)"  # weights in sixteen places, added up: beyond the fourteenth there is only their rounding
+
+
+def group_daily(
+    opening: DataFrame | None,
+    rows: DataFrame,
+    before: DataFrame | None,
+    memberships: DataFrame,
+    *,
+    transfers: DataFrame | None = None,
+    closed: DataFrame | None = None,
+    calendar: DataFrame | None = None,
+    policies: Policies | None = None,
+) -> DataFrame:
+    """Rows of gold.group_performance_daily, but epoch, run_id and run_no, of every group, for each date after its
+    opening row on which a member has a row.
+
+    `opening`: each group's row to go on from, in the columns of gold.group_performance_daily; a group without one
+    begins with the first row of a member. `rows`: current rows of gold.account_performance_daily in the tenant's
+    reporting currency, those of accounts in another currency as `group_currency` gives them, with their revaluations
+    (status `carried`). `before`: each account's last row before its `rows` in the same columns (tenant_id,
+    account_id, as_of_date, end_market_value, status), None where `rows` are the whole history; an account's `rows`
+    must hold all after the earliest opening row of its groups. `memberships`, `closed`: as `membership` gives them;
+    `transfers`: as `internal_flows.transfers_between_accounts` gives them, also of days before `rows`; `calendar` and
+    `policies` as for `daily.daily_performance`.
+    """
+    chosen = policies or {}
+    changes = member_changes(
+        member_events(rows, before, memberships, transfers=transfers, closed=closed, calendar=calendar)
+    )
+    dated = _with_opening(changes, opening)
+    return linked(_sub_periods(_summed(dated, chosen), calendar), chosen, OF_GROUP, MEMBERS)
+
+
+def _with_opening(changes: DataFrame, opening: DataFrame | None) -> DataFrame:
+    """The changes after each group's opening row, and that row."""
+    after = changes.selectExpr(*GROUP, "event_date", f"{VALUATION} AS kind", "begin_date", *COUNTS, *MONEYS, "internal")
+    if opening is None:
+        return after.selectExpr("*", "CAST(NULL AS STRUCT<as_of_date: DATE>) AS state")
+    first = opening.selectExpr(
+        *GROUP, "as_of_date AS event_date", f"{OPENING} AS kind", "valued_members", "end_market_value AS value",
+        f"struct({', '.join(STATE_COLUMNS)}) AS state",
+    )  # fmt: skip
+    return (
+        after.unionByName(first, allowMissingColumns=True)
+        .selectExpr("*", f"max(IF(kind = {OPENING}, event_date, NULL)) {OF_GROUP.whole} AS opened")
+        .where(f"opened IS NULL OR event_date > opened OR kind = {OPENING}")
+        .drop("opened")
+    )
+
+
+def _summed(changes: DataFrame, policies: Policies) -> DataFrame:
+    """Running sums at each row of a group, and those of its previous row."""
+
+    def running(name: str, kind: str) -> str:
+        return f"coalesce(CAST(sum({name}) {OF_GROUP.so_far} AS {kind}), CAST(0 AS {kind})) AS {name}"
+
+    sums = [running(name, "DECIMAL(38,16)" if name == "internal" else "DECIMAL(38,8)") for name in [*SUMMED, "value"]]
+    is_row = f"(own_rows > 0 OR kind = {OPENING})"
+    kept = f"struct(event_date, value, {', '.join(SUMMED)})"
+    return (
+        changes.selectExpr(
+            *GROUP,
+            "event_date",
+            "kind",
+            "state",
+            "begin_date",
+            "own_rows",
+            "valued_rows",
+            f"CAST(sum(valued_members) {OF_GROUP.so_far} AS INT) AS valued_members",
+            *sums,
+        )
+        .selectExpr("*", f"last(IF({is_row}, {kept}, NULL), true) {OF_GROUP.before} AS previous")
+        .where(is_row)
+        .selectExpr("*", f"{per_tenant(policies, 'reporting_currency')} AS currency")
+    )
+
+
+def _sub_periods(rows: DataFrame, calendar: DataFrame | None) -> DataFrame:
+    """A group's rows in the columns of `sub_periods.sub_periods`. The first one begins with the earliest of its
+    members' sub-periods, but not before their membership."""
+
+    def since(name: str) -> str:
+        return difference(name, f"coalesce(previous.{name}, {ZERO})")
+
+    begun = rows.selectExpr("*", "coalesce(previous.event_date, begin_date, event_date) AS begun_on").drop("begin_date")
+    numbered = with_business_days(begun, "begun_on", calendar).withColumnRenamed("business_day_no", "begun_no")
+    dated = with_business_days(numbered.drop("is_business_day"), "event_date", calendar)
+    begin = f"coalesce(previous.value, {ZERO})"
+    internal = f"(internal - coalesce(previous.internal, CAST(0 AS {WEIGHTED})))"
+    own = total(begin, since("capital"))
+    capital = (
+        f"IF({internal} = 0, {own}, CAST(CAST({own} AS {WEIGHTED}) - CAST({internal} AS {WEIGHTED}) AS {SNAPPED}))"
+    )
+    return dated.selectExpr(
+        *GROUP, "event_date", "kind", "state", "currency", "currency AS last_currency", "previous IS NULL AS is_first",
+        "true AS is_chained", "true AS in_performance", "true AS last_in_performance", f"{ZERO} AS first_day_flow",
+        f"{money(begin)} AS begin_market_value",
+        f"{money('value')} AS end_market_value",
+        *[f"{since(name)} AS {name}" for name in ("contributions", "distributions", "fees")],
+        f"{money(total(since('contributions'), since('distributions')))} AS net_flow",
+        f"{since('gain')} AS gain_loss",
+        f"{money(capital)} AS weighted_capital",
+        "begun_on AS begin_date",
+        "greatest(business_day_no - begun_no, 1) AS days",
+        f"{money(total('contributions', 'distributions'))} AS running_flow",
+        f"{money('fees')} AS running_fees",
+        "CAST(own_rows + valued_members - valued_rows AS INT) AS members",
+        "CAST(valued_members - valued_rows AS INT) AS carried_members",
+        "valued_members",
+    )  # fmt: skip

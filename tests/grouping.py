@@ -1,0 +1,67 @@
+"""A book taken through the calculation of accounts and groups, as the step does it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+
+from jobs.calculate.daily import daily_performance
+from jobs.calculate.group_currency import (
+    foreign_accounts,
+    in_group_currency,
+    revaluations,
+    transfers_between_accounts,
+)
+from jobs.calculate.groups import group_daily
+from jobs.calculate.membership import closed_times, memberships
+from jobs.calculate.policies import Policies
+
+ACCOUNT = ["tenant_id", "account_id"]
+
+
+@dataclass(frozen=True)
+class Book:
+    """Current rows of silver, and what calendars and rates come to."""
+
+    valuations: DataFrame
+    transactions: DataFrame
+    accounts: DataFrame
+    members: DataFrame | None = None
+    rates: DataFrame | None = None
+    calendar: DataFrame | None = None
+
+
+def member_rows(book: Book, policies: Policies) -> DataFrame:
+    """The accounts' rows in the reporting currency, with the revaluations of foreign ones."""
+    inputs = (None, book.valuations, book.transactions, book.accounts)
+    own = daily_performance(*inputs, calendar=book.calendar, rates=book.rates, policies=policies)
+    foreign = foreign_accounts(book.accounts, policies)
+    dates = own.where("status NOT IN ('no_fx', 'excluded')").select("tenant_id", "as_of_date").distinct()
+    converted = in_group_currency(*inputs, calendar=book.calendar, rates=book.rates, policies=policies)
+    closed = closed_times(book.accounts, policies)
+    revalued = revaluations(converted, own, dates, closed, rates=book.rates, policies=policies)
+    domestic = own.join(foreign, ACCOUNT, "left_anti")
+    return domestic.unionByName(converted).unionByName(revalued, allowMissingColumns=True)
+
+
+def group_rows(
+    book: Book,
+    policies: Policies | None = None,
+    *,
+    opening: DataFrame | None = None,
+    rows: DataFrame | None = None,
+    before: DataFrame | None = None,
+) -> DataFrame:
+    """The groups' rows: the whole history, or what follows the opening rows."""
+    chosen = policies or {}
+    return group_daily(
+        opening,
+        member_rows(book, chosen) if rows is None else rows,
+        before,
+        memberships(book.members, book.accounts, chosen),
+        transfers=transfers_between_accounts(book.transactions, book.accounts, rates=book.rates, policies=chosen),
+        closed=closed_times(book.accounts, chosen),
+        calendar=book.calendar,
+        policies=chosen,
+    )
