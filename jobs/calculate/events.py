@@ -39,10 +39,10 @@ def account_events(
 
     Columns: tenant_id, account_id, event_date, kind, source_rank, amount (in `currency`: the value, flow or fee),
     currency, base_currency, in_performance, weight_extra (of a flow: see `flows.weight_extra`), counterparty_account_id
-    (of a journal or transfer), state (of the opening row: STATE_COLUMNS). Of two vendors' valuations of a day, and of the
-    vendors that deliver an account's transactions or attributes, the one that the tenant's source_priority puts first
-    counts. An account's attributes hold from their effective_from; its first ones hold before that too, except that it
-    counts as in performance then.
+    (of a journal or transfer), state (of the opening row: STATE_COLUMNS). Of two vendors' valuations of a day, and of
+    the vendors that deliver an account's transactions or attributes, the one that the tenant's source_priority puts
+    first counts. An account's attributes hold from their effective_from; its first ones hold before that too, except
+    that it counts as in performance then.
     """
     parts = [_flows(transactions, policies), _attributes(accounts, policies)]
     if valuations is not None:
@@ -81,6 +81,12 @@ def account_events(
     )
 
 
+def state_type() -> str:
+    """The SQL type of `state`."""
+    state = [table("account_state").struct[name] for name in STATE_COLUMNS]
+    return f"STRUCT<{', '.join(f'{column.name}: {column.dataType.simpleString()}' for column in state)}>"
+
+
 def _valuations(valuations: DataFrame, policies: Policies) -> DataFrame:
     return valuations.selectExpr(*_event(
         kind=str(VALUATION), event_date="as_of_date", source_rank=source_rank_sql(policies), amount="market_value",
@@ -115,7 +121,6 @@ def _opening(opening: DataFrame) -> DataFrame:
 
 def _event(**given: str) -> list[str]:
     """SQL for the columns of an event: those given, the others NULL."""
-    state = [table("account_state").struct[name] for name in STATE_COLUMNS]
     types = {
         "event_date": "DATE",
         "kind": "INT",
@@ -126,7 +131,7 @@ def _event(**given: str) -> list[str]:
         "feed_flow_timing": "STRING",
         "counterparty_account_id": "STRING",
         "attributes": "STRUCT<base_currency: STRING, flow_timing: STRING, in_performance: BOOLEAN>",
-        "state": f"STRUCT<{', '.join(f'{column.name}: {column.dataType.simpleString()}' for column in state)}>",
+        "state": state_type(),
     }
     columns = [f"CAST({given.get(name, 'NULL')} AS {kind}) AS {name}" for name, kind in types.items()]
     return ["tenant_id", "account_id", *columns]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from jobs.calculate.chain import linked
-from jobs.calculate.events import OPENING, STATE_COLUMNS, VALUATION
+from jobs.calculate.events import OPENING, STATE_COLUMNS, VALUATION, state_type
 from jobs.calculate.member_changes import COUNTS, GROUP, MONEYS, WEIGHTED, member_changes
 from jobs.calculate.member_events import member_events
+from jobs.calculate.membership import ACCOUNT
 from jobs.calculate.money import ZERO, difference, money, total
 from jobs.calculate.policies import Policies, per_tenant
 from jobs.calculate.windows import Sorted
@@ -37,8 +39,8 @@ def group_daily(
     begins with the first row of a member. `rows`: current rows of gold.account_performance_daily in the tenant's
     reporting currency, those of accounts in another currency as `group_currency` gives them, with their revaluations
     (status `carried`). `before`: each account's last row before its `rows` in the same columns (tenant_id,
-    account_id, as_of_date, end_market_value, status), None where `rows` are the whole history; an account's `rows`
-    must hold all after the earliest opening row of its groups. `memberships`, `closed`: as `membership` gives them;
+    account_id, as_of_date, end_market_value, status), None where `rows` are the whole history; `rows` begin after the
+    date that `needed_after` gives. `memberships`, `closed`: as `membership` gives them;
     `transfers`: as `internal_flows.transfers_between_accounts` gives them, also of days before `rows`; `calendar` and
     `policies` as for `daily.daily_performance`.
     """
@@ -50,11 +52,27 @@ def group_daily(
     return linked(_sub_periods(_summed(dated, chosen), calendar), chosen, OF_GROUP, MEMBERS)
 
 
+def needed_after(opening: DataFrame, memberships: DataFrame) -> DataFrame:
+    """The date after which each member's rows are needed to go on from the `opening` rows.
+
+    Columns: tenant_id, account_id, opened.
+    That is the earliest opening row of the groups it is a member of since then; in a group that has none the member's
+    rows are needed from its first day on. Accounts that are not here change no group.
+    """
+    known = opening.select(*GROUP, F.col("as_of_date").alias("opened"))
+    return (
+        memberships.join(known, GROUP, "left")
+        .where("opened IS NULL OR to_date IS NULL OR to_date >= opened")
+        .groupBy(*ACCOUNT)
+        .agg(F.expr("min(coalesce(opened, date_sub(from_date, 1))) AS opened"))
+    )
+
+
 def _with_opening(changes: DataFrame, opening: DataFrame | None) -> DataFrame:
     """The changes after each group's opening row, and that row."""
     after = changes.selectExpr(*GROUP, "event_date", f"{VALUATION} AS kind", "begin_date", *COUNTS, *MONEYS, "internal")
     if opening is None:
-        return after.selectExpr("*", "CAST(NULL AS STRUCT<as_of_date: DATE>) AS state")
+        return after.selectExpr("*", f"CAST(NULL AS {state_type()}) AS state")
     first = opening.selectExpr(
         *GROUP, "as_of_date AS event_date", f"{OPENING} AS kind", "valued_members", "end_market_value AS value",
         f"struct({', '.join(STATE_COLUMNS)}) AS state",

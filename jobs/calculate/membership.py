@@ -45,11 +45,12 @@ def first_day(times: str, after: str) -> str:
 
 
 def closed_times(accounts: DataFrame, policies: Policies) -> DataFrame:
-    """When accounts are closed: tenant_id, account_id, from_date (the day after closed_on, or the first day of the
-    version that says so), to_date (inclusive: a later version may have no closed_on; NULL: open)."""
+    """When accounts are closed: tenant_id, account_id, from_date (the day after closed_on, also where a later version
+    says so), to_date (inclusive: the last day of that version, since the next one may have no closed_on; NULL: open).
+    """
     closed = versions(accounts, policies).where("closed_on IS NOT NULL")
     return closed.selectExpr(
-        *ACCOUNT, "greatest(date_add(closed_on, 1), from_date) AS from_date", f"nullif(to_date, {OPEN}) AS to_date"
+        *ACCOUNT, "date_add(closed_on, 1) AS from_date", f"nullif(to_date, {OPEN}) AS to_date"
     ).where(f"from_date <= coalesce(to_date, {OPEN})")
 
 

@@ -1,0 +1,224 @@
+"""Laws of groups that hold for every book: random accounts, groups that they join and leave, transfers between them."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from random import Random
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from jobs.calculate.groups import GROUP, needed_after
+from jobs.calculate.membership import memberships
+from jobs.platform.business_calendar import Calendar, calendar_days
+from jobs.platform.schemas import table
+from jobs.platform.settings import Tenant
+from jobs.sample.reference import daily_rows
+from tests import calculation
+from tests.books import DAYS, FIRST, HOLIDAYS, Account, random_book
+from tests.group_reference import Member, Span, Transfer, group_rows, less
+from tests.grouping import ACCOUNT, Book, member_rows
+from tests.grouping import group_rows as by_spark
+
+ACCOUNTS, HOUSEHOLDS = 240, 60
+CALENDAR = Calendar(name="test", holidays=HOLIDAYS)
+POLICIES = {calculation.TENANT: Tenant(fiscal_year_start_month=4)}
+LAST = FIRST + timedelta(days=DAYS)
+Key = tuple[str, str]
+
+few_books = settings(
+    max_examples=2,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+seeds = st.integers(min_value=1, max_value=10**6)
+
+
+class World:
+    """A book with groups: as frames for Spark, as members for the reference."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)
+        self.accounts = random_book(seed, ACCOUNTS)
+        self.spans: dict[Key, dict[str, list[Span]]] = {}  # as delivered: they may overlap and touch
+        self.closed_on: dict[str, date] = {}
+        self.others: dict[str, list[str | None]] = {}
+        homes: dict[str, list[str]] = {}
+        for account in self.accounts:
+            home = f"h{self.random.randrange(HOUSEHOLDS)}"
+            homes.setdefault(home, []).append(account.account_id)
+            for key in (("household", home), ("composite", "c")):
+                self.spans.setdefault(key, {})[account.account_id] = self._spans()
+            if self.random.random() < 0.1:
+                self.closed_on[account.account_id] = self._day()
+        for home in homes.values():
+            for name in home:
+                account = next(one for one in self.accounts if one.account_id == name)
+                self.others[name] = [
+                    self.random.choice(home) if kind not in {"DEPOSIT", "WITHDRAWAL", "FEE"} else None
+                    for kind in account.types
+                ]
+
+    def book(self, spark: SparkSession) -> Book:
+        values, flows, accounts = [], [], []
+        for account in self.accounts:
+            values += account.valuation_rows()
+            own = account.transaction_rows()
+            for row, other in zip(own, self.others[account.account_id], strict=False):
+                row["counterparty_account_id"] = other
+            flows += own
+            closed = {"closed_on": self.closed_on.get(account.account_id)}
+            accounts += [row | closed for row in account.account_rows()]
+        members = [
+            {"group_type": kind, "group_id": name, "account_id": account, "from_date": span.first, "to_date": span.last}
+            for (kind, name), spans in self.spans.items()
+            for account, given in spans.items()
+            for span in given
+        ]
+        return Book(
+            valuations=calculation.valuations(spark, values),
+            transactions=calculation.transactions(spark, flows),
+            accounts=calculation.accounts(spark, accounts),
+            members=calculation.members(spark, members),
+            calendar=calendar_days(spark, {calculation.TENANT: CALENDAR}, LAST),
+        )
+
+    def expected(self) -> dict[Key, list[dict[str, Any]]]:
+        found = {}
+        always = {account.account_id: [Span(date(1900, 1, 1))] for account in self.accounts}
+        by_name = {account.account_id: account for account in self.accounts}
+        rows = {name: _rows(account) for name, account in by_name.items()}
+        for key, spans in {**self.spans, ("tenant", calculation.TENANT): always}.items():
+            members = {
+                name: Member(
+                    rows[name],
+                    _transfers(by_name[name], self.others[name]),
+                    [Span(self.closed_on[name] + timedelta(days=1))] if name in self.closed_on else [],
+                    _in_performance(by_name[name], _merged(given)),
+                )
+                for name, given in spans.items()
+            }
+            found[key] = group_rows(members, CALENDAR)
+        return found
+
+    def _day(self) -> date:
+        return FIRST + timedelta(days=self.random.randrange(DAYS))
+
+    def _spans(self) -> list[Span]:
+        kind = self.random.random()
+        if kind < 0.4:
+            return [Span(date(2000, 1, 1))]
+        days = sorted(self._day() for _ in range(4))
+        if kind < 0.6:
+            return [Span(days[0])]
+        if kind < 0.8:
+            return [Span(days[0], days[2]), Span(days[1], days[3])]  # one time, told twice
+        return [Span(days[0], days[1]), Span(days[1] + timedelta(days=1), days[2]), Span(days[3])]
+
+
+def _rows(account: Account) -> dict[date, dict[str, Any]]:
+    rows = daily_rows(
+        account.values.items(),
+        account.bookings,
+        flow_timing=account.flow_timing,
+        holidays=HOLIDAYS,
+        in_performance=account.in_performance,
+    )
+    flows = [b.date for b in account.bookings if not b.is_fee and b.amount != 0]
+    first = next((row["as_of_date"] for row in rows if row["status"] != "no_fx"), None)
+    begun = min((day for day in flows if first and day <= first), default=first)
+    return {row["as_of_date"]: row | {"first_flow": begun} for row in rows}
+
+
+def _transfers(account: Account, others: list[str | None]) -> list[Transfer]:
+    by_policy = {"start_of_day": "start", "mid_day": "mid", "end_of_day": "end"}
+    found = []
+    for booking, other in zip(account.bookings, others, strict=True):
+        if other is not None and booking.amount:
+            by_sign = "start" if booking.amount > 0 else "end"
+            timing = booking.timing or by_policy.get(account.flow_timing, by_sign)
+            found.append(Transfer(booking.date, booking.amount, other, timing))
+    return found
+
+
+def _merged(spans: list[Span]) -> list[Span]:
+    found: list[Span] = []
+    for span in sorted(spans, key=lambda one: one.first):
+        if found and (found[-1].last is None or span.first <= found[-1].last + timedelta(days=1)):
+            ends = [found[-1].last, span.last]
+            found[-1] = Span(found[-1].first, None if None in ends else max(end for end in ends if end))
+        else:
+            found.append(span)
+    return found
+
+
+def _in_performance(account: Account, spans: list[Span]) -> list[Span]:
+    versions = sorted(account.in_performance)
+    ends = [since - timedelta(days=1) for since, _ in versions[1:]] + [None]
+    out = [Span(since, end) for (since, counts), end in zip(versions, ends, strict=True) if not counts]
+    return [piece for span in spans for piece in less(span, out)]
+
+
+def _by_group(rows: list[Any]) -> dict[Key, list[dict[str, Any]]]:
+    found: dict[Key, list[dict[str, Any]]] = {}
+    for row in sorted(rows, key=lambda row: row["as_of_date"]):
+        found.setdefault((row["group_type"], row["group_id"]), []).append(row.asDict())
+    return found
+
+
+def _assert_same(want: list[dict[str, Any]], got: list[dict[str, Any]], key: Key, tolerance: float) -> None:
+    assert [row["as_of_date"] for row in got] == [row["as_of_date"] for row in want], key
+    for one, other in zip(want, got, strict=True):
+        for name, value in one.items():
+            close = isinstance(value, float) and other[name] is not None
+            same = abs(other[name] - value) <= tolerance * max(1.0, abs(value)) if close else other[name] == value
+            assert same, f"{key} {one['as_of_date']} {name}: {value} != {other[name]}"
+
+
+@few_books
+@given(seed=seeds)
+def test_groups_are_what_the_reference_says_and_night_by_night_the_same(spark: SparkSession, seed: int) -> None:
+    world = World(seed)
+    book = world.book(spark)
+    members = member_rows(book, POLICIES).localCheckpoint()
+    whole = by_spark(book, POLICIES, rows=members).collect()
+    found = _by_group(whole)
+    expected = {key: rows for key, rows in world.expected().items() if rows}
+    assert set(found) == set(expected)
+    for key, rows in expected.items():
+        _assert_same(rows, found[key], key, tolerance=1e-10)
+        for row in found[key]:
+            assert row["net_flow"] == row["contributions"] + row["distributions"]
+    nightly = _nightly(spark, book, members, world.random)
+    for key, rows in found.items():
+        _assert_same(rows, nightly[key], key, tolerance=1e-12)
+
+
+def _nightly(spark: SparkSession, book: Book, members: DataFrame, random: Random) -> dict[Key, list[dict[str, Any]]]:
+    """The groups' rows in nights, each going on from the last rows of the groups."""
+    described = table("group_performance_daily")
+    provenance = {"epoch": 1, "run_id": "test", "run_no": 1}
+    belongs = memberships(book.members, book.accounts, POLICIES).localCheckpoint()
+    rows: list[Any] = []
+    for cut in [*sorted(FIRST + timedelta(days=random.randrange(DAYS)) for _ in range(3)), LAST]:
+        until = members.where(F.col("as_of_date") <= F.lit(cut))
+        if not rows:
+            rows = by_spark(book, POLICIES, rows=until).collect()
+            continue
+        values = [tuple({**row.asDict(), **provenance}[name] for name in described.names) for row in rows]
+        gold = spark.createDataFrame(values, described.struct)
+        latest = gold.groupBy(*GROUP).agg(F.max("as_of_date").alias("as_of_date"))
+        opening = gold.join(latest, [*GROUP, "as_of_date"], "left_semi")
+        begin = needed_after(opening, belongs)
+        own = until.join(begin, ACCOUNT).localCheckpoint()
+        earlier = own.where("as_of_date <= opened AND status <> 'no_fx'")
+        last = earlier.groupBy(*ACCOUNT).agg(F.max("as_of_date").alias("as_of_date"))
+        before = own.join(last, [*ACCOUNT, "as_of_date"], "left_semi").drop("opened")
+        after = own.where("as_of_date > opened").drop("opened")
+        rows += by_spark(book, POLICIES, opening=opening, rows=after, before=before).collect()
+    return _by_group(rows)
