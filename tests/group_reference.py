@@ -6,6 +6,7 @@ the accounts, and shares nothing with Spark.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -46,23 +47,36 @@ class Member:
     rows: dict[date, dict[str, Any]]
     transfers: list[Transfer] = field(default_factory=list)
     closed: list[Span] = field(default_factory=list)
+    rates: dict[date, Decimal] | None = None  # of an account in foreign currency, whose rows hold `local_value` too
     spans: list[Span] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.rows = {day: row for day, row in sorted(self.rows.items()) if row["status"] != "no_fx"}
+        self.days = list(self.rows)
 
     def row(self, day: date) -> dict[str, Any] | None:
         row = self.rows.get(day)
         return None if row is None or row["status"] == "excluded" else row
 
+    def last_day(self, before: date) -> date | None:
+        place = bisect_left(self.days, before)
+        return self.days[place - 1] if place else None
+
     def last_value(self, before: date) -> Decimal | None:
-        earlier = [row for day, row in self.rows.items() if day < before]
-        return None if not earlier or earlier[-1]["status"] == "excluded" else earlier[-1]["end_market_value"]
+        last = self.last_day(before)
+        return None if last is None or self.row(last) is None else self.rows[last]["end_market_value"]
+
+    def carried_value(self, day: date) -> Decimal | None:
+        """The last value, revalued; NULL on a day with a row."""
+        value = self.last_value(day)
+        last = self.last_day(day)
+        if self.rates is None or value is None or last is None:
+            return value
+        return _money(Fraction(self.rows[last]["local_value"]) * Fraction(self.rates[day]))
 
     def begin(self, day: date) -> date:
         """The day before the sub-period of the row of that day."""
-        earlier = [other for other in self.rows if other < day]
-        return earlier[-1] if earlier else self.rows[day]["first_flow"] - DAY
+        return self.last_day(day) or self.rows[day]["first_flow"] - DAY
 
     def is_member(self, day: date) -> bool:
         return any(span.holds(day) for span in self.spans)
@@ -99,7 +113,8 @@ def _row(
                 if value and not any(shut.holds(day) for shut in member.closed):
                     if key not in held:  # carried from its first date on
                         flow, capital = flow + Fraction(value), capital + Fraction(value)
-                    now[key], carried = value, carried + 1
+                    now[key], carried = member.carried_value(day) or value, carried + 1
+                    gain += Fraction(now[key]) - Fraction(held.get(key, value))
                 continue
             own += 1
             now[key] = row["end_market_value"]
@@ -114,6 +129,7 @@ def _row(
             starts.append(member.begin(day) if value is None else max(member.begin(day), span.first - DAY))
             flow += Fraction(row["net_flow"])
             gain, fees = gain + Fraction(row["gain_loss"]), fees + Fraction(row["fees"])
+            gain -= Fraction(held.get(key, value or 0)) - Fraction(row["begin_market_value"])  # from revaluations
             capital += Fraction(row["weighted_capital"]) - Fraction(row["begin_market_value"])
             capital -= sum(_weight(t, member.begin(day), row["days"], calendar) * Fraction(t.amount) for t in inner)
     for key, value in held.items():

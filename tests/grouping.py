@@ -36,9 +36,11 @@ def member_rows(book: Book, policies: Policies) -> DataFrame:
     """The accounts' rows in the reporting currency, with the revaluations of foreign ones."""
     inputs = (None, book.valuations, book.transactions, book.accounts)
     own = daily_performance(*inputs, calendar=book.calendar, rates=book.rates, policies=policies)
+    own = own.localCheckpoint()  # read three times
     foreign = foreign_accounts(book.accounts, policies)
     dates = own.where("status NOT IN ('no_fx', 'excluded')").select("tenant_id", "as_of_date").distinct()
     converted = in_group_currency(*inputs, calendar=book.calendar, rates=book.rates, policies=policies)
+    converted = converted.localCheckpoint()
     closed = closed_times(book.accounts, policies)
     revalued = revaluations(converted, own, dates, closed, rates=book.rates, policies=policies)
     domestic = own.join(foreign, ACCOUNT, "left_anti")

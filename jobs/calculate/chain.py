@@ -187,6 +187,7 @@ def _published(rows: DataFrame, policies: Policies, of: Sorted, also: Sequence[s
         _if("is_chained", "tracks", "tracks"),
         *state,
         *starts,
+        *also,
     )
 
 

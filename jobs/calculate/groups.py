@@ -123,11 +123,12 @@ def _sub_periods(rows: DataFrame, calendar: DataFrame | None) -> DataFrame:
     numbered = with_business_days(begun, "begun_on", calendar).withColumnRenamed("business_day_no", "begun_no")
     dated = with_business_days(numbered.drop("is_business_day"), "event_date", calendar)
     begin = f"coalesce(previous.value, {ZERO})"
-    internal = f"(internal - coalesce(previous.internal, CAST(0 AS {WEIGHTED})))"
-    own = total(begin, since("capital"))
-    capital = (
-        f"IF({internal} = 0, {own}, CAST(CAST({own} AS {WEIGHTED}) - CAST({internal} AS {WEIGHTED}) AS {SNAPPED}))"
+    internal = (
+        f"(CAST(internal AS {WEIGHTED}) - coalesce(CAST(previous.internal AS {WEIGHTED}), CAST(0 AS {WEIGHTED})))"
     )
+    own = total(begin, since("capital"))
+    less_internal = f"CAST(CAST({own} AS {WEIGHTED}) - CAST({internal} AS {WEIGHTED}) AS {SNAPPED})"
+    capital = f"IF({internal} = 0, {money(own)}, {money(less_internal)})"
     return dated.selectExpr(
         *GROUP, "event_date", "kind", "state", "currency", "currency AS last_currency", "previous IS NULL AS is_first",
         "true AS is_chained", "true AS in_performance", "true AS last_in_performance", f"{ZERO} AS first_day_flow",
@@ -136,7 +137,7 @@ def _sub_periods(rows: DataFrame, calendar: DataFrame | None) -> DataFrame:
         *[f"{since(name)} AS {name}" for name in ("contributions", "distributions", "fees")],
         f"{money(total(since('contributions'), since('distributions')))} AS net_flow",
         f"{since('gain')} AS gain_loss",
-        f"{money(capital)} AS weighted_capital",
+        f"{capital} AS weighted_capital",
         "begun_on AS begin_date",
         "greatest(business_day_no - begun_no, 1) AS days",
         f"{money(total('contributions', 'distributions'))} AS running_flow",

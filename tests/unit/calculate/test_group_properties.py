@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from decimal import ROUND_HALF_UP, Decimal
 from random import Random
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from jobs.calculate.currency import usable_rates
 from jobs.calculate.groups import GROUP, needed_after
 from jobs.calculate.membership import memberships
 from jobs.platform.business_calendar import Calendar, calendar_days
@@ -19,7 +21,7 @@ from jobs.platform.settings import Tenant
 from jobs.sample.reference import daily_rows
 from tests import calculation
 from tests.books import DAYS, FIRST, HOLIDAYS, Account, random_book
-from tests.group_reference import Member, Span, Transfer, group_rows, less
+from tests.group_reference import EIGHT, Member, Span, Transfer, group_rows, less
 from tests.grouping import ACCOUNT, Book, member_rows
 from tests.grouping import group_rows as by_spark
 
@@ -48,8 +50,14 @@ class World:
         self.spans: dict[Key, dict[str, list[Span]]] = {}  # as delivered: they may overlap and touch
         self.closed_on: dict[str, date] = {}
         self.others: dict[str, list[str | None]] = {}
+        self.foreign = {account.account_id for account in self.accounts[::10]}
+        self.rates = {FIRST + timedelta(days=day): self._rate() for day in range(-400, DAYS + 1)}
         homes: dict[str, list[str]] = {}
         for account in self.accounts:
+            if account.account_id in self.foreign:  # members of the tenant only, always
+                account.in_performance = []
+                homes.setdefault("", []).append(account.account_id)
+                continue
             home = f"h{self.random.randrange(HOUSEHOLDS)}"
             homes.setdefault(home, []).append(account.account_id)
             for key in (("household", home), ("composite", "c")):
@@ -67,24 +75,30 @@ class World:
     def book(self, spark: SparkSession) -> Book:
         values, flows, accounts = [], [], []
         for account in self.accounts:
+            base = {"base_currency": "EUR" if account.account_id in self.foreign else "USD"}
             values += account.valuation_rows()
             own = account.transaction_rows()
             for row, other in zip(own, self.others[account.account_id], strict=False):
                 row["counterparty_account_id"] = other
             flows += own
             closed = {"closed_on": self.closed_on.get(account.account_id)}
-            accounts += [row | closed for row in account.account_rows()]
+            accounts += [row | closed | base for row in account.account_rows()]
         members = [
             {"group_type": kind, "group_id": name, "account_id": account, "from_date": span.first, "to_date": span.last}
             for (kind, name), spans in self.spans.items()
             for account, given in spans.items()
             for span in given
         ]
+        rates = [
+            {"as_of_date": day, "from_currency": "EUR", "to_currency": "USD", "rate": rate}
+            for day, rate in self.rates.items()
+        ]
         return Book(
             valuations=calculation.valuations(spark, values),
             transactions=calculation.transactions(spark, flows),
             accounts=calculation.accounts(spark, accounts),
             members=calculation.members(spark, members),
+            rates=usable_rates(calculation.fx_rates(spark, rates), None, POLICIES),
             calendar=calendar_days(spark, {calculation.TENANT: CALENDAR}, LAST),
         )
 
@@ -92,19 +106,24 @@ class World:
         found = {}
         always = {account.account_id: [Span(date(1900, 1, 1))] for account in self.accounts}
         by_name = {account.account_id: account for account in self.accounts}
-        rows = {name: _rows(account) for name, account in by_name.items()}
+        rates = dict.fromkeys(self.foreign, self.rates)
+        rows = {name: _rows(account, rates.get(name)) for name, account in by_name.items()}
         for key, spans in {**self.spans, ("tenant", calculation.TENANT): always}.items():
             members = {
                 name: Member(
                     rows[name],
-                    _transfers(by_name[name], self.others[name]),
+                    _transfers(by_name[name], self.others[name], rates.get(name)),
                     [Span(self.closed_on[name] + timedelta(days=1))] if name in self.closed_on else [],
+                    rates.get(name),
                     _in_performance(by_name[name], _merged(given)),
                 )
                 for name, given in spans.items()
             }
             found[key] = group_rows(members, CALENDAR)
         return found
+
+    def _rate(self) -> Decimal:
+        return Decimal(round(self.random.uniform(1.0, 1.3), 4)).quantize(Decimal("0.0001"))
 
     def _day(self) -> date:
         return FIRST + timedelta(days=self.random.randrange(DAYS))
@@ -121,10 +140,16 @@ class World:
         return [Span(days[0], days[1]), Span(days[1] + timedelta(days=1), days[2]), Span(days[3])]
 
 
-def _rows(account: Account) -> dict[date, dict[str, Any]]:
+def _converted(amount: Decimal | None, day: date, rates: dict[date, Decimal] | None) -> Decimal | None:
+    if amount is None or rates is None:
+        return amount
+    return (amount * rates[day]).quantize(EIGHT, ROUND_HALF_UP)
+
+
+def _rows(account: Account, rates: dict[date, Decimal] | None) -> dict[date, dict[str, Any]]:
     rows = daily_rows(
-        account.values.items(),
-        account.bookings,
+        [(day, _converted(value, day, rates)) for day, value in account.values.items()],
+        [b._replace(amount=_converted(b.amount, b.date, rates)) for b in account.bookings],
         flow_timing=account.flow_timing,
         holidays=HOLIDAYS,
         in_performance=account.in_performance,
@@ -132,17 +157,21 @@ def _rows(account: Account) -> dict[date, dict[str, Any]]:
     flows = [b.date for b in account.bookings if not b.is_fee and b.amount != 0]
     first = next((row["as_of_date"] for row in rows if row["status"] != "no_fx"), None)
     begun = min((day for day in flows if first and day <= first), default=first)
-    return {row["as_of_date"]: row | {"first_flow": begun} for row in rows}
+    return {
+        row["as_of_date"]: row | {"first_flow": begun, "local_value": account.values[row["as_of_date"]]} for row in rows
+    }
 
 
-def _transfers(account: Account, others: list[str | None]) -> list[Transfer]:
+def _transfers(account: Account, others: list[str | None], rates: dict[date, Decimal] | None) -> list[Transfer]:
     by_policy = {"start_of_day": "start", "mid_day": "mid", "end_of_day": "end"}
     found = []
     for booking, other in zip(account.bookings, others, strict=True):
         if other is not None and booking.amount:
             by_sign = "start" if booking.amount > 0 else "end"
             timing = booking.timing or by_policy.get(account.flow_timing, by_sign)
-            found.append(Transfer(booking.date, booking.amount, other, timing))
+            amount = _converted(booking.amount, booking.date, rates)
+            assert amount is not None
+            found.append(Transfer(booking.date, amount, other, timing))
     return found
 
 
@@ -160,7 +189,7 @@ def _merged(spans: list[Span]) -> list[Span]:
 def _in_performance(account: Account, spans: list[Span]) -> list[Span]:
     versions = sorted(account.in_performance)
     ends = [since - timedelta(days=1) for since, _ in versions[1:]] + [None]
-    out = [Span(since, end) for (since, counts), end in zip(versions, ends, strict=True) if not counts]
+    out = [Span(since, end) for (since, counts), end in zip(versions, ends, strict=False) if not counts]
     return [piece for span in spans for piece in less(span, out)]
 
 
