@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import date
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from jobs.cli.accounts import tenant_of
 from jobs.cli.options import JsonOption, TenantOption, parse_date
+from jobs.cli.terminal import as_json as json_text
 from jobs.cli.terminal import console as terminal
 from jobs.explain.account_row import explained
 from jobs.explain.linking import PERIODS, TRAILING
@@ -46,7 +46,7 @@ def explain(
         settings, ledger, tenant_of(ledger.connection, account, tenant), account, day=day, periods=periods
     )
     if as_json:
-        typer.echo(json.dumps(as_dict(found, period), default=str, indent=1))
+        typer.echo(json_text(as_dict(found, period)))
     else:
         console = terminal()
         for line in as_lines(found, period):

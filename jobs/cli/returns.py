@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any
@@ -13,6 +12,7 @@ from psycopg.rows import dict_row
 
 from jobs.cli.accounts import tenant_of
 from jobs.cli.options import JsonOption, TenantOption, parse_date
+from jobs.cli.terminal import as_json as json_text
 from jobs.cli.terminal import console as terminal
 from jobs.platform.ledger import Ledger
 from jobs.platform.settings import Settings
@@ -65,7 +65,7 @@ def returns(
     found = range_of(ledger.connection, asked)
     if as_json:
         facts = {"tenant_id": asked["tenant"], "account_id": account, "from_date": since, "to_date": to} | found
-        typer.echo(json.dumps(facts, default=str, indent=1))
+        typer.echo(json_text(facts))
         return
     console = terminal()
     console.print(f"{account} ({asked['tenant']}), asked for {since} to {to}", markup=False)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from decimal import Decimal
+from typing import Any
 
 from rich.console import Console
 
@@ -13,3 +16,8 @@ def console(*, stderr: bool = False) -> Console:
     """A console without highlighting; lines in a file are not folded at 80 characters."""
     stream = sys.stderr if stderr else sys.stdout
     return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else WITHOUT_TERMINAL)
+
+
+def as_json(facts: Any) -> str:
+    """Facts as JSON: money as text with all its decimals (never 0E-8), dates as ISO text."""
+    return json.dumps(facts, default=lambda value: f"{value:f}" if isinstance(value, Decimal) else str(value), indent=1)
