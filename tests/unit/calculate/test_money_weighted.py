@@ -177,6 +177,22 @@ def test_all_roots_of_polynomials(books: list[tuple[list[float], float]]) -> Non
     assert got == [None if g is None else pytest.approx(g, rel=1e-9) for g in wanted]
 
 
+@pytest.mark.parametrize(
+    ("coefficients", "near", "wanted"),
+    [
+        ([1, -6, 11, -6], 1.2, 1.0),  # (h - 1)(h - 2)(h - 3): one root exactly on a point of the grid
+        ([10000, -30010, 22515], 2.2, 2.25),  # (h - 1.5)(h - 1.501): both between two points
+        ([10000, -30010, 22515], 2.3, 1.501**2),
+        ([4, -12, 9], 1.0, 2.25),  # (2 h - 3)^2: touches 0 without a change of sign
+        ([1, -3, 2.2501], 1.0, None),  # just misses it
+    ],
+)
+def test_roots_between_points(coefficients: list[float], near: float, wanted: float | None) -> None:
+    n = len(coefficients) - 1
+    (got,) = growth([[(amount, 1 - k / n) for k, amount in enumerate(coefficients)]], [near])
+    assert got == (None if wanted is None else pytest.approx(wanted, rel=1e-11))
+
+
 days = st.integers(0, 400)
 
 
