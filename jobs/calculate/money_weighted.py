@@ -148,9 +148,11 @@ def _rates(batch: pa.RecordBatch) -> tuple[pa.Array, pa.Array]:
 
     is_annual = batch.column("_is_annual").to_numpy(zero_copy_only=False).astype(bool)
     years = np.where(is_annual & asked, days / YEAR, 1.0)
-    rate = np.expm1(logs / years)
+    with np.errstate(over="ignore"):
+        rate = np.expm1(logs / years)
+    rate[np.isinf(rate)] = np.nan  # a year's rate of a few days, where the period is long and its capital came late
     status = np.full(len(begin), "ok", dtype=object)
-    status[np.isnan(logs)] = "no_solution"
+    status[np.isnan(rate)] = "no_solution"
     status[~asked] = "no_period"
     status[~has_figures] = None
     return pa.array(rate, pa.float64(), from_pandas=True), pa.array(status, pa.string())
