@@ -55,7 +55,7 @@ def daily(performance: DataFrame) -> Rows:
 def periods(performance: DataFrame, transactions: DataFrame) -> Rows:
     """Rows at each account's last date."""
     names = [case.name for case in OF_ACCOUNTS if case.kind == "periods"]
-    rows = performance.where(F.col("account_id").isin(names))
+    rows = performance.where(F.col("account_id").isin(names)).withColumn("epoch", F.lit(1))
     last = rows.groupBy("tenant_id", "account_id").agg(F.max("as_of_date").alias("as_of_date"))
     ends = rows.join(last, ["tenant_id", "account_id", "as_of_date"], "left_semi")
     flows = flows_and_fees(transactions, {}).where("NOT is_fee")
