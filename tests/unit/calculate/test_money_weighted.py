@@ -83,7 +83,8 @@ def solved(spark: SparkSession) -> dict[str, dict[str, object]]:
         periods.append(("acme", name, v, "ITD", start, Decimal(begin), own, Decimal(end), annual, "ok"))
         bookings += [("acme", name, day, Decimal(amount)) for day, amount in flows]
     periods.append(("acme", "no history", LAST, "1Y", None, None, None, None, None, "insufficient_history"))
-    periods.append(("zeta", "one deposit", LAST, "ITD", FIRST, Decimal(100), Decimal(0), Decimal(90), None, "ok"))
+    periods.append(("zeta", "one deposit", LAST, "ITD", FIRST, Decimal(100), Decimal(10), Decimal(100), None, "ok"))
+    bookings.append(("zeta", "one deposit", LAST, Decimal(10)))
     result = with_money_weighted(spark.createDataFrame(periods, PERIOD), spark.createDataFrame(bookings, FLOW))
     names = {"acme": "", "zeta": "zeta's "}
     return {names[row["tenant_id"]] + row["account_id"]: row.asDict() for row in result.collect()}
