@@ -47,23 +47,41 @@ def member_rows(book: Book, policies: Policies) -> DataFrame:
     return domestic.unionByName(converted).unionByName(revalued, allowMissingColumns=True)
 
 
-def group_rows(
-    book: Book,
-    policies: Policies | None = None,
-    *,
-    opening: DataFrame | None = None,
-    rows: DataFrame | None = None,
-    before: DataFrame | None = None,
-) -> DataFrame:
-    """The groups' rows: the whole history, or what follows the opening rows."""
-    chosen = policies or {}
-    return group_daily(
-        opening,
-        member_rows(book, chosen) if rows is None else rows,
-        before,
-        memberships(book.members, book.accounts, chosen),
-        transfers=transfers_between_accounts(book.transactions, book.accounts, rates=book.rates, policies=chosen),
-        closed=closed_times(book.accounts, chosen),
-        calendar=book.calendar,
-        policies=chosen,
+@dataclass(frozen=True)
+class Groups:
+    """What the groups of a book are calculated from, each frame worked out once."""
+
+    rows: DataFrame
+    memberships: DataFrame
+    transfers: DataFrame
+    closed: DataFrame
+    calendar: DataFrame | None
+    policies: Policies
+
+    def calculated(
+        self, opening: DataFrame | None = None, rows: DataFrame | None = None, before: DataFrame | None = None
+    ) -> DataFrame:
+        """The groups' rows: the whole history, or what follows the opening rows."""
+        return group_daily(
+            opening,
+            self.rows if rows is None else rows,
+            before,
+            self.memberships,
+            transfers=self.transfers,
+            closed=self.closed,
+            calendar=self.calendar,
+            policies=self.policies,
+        )
+
+
+def groups(book: Book, policies: Policies) -> Groups:
+    """The frames that the step would pass."""
+    transfers = transfers_between_accounts(book.transactions, book.accounts, rates=book.rates, policies=policies)
+    return Groups(
+        member_rows(book, policies).localCheckpoint(),
+        memberships(book.members, book.accounts, policies).localCheckpoint(),
+        transfers.localCheckpoint(),
+        closed_times(book.accounts, policies).localCheckpoint(),
+        book.calendar,
+        policies,
     )

@@ -115,34 +115,34 @@ def _summed(changes: DataFrame, policies: Policies) -> DataFrame:
 def _sub_periods(rows: DataFrame, calendar: DataFrame | None) -> DataFrame:
     """A group's rows in the columns of `sub_periods.sub_periods`. The first one begins with the earliest of its
     members' sub-periods, but not before their membership."""
-
-    def since(name: str) -> str:
-        return difference(name, f"coalesce(previous.{name}, {ZERO})")
-
-    begun = rows.selectExpr("*", "coalesce(previous.event_date, begin_date, event_date) AS begun_on").drop("begin_date")
-    numbered = with_business_days(begun, "begun_on", calendar).withColumnRenamed("business_day_no", "begun_no")
-    dated = with_business_days(numbered.drop("is_business_day"), "event_date", calendar)
-    begin = f"coalesce(previous.value, {ZERO})"
-    internal = (
-        f"(CAST(internal AS {WEIGHTED}) - coalesce(CAST(previous.internal AS {WEIGHTED}), CAST(0 AS {WEIGHTED})))"
-    )
-    own = total(begin, since("capital"))
-    less_internal = f"CAST(CAST({own} AS {WEIGHTED}) - CAST({internal} AS {WEIGHTED}) AS {SNAPPED})"
-    capital = f"IF({internal} = 0, {money(own)}, {money(less_internal)})"
-    return dated.selectExpr(
-        *GROUP, "event_date", "kind", "state", "currency", "currency AS last_currency", "previous IS NULL AS is_first",
-        "true AS is_chained", "true AS in_performance", "true AS last_in_performance", f"{ZERO} AS first_day_flow",
-        f"{money(begin)} AS begin_market_value",
+    moneys = [name for name in SUMMED if name != "internal"]
+    grown = rows.selectExpr(
+        *GROUP, "event_date", "kind", "state", "currency", "previous IS NULL AS is_first",
+        "coalesce(previous.event_date, begin_date, event_date) AS begin_date",
+        f"{money(f'coalesce(previous.value, {ZERO})')} AS begin_market_value",
         f"{money('value')} AS end_market_value",
-        *[f"{since(name)} AS {name}" for name in ("contributions", "distributions", "fees")],
-        f"{money(total(since('contributions'), since('distributions')))} AS net_flow",
-        f"{since('gain')} AS gain_loss",
-        f"{capital} AS weighted_capital",
-        "begun_on AS begin_date",
-        "greatest(business_day_no - begun_no, 1) AS days",
+        *[f"{difference(name, f'coalesce(previous.{name}, {ZERO})')} AS {name}" for name in moneys],
+        f"CAST(internal AS {WEIGHTED}) - coalesce(CAST(previous.internal AS {WEIGHTED}), CAST(0 AS {WEIGHTED}))"
+        " AS internal",
         f"{money(total('contributions', 'distributions'))} AS running_flow",
         f"{money('fees')} AS running_fees",
         "CAST(own_rows + valued_members - valued_rows AS INT) AS members",
         "CAST(valued_members - valued_rows AS INT) AS carried_members",
         "valued_members",
     )  # fmt: skip
+    begun = with_business_days(grown, "begin_date", calendar).withColumnRenamed("business_day_no", "begun_no")
+    dated = with_business_days(begun.drop("is_business_day"), "event_date", calendar)
+    capital = total("begin_market_value", "capital")
+    less_internal = f"CAST(CAST({capital} AS {WEIGHTED}) - CAST(internal AS {WEIGHTED}) AS {SNAPPED})"
+    return dated.selectExpr(
+        *grown.columns,
+        f"{money('contributions + distributions')} AS net_flow",
+        "gain AS gain_loss",
+        f"IF(internal = 0, {money(capital)}, {money(less_internal)}) AS weighted_capital",
+        "greatest(business_day_no - begun_no, 1) AS days",
+        "true AS is_chained",
+        "true AS in_performance",
+        "true AS last_in_performance",
+        "currency AS last_currency",
+        f"{ZERO} AS first_day_flow",
+    )

@@ -28,8 +28,9 @@ def member_changes(events: DataFrame) -> DataFrame:
     0), contributions, distributions, fees, gain, capital (weighted flows) and value.
     """
     has_transfers = "transfer" in events.columns
-    changes = events.selectExpr("*", "explode(memberships) AS m").selectExpr(
-        "tenant_id", "m.group_type AS group_type", "m.group_id AS group_id", f"inline({_changes(has_transfers)})"
+    of_group = events.selectExpr("*", "explode(memberships) AS m").selectExpr("*", *_named(has_transfers))
+    changes = of_group.selectExpr(
+        "tenant_id", "m.group_type AS group_type", "m.group_id AS group_id", f"inline({_together(has_transfers)})"
     )
     return (
         changes.where("event_date IS NOT NULL")
@@ -41,15 +42,25 @@ def member_changes(events: DataFrame) -> DataFrame:
     )
 
 
-def _changes(has_transfers: bool) -> str:
-    """SQL for the array of changes that one event makes in the group of membership `m`: mostly the account's own row,
-    else also a join or a leave between it and the next one."""
+def _named(has_transfers: bool) -> list[str]:
+    """The changes that one event can make in the group of membership `m`, as columns: the account's own row, a join
+    or a leave between it and the next one, or a transfer to be taken out."""
     out_on = "least(date_add(m.to_date, 1), dropped_on)"
     joins = "(m.from_date > event_date AND m.from_date < coalesce(dropped_on, next_date))"
     leaves = f"({out_on} <= next_date AND greatest(m.from_date, event_date) < {out_on})"
-    moved = [_moved(f"IF({joins}, m.from_date, NULL)", "value"), _moved(f"IF({leaves}, {out_on}, NULL)", "-value")]
-    of_state = f"IF(value <> 0 AND ({joins} OR {leaves}), array({_own()}, {', '.join(moved)}), array({_own()}))"
-    return f"IF(kind = {TRANSFER}, array({_internal()}), {of_state})" if has_transfers else of_state
+    return [
+        f"{_own()} AS own",
+        f"IF(value <> 0 AND {joins}, m.from_date, NULL) AS joins_on",
+        f"IF(value <> 0 AND {leaves}, {out_on}, NULL) AS leaves_on",
+        *([f"{_internal()} AS internal"] if has_transfers else []),
+    ]
+
+
+def _together(has_transfers: bool) -> str:
+    """SQL for the array of an event's changes: mostly one."""
+    moved = f"{_moved('joins_on', 'value')}, {_moved('leaves_on', '-value')}"
+    of_state = f"IF(joins_on IS NULL AND leaves_on IS NULL, array(own), array(own, {moved}))"
+    return f"IF(kind = {TRANSFER}, array(internal), {of_state})" if has_transfers else of_state
 
 
 def _own() -> str:

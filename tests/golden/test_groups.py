@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 from jobs.calculate.currency import usable_rates
 from tests import calculation
 from tests.golden.cases import Case, cases, differences, silver_rows
-from tests.grouping import Book, group_rows
+from tests.grouping import Book, groups
 
 CASES = [*cases("groups"), *(case for case in cases("known_wrong_answers") if case.kind == "groups")]
 
@@ -23,7 +23,9 @@ def calculated(spark: SparkSession) -> dict[str, list[dict[str, object]]]:
         members=calculation.members(spark, silver_rows(CASES, "group_members")),
         rates=usable_rates(calculation.fx_rates(spark, silver_rows(CASES, "fx_rates")), None, {}),
     )
-    rows = sorted(group_rows(book).where("group_type = 'household'").collect(), key=lambda row: row["as_of_date"])
+    rows = sorted(
+        groups(book, {}).calculated().where("group_type = 'household'").collect(), key=lambda row: row["as_of_date"]
+    )
     return {case.name: [row.asDict() for row in rows if row["tenant_id"] == case.name] for case in CASES}
 
 

@@ -9,12 +9,11 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from jobs.calculate.currency import usable_rates
-from jobs.calculate.groups import GROUP, needed_after
-from jobs.calculate.membership import memberships
+from jobs.calculate.groups import needed_after
 from jobs.platform.business_calendar import Calendar, calendar_days
 from jobs.platform.schemas import table
 from jobs.platform.settings import Tenant
@@ -22,8 +21,7 @@ from jobs.sample.reference import daily_rows
 from tests import calculation
 from tests.books import DAYS, FIRST, HOLIDAYS, Account, random_book
 from tests.group_reference import EIGHT, Member, Span, Transfer, group_rows, less
-from tests.grouping import ACCOUNT, Book, member_rows
-from tests.grouping import group_rows as by_spark
+from tests.grouping import ACCOUNT, Book, Groups, groups
 
 ACCOUNTS, HOUSEHOLDS = 240, 60
 CALENDAR = Calendar(name="test", holidays=HOLIDAYS)
@@ -213,41 +211,37 @@ def _assert_same(want: list[dict[str, Any]], got: list[dict[str, Any]], key: Key
 @given(seed=seeds)
 def test_groups_are_what_the_reference_says_and_night_by_night_the_same(spark: SparkSession, seed: int) -> None:
     world = World(seed)
-    book = world.book(spark)
-    members = member_rows(book, POLICIES).localCheckpoint()
-    whole = by_spark(book, POLICIES, rows=members).collect()
-    found = _by_group(whole)
+    given_groups = groups(world.book(spark), POLICIES)
+    found = _by_group(given_groups.calculated().collect())
     expected = {key: rows for key, rows in world.expected().items() if rows}
     assert set(found) == set(expected)
     for key, rows in expected.items():
         _assert_same(rows, found[key], key, tolerance=1e-10)
         for row in found[key]:
             assert row["net_flow"] == row["contributions"] + row["distributions"]
-    nightly = _nightly(spark, book, members, world.random)
+    nightly = _nightly(spark, given_groups, world.random)
     for key, rows in found.items():
         _assert_same(rows, nightly[key], key, tolerance=1e-12)
 
 
-def _nightly(spark: SparkSession, book: Book, members: DataFrame, random: Random) -> dict[Key, list[dict[str, Any]]]:
+def _nightly(spark: SparkSession, given_groups: Groups, random: Random) -> dict[Key, list[dict[str, Any]]]:
     """The groups' rows in nights, each going on from the last rows of the groups."""
     described = table("group_performance_daily")
     provenance = {"epoch": 1, "run_id": "test", "run_no": 1}
-    belongs = memberships(book.members, book.accounts, POLICIES).localCheckpoint()
     rows: list[Any] = []
-    for cut in [*sorted(FIRST + timedelta(days=random.randrange(DAYS)) for _ in range(3)), LAST]:
-        until = members.where(F.col("as_of_date") <= F.lit(cut))
+    for cut in [*sorted(FIRST + timedelta(days=random.randrange(DAYS)) for _ in range(2)), LAST]:
+        until = given_groups.rows.where(F.col("as_of_date") <= F.lit(cut))
         if not rows:
-            rows = by_spark(book, POLICIES, rows=until).collect()
+            rows = given_groups.calculated(rows=until).collect()
             continue
-        values = [tuple({**row.asDict(), **provenance}[name] for name in described.names) for row in rows]
-        gold = spark.createDataFrame(values, described.struct)
-        latest = gold.groupBy(*GROUP).agg(F.max("as_of_date").alias("as_of_date"))
-        opening = gold.join(latest, [*GROUP, "as_of_date"], "left_semi")
-        begin = needed_after(opening, belongs)
+        last_rows = [{**own[-1], **provenance} for own in _by_group(rows).values()]
+        values = [tuple(row[name] for name in described.names) for row in last_rows]
+        opening = spark.createDataFrame(values, described.struct)
+        begin = needed_after(opening, given_groups.memberships)
         own = until.join(begin, ACCOUNT).localCheckpoint()
         earlier = own.where("as_of_date <= opened AND status <> 'no_fx'")
         last = earlier.groupBy(*ACCOUNT).agg(F.max("as_of_date").alias("as_of_date"))
-        before = own.join(last, [*ACCOUNT, "as_of_date"], "left_semi").drop("opened")
+        before = own.join(last, [*ACCOUNT, "as_of_date"], "left_semi").drop("opened").localCheckpoint()
         after = own.where("as_of_date > opened").drop("opened")
-        rows += by_spark(book, POLICIES, opening=opening, rows=after, before=before).collect()
+        rows += given_groups.calculated(opening, after, before).collect()
     return _by_group(rows)
