@@ -41,7 +41,7 @@ def group_daily(
     (status `carried`). `before`: each account's last row before its `rows` in the same columns (tenant_id,
     account_id, as_of_date, end_market_value, status), None where `rows` are the whole history; `rows` begin after the
     date that `needed_after` gives. `memberships`, `closed`: as `membership` gives them;
-    `transfers`: as `internal_flows.transfers_between_accounts` gives them, also of days before `rows`; `calendar` and
+    `transfers`: as `group_currency.transfers_between_accounts` gives them, also of days before `rows`; `calendar` and
     `policies` as for `daily.daily_performance`.
     """
     chosen = policies or {}
