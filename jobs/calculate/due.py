@@ -114,8 +114,8 @@ def _by_transaction(
     due = rows.where(_is_due(day, progress, business_date, from_date))
     parts = [due.select(*ACCOUNT, F.col(day).alias("from_date"))]
     if any(done.run_no > 0 for done in progress.values()):
-        anew = rows.where(_is_fresh(progress)).select(*key).distinct()
-        before = rows.where(~_is_fresh(progress)).join(anew, key, "left_semi")
+        anew = rows.where(is_fresh(progress)).select(*key).distinct()
+        before = rows.where(~is_fresh(progress)).join(anew, key, "left_semi")
         parts.append(before.where(F.col(day) <= business_date).select(*ACCOUNT, F.col(day).alias("from_date")))
     return reduce(DataFrame.unionByName, parts)
 
@@ -125,7 +125,7 @@ def _by_attributes(accounts: DataFrame, progress: Mapping[str, Progress], busine
     order = Window.partitionBy(*table("account").key).orderBy("arrival_no", "line_no")
     what = F.struct(*ATTRIBUTES)
     versions = accounts.withColumns({"_what": what, "_before": F.lag(what).over(order)})
-    anew = versions.where(_is_fresh(progress) & (F.col("effective_from") <= business_date))
+    anew = versions.where(is_fresh(progress) & (F.col("effective_from") <= business_date))
     differing = anew.where(F.col("_before").isNull() | ~F.col("_what").eqNullSafe(F.col("_before")))
     return differing.select(*ACCOUNT, F.col("effective_from").alias("from_date"))
 
@@ -151,13 +151,14 @@ def _by_rate(fx_rates: DataFrame, foreign: DataFrame, progress: Mapping[str, Pro
         for tenant_id, done in sorted(progress.items())
         if done.calculated_through is not None
     ]
-    late = fx_rates.where(_is_fresh(progress) & reduce(or_, published, F.lit(False)))
+    late = fx_rates.where(is_fresh(progress) & reduce(or_, published, F.lit(False)))
     since = late.groupBy("tenant_id").agg(F.min("as_of_date").alias("since"))
     concerned = foreign.join(F.broadcast(since), "tenant_id").where("from_date >= since")
     return concerned.select(*ACCOUNT, "from_date")
 
 
-def _is_fresh(progress: Mapping[str, Progress]) -> Column:
+def is_fresh(progress: Mapping[str, Progress]) -> Column:
+    """Whether a row was written by a run after the one that its tenant has published."""
     tests = [
         (F.col("tenant_id") == tenant_id) & (F.col("run_no") > done.run_no)
         for tenant_id, done in sorted(progress.items())

@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 from jobs.calculate import due as due_accounts
 from jobs.calculate.currency import usable_rates
 from jobs.calculate.daily import daily_performance
+from jobs.calculate.due import is_fresh
 from jobs.calculate.epochs import current_rows, first_differences, new_epochs, rows_to_write, with_epoch
 from jobs.calculate.inputs import ACCOUNT, Silver, Span
 from jobs.calculate.period_rows import flows_in_base_currency, month_ends, period_rows
@@ -70,11 +71,7 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
         if run.from_date is not None:
             rows = rows.where(F.col("as_of_date") >= run.from_date)
         counters: dict[str, int | str] = {**counts, **_write(rows, _existing(begin, span, lake, run), lake, run)}
-        if counters["rows"]:
-            counters |= _write_periods_and_risk(silver, settings, run, span, calendar=calendar, policies=policies)
-        else:
-            for name in (PERIOD, MONTH, RISK):
-                _clear(lake, name, run)
+        counters |= _write_periods_and_risk(silver, settings, run, span, calendar=calendar, policies=policies)
         begin.unpersist()
         if rates is not None:
             rates.unpersist()
@@ -219,20 +216,35 @@ def _write_periods_and_risk(
 ) -> dict[str, int | str]:
     """Periods and risk that end at the rows just written, from what gold holds with them."""
     lake = silver.lake
-    ends = month_ends(lake.written_by(DAILY, [run.run_no])).persist()
+    rows = _unpublished(silver, run)
+    ends = month_ends(rows).persist()
+    if ends.isEmpty():
+        for name in (PERIOD, MONTH, RISK):
+            _clear(lake, name, run)
+        return {"periods": 0, "risk": 0}
     rates = _rates(silver, Span(None, span.through), calendar, policies)
     try:
         flows = flows_in_base_currency(silver, ends.select(*ACCOUNT).distinct(), span.through, rates, policies)
         epochs = lake.read(EPOCH) if lake.exists(EPOCH) else None
-        rows = period_rows(ends, lake.read(DAILY), epochs, flows, policies=policies, calendar=calendar)
-        rows = rows.withColumns({"run_id": F.lit(run.run_id), "run_no": F.lit(run.run_no).cast("long")})
-        periods = lake.write_run(rows, PERIOD, run.run_no, run.run_id)
+        found = period_rows(ends, lake.read(DAILY), epochs, flows, policies=policies, calendar=calendar)
+        found = found.withColumns({"run_id": F.lit(run.run_id), "run_no": F.lit(run.run_no).cast("long")})
+        periods = lake.write_run(found, PERIOD, run.run_no, run.run_id)
         written = lake.written_by(PERIOD, [run.run_no])
-        return {"periods": periods, "risk": RiskRows(silver, settings, run, ends, span.through).write(written)}
+        risk = RiskRows(silver, settings, run, ends, span.through).write(rows, written)
+        return {"periods": periods, "risk": risk}
     finally:
         ends.unpersist()
         if rates is not None:
             rates.unpersist()
+
+
+def _unpublished(silver: Silver, run: Run) -> DataFrame:
+    """Current daily rows that no publication has shown yet: the run's own, and those of runs that died before it."""
+    lake = silver.lake
+    progress = {tenant: run.ledger.progress(tenant) for tenant in silver.tenants}
+    first = min(done.run_no for done in progress.values()) + 1
+    rows = lake.written_by(DAILY, list(range(first, run.run_no + 1))).where(is_fresh(progress))
+    return current_rows(rows, lake.read(EPOCH)) if lake.exists(EPOCH) else rows
 
 
 def _clear(lake: Lake, name: str, run: Run) -> None:

@@ -44,15 +44,15 @@ class RiskRows:
         self.days = self.market.days.persist()
         self.epochs = self.lake.read(EPOCH)
 
-    def write(self, periods: DataFrame) -> int:
-        """Write both tables; `periods`: the rows of gold.account_performance_period that end with `ends`. Returns the
-        number of risk rows."""
-        self._write_months()
+    def write(self, rows: DataFrame, periods: DataFrame) -> int:
+        """Write both tables; `rows`: the daily rows that `ends` are of, `periods`: the rows of
+        gold.account_performance_period that end with `ends`. Returns the number of risk rows."""
+        self._write_months(rows)
         windows = self._windows(self.ends, periods, "monthly").persist()
         try:
             parts = [*self._monthly(windows), *self._daily(periods)]
-            rows = reduce(DataFrame.unionByName, parts)
-            return self.lake.write_run(self._stamped(rows), RISK, self.run.run_no, self.run.run_id)
+            found = reduce(DataFrame.unionByName, parts)
+            return self.lake.write_run(self._stamped(found), RISK, self.run.run_no, self.run.run_id)
         finally:
             windows.unpersist()
             self.days.unpersist()
@@ -64,13 +64,13 @@ class RiskRows:
         """Current daily rows between two dates, those just written among them."""
         return current_rows(self.lake.read(DAILY).where(F.col("as_of_date").between(first, last)), self.epochs)
 
-    def _write_months(self) -> None:
-        ended = ended_months(self.lake.written_by(DAILY, [self.run.run_no]), self.market.calendar).persist()
+    def _write_months(self, new: DataFrame) -> None:
+        ended = ended_months(new, self.market.calendar).persist()
         first, last = ended.agg(F.min("month"), F.max("month")).collect()[0]
         if first is not None:
             daily = self._gold(first.replace(day=1), last).withColumn("month", F.last_day("as_of_date"))
-            rows = daily.join(ended, [*ACCOUNT, "month"], "left_semi").drop("month")
-            months = with_epoch(account_months(rows, self.market.calendar), self.epochs)
+            whole = daily.join(ended, [*ACCOUNT, "month"], "left_semi").drop("month")
+            months = with_epoch(account_months(whole, self.market.calendar), self.epochs)
             self.lake.write_run(self._stamped(months), MONTH, self.run.run_no, self.run.run_id)
         ended.unpersist()
 

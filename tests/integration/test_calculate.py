@@ -254,6 +254,7 @@ def test_the_night_counts_what_it_did(story: Story) -> None:
     # Thursday: plain goes on; corrected, leaves and retired go back and are restated.
     assert story.counters[3] == {
         "accounts": 4, "new_accounts": 0, "accounts_going_back": 3, "rows": 7, "restated": 3,
+        "periods": 4 * 8, "risk": 4 * 4,  # one month, so monthly risk only
     }  # fmt: skip
 
 
@@ -267,3 +268,27 @@ def test_from_writes_no_row_before_it(spark: SparkSession, workspace: object) ->
         (TUE, pytest.approx(0.01)),
         (WED, pytest.approx(0.0201)),
     ]
+
+
+def test_periods_of_a_run_that_died_before_them_are_written_by_the_next(
+    spark: SparkSession, workspace: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    firm = Firm(spark)
+    firm.deliver("account", account_id="A")
+    firm.values(MON, A="1000")
+    firm.night(MON)
+    firm.values(TUE, A="1010")
+    with monkeypatch.context() as patch:
+        patch.setattr(job, "_write_periods_and_risk", dies)
+        with pytest.raises(RuntimeError, match="killed"):
+            firm.night(TUE)
+    firm.run_no += 1
+    counters = firm.again(TUE)
+    assert (counters["rows"], counters["periods"]) == (0, 8)
+    rows = firm.lake.read("account_performance_period").where(F.col("run_no") == firm.run_no).collect()
+    assert {row["as_of_date"] for row in rows} == {TUE}
+    assert {row["period"]: row["twrr"] for row in rows}["MTD"] == pytest.approx(0.01, abs=1e-12)
+
+
+def dies(*arguments: object, **named: object) -> dict[str, int | str]:
+    raise RuntimeError("killed")
