@@ -11,7 +11,9 @@ from jobs.calculate.epochs import ACCOUNT, current_rows
 from jobs.calculate.state import next_state
 
 
-def publishable(rows: DataFrame, held: DataFrame | None, epochs: DataFrame | None, owner: Sequence[str]) -> DataFrame:
+def publishable(
+    rows: DataFrame, held: DataFrame | None, epochs: DataFrame | None, owner: Sequence[str] = ACCOUNT
+) -> DataFrame:
     """Daily rows without those of held accounts from held_from on, and without those that a later epoch supersedes."""
     if held is not None:
         is_held = "r.tenant_id = h.tenant_id AND r.account_id = h.account_id AND r.as_of_date >= h.held_from"

@@ -32,7 +32,11 @@ def test_detect_gives_the_feed_its_reasons_and_the_drift(tmp_path: Path) -> None
 def test_detect_says_of_a_stranger_what_a_night_would_say(tmp_path: Path) -> None:
     path = tmp_path / "stranger.csv"
     path.write_text(UNKNOWN, encoding="utf-8")
-    assert "stranger.csv: unrecognised\n  no mapping fits; nearest is " in said("detect", str(path))
+    assert "stranger.csv: unrecognised\n  no mapping fits: none knows any of its titles" in said("detect", str(path))
+    related = tmp_path / "related.csv"
+    related.write_text("as_of_date,level,colour\n2026-03-02,1.00,red\n", encoding="utf-8")
+    nearest = "no mapping fits; nearest is canonical_benchmark_levels: title 'benchmark_id' is missing from line 1"
+    assert nearest in said("detect", str(related))
     waiting = tmp_path / "stranger.csv.part"
     waiting.write_text(UNKNOWN, encoding="utf-8")
     assert "still under a temporary name" in said("detect", str(waiting))
