@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pyspark.sql import DataFrame
 
@@ -76,6 +76,8 @@ class Groups:
 
 def groups(book: Book, policies: Policies) -> Groups:
     """The frames that the step would pass."""
+    if book.rates is not None:
+        book = replace(book, rates=book.rates.localCheckpoint())  # looked up a dozen times
     transfers = transfers_between_accounts(book.transactions, book.accounts, rates=book.rates, policies=policies)
     return Groups(
         member_rows(book, policies).localCheckpoint(),

@@ -25,10 +25,11 @@ def member_changes(events: DataFrame) -> DataFrame:
     Columns: tenant_id, group_type, group_id, event_date, own_rows (rows of members) and valued_rows (those with a value
     other than 0), begin_date (the earliest day before what these rows cover), internal (weighted flows between members,
     to be taken out of the capital; NULL: none), and by how much grow valued_members (members with a value other than
-    0), contributions, distributions, fees, gain, capital (weighted flows) and value.
+    0), contributions, distributions, fees, gain, capital (weighted flows) and value (NULL: by nothing).
     """
     has_transfers = "transfer" in events.columns
-    of_group = events.selectExpr("*", "explode(memberships) AS m").selectExpr("*", *_named(has_transfers))
+    of_group = events.selectExpr("*", "explode(memberships) AS m").selectExpr("*", *_last_value())
+    of_group = of_group.selectExpr("*", *_named(has_transfers))
     changes = of_group.selectExpr(
         "tenant_id", "m.group_type AS group_type", "m.group_id AS group_id", f"inline({_together(has_transfers)})"
     )
@@ -63,35 +64,41 @@ def _together(has_transfers: bool) -> str:
     return f"IF(kind = {TRANSFER}, array(internal), {of_state})" if has_transfers else of_state
 
 
+def _last_value() -> list[str]:
+    """The account's last value, as `kept` where the account was a member the day before, else as `brought`."""
+    was_in = "(m.from_date < event_date AND NOT coalesce(last.shut_on < event_date, false))"
+    return [f"IF({was_in}, last.value, NULL) AS kept", f"IF({was_in}, NULL, last.value) AS brought"]
+
+
 def _own() -> str:
     """An account's row, or its revaluation, while it is a member. Who was none the day before joins with the last
     value, but for an opening row: its value is an inflow, with neither capital nor gain."""
     is_opening, is_carried = "(status = 'opening')", "(status = 'carried')"
     is_in = "(is_new AND value IS NOT NULL AND event_date BETWEEN m.from_date AND m.to_date)"
-    was_in = "(m.from_date < event_date AND NOT coalesce(last.shut_on < event_date, false))"
-    kept = f"IF({was_in}, coalesce(last.value, {ZERO}), {ZERO})"
-    brought = f"IF({was_in}, {ZERO}, coalesce(last.value, {ZERO}))"
-    # What revaluations have gained since the account's previous row is not gained again.
-    gained = f"IF(last.status = 'carried', last.value - row.begin_market_value, {ZERO})"
-    revalued = f"value - coalesce(last.value, {ZERO})"
 
-    def counted(of_row: str, at_opening: str = ZERO, carried: str = ZERO) -> str:
+    def counted(of_row: str, at_opening: str = "NULL", carried: str = "NULL") -> str:
         return f"CASE WHEN {is_carried} THEN {carried} WHEN {is_opening} THEN {at_opening} ELSE {of_row} END"
 
-    inflow, outflow = f"greatest({brought}, {ZERO})", f"least({brought}, {ZERO})"
+    def with_brought(of_row: str, brought: str = "brought") -> str:
+        return counted(f"IF(brought IS NULL, {of_row}, coalesce({of_row}, {ZERO}) + {brought})", carried=brought)
+
+    inflows, outflows = (f"nullif(row.{name}, {ZERO})" for name in ("contributions", "distributions"))
+    inflow, outflow = f"greatest(brought, {ZERO})", f"least(brought, {ZERO})"
+    # What revaluations have gained since the account's previous row is not gained again.
+    gain = "IF(last.status = 'carried', row.gain_loss - (last.value - row.begin_market_value), row.gain_loss)"
     first_day = "IF(last IS NULL, row.begin_date, greatest(row.begin_date, date_sub(m.from_date, 1)))"
     return _change(
         f"IF({is_in}, event_date, NULL)",
         own_rows=f"IF({is_carried}, 0, 1)",
         valued_rows=f"IF({is_carried} OR value = 0, 0, 1)",
-        valued_members=f"IF(value = 0, 0, 1) - IF({kept} = 0, 0, 1)",
-        begin_date=counted(first_day, "date_sub(event_date, 1)", "NULL"),
-        contributions=counted(f"row.contributions + {inflow}", "value", inflow),
-        distributions=counted(f"row.distributions + {outflow}", carried=outflow),
-        fees=counted("row.fees"),
-        gain=counted(f"row.gain_loss - {gained}", carried=revalued),
-        capital=counted(f"row.weighted_capital - row.begin_market_value + {brought}", carried=brought),
-        value=f"value - {kept}",
+        valued_members="IF(value = 0, 0, 1) - IF(kept IS NULL OR kept = 0, 0, 1)",
+        begin_date=counted(first_day, "date_sub(event_date, 1)"),
+        contributions=f"IF({is_opening}, value, {with_brought(inflows, inflow)})",
+        distributions=with_brought(outflows, outflow),
+        fees=counted(f"nullif(row.fees, {ZERO})"),
+        gain=counted(gain, carried="value - last.value"),
+        capital=with_brought("row.weighted_capital - row.begin_market_value"),
+        value="IF(kept IS NULL, value, value - kept)",
     )
 
 
@@ -126,8 +133,11 @@ def _internal() -> str:
 
 
 def _change(day: str, **given: str) -> str:
-    """SQL for a change: its date (NULL: there is none) and the figures given, 0 for the others."""
+    """SQL for a change: its date (NULL: there is none) and the figures given; no amount is NULL, which costs a sum less
+    than 0 does."""
     types = dict.fromkeys(COUNTS, "INT") | dict.fromkeys(MONEYS, MONEY) | {"begin_date": "DATE", "internal": WEIGHTED}
-    otherwise = {"begin_date": "NULL", "internal": "NULL"}
-    figures = [f"CAST({given.get(name, otherwise.get(name, '0'))} AS {kind}) AS {name}" for name, kind in types.items()]
+    figures = [
+        f"CAST({given.get(name, '0' if name in COUNTS else 'NULL')} AS {kind}) AS {name}"
+        for name, kind in types.items()
+    ]
     return f"struct({day} AS event_date, {', '.join(figures)})"
