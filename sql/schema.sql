@@ -391,35 +391,35 @@ COMMENT ON TABLE history.group_performance_daily IS 'Rows of marts.group_perform
 
 COMMENT ON COLUMN history.group_performance_daily.tenant_id IS 'The client firm: the folder in landing.';
 
-COMMENT ON COLUMN history.group_performance_daily.group_type IS 'What the group is.';
+COMMENT ON COLUMN history.group_performance_daily.group_type IS 'Kind of group.';
 
-COMMENT ON COLUMN history.group_performance_daily.group_id IS 'Identifier of the group within its type.';
+COMMENT ON COLUMN history.group_performance_daily.group_id IS 'The group; of the group tenant the tenant_id.';
 
-COMMENT ON COLUMN history.group_performance_daily.as_of_date IS 'Date; the row covers the time after the previous row''s date up to and including this one.';
+COMMENT ON COLUMN history.group_performance_daily.as_of_date IS 'Date on which a member has a row; the group''s row covers the time after its previous row''s date up to and including this one.';
 
-COMMENT ON COLUMN history.group_performance_daily.currency IS 'Currency of the group: the currency of every amount in the row.';
+COMMENT ON COLUMN history.group_performance_daily.currency IS 'Reporting currency of the tenant: the currency of every amount in the row.';
 
-COMMENT ON COLUMN history.group_performance_daily.members IS 'Members whose value is in end_market_value, carried ones included.';
+COMMENT ON COLUMN history.group_performance_daily.members IS 'Members with a row on the date, and those carried.';
 
-COMMENT ON COLUMN history.group_performance_daily.carried_members IS 'Members without a row of their own on as_of_date, carried at their last value.';
+COMMENT ON COLUMN history.group_performance_daily.carried_members IS 'Members without a row on the date, carried at their last value because it is not 0 and they are not closed.';
 
-COMMENT ON COLUMN history.group_performance_daily.begin_market_value IS 'End market value of the previous row, 0 in the first row; NULL in an opening row.';
+COMMENT ON COLUMN history.group_performance_daily.begin_market_value IS 'End market value of the group''s previous row, 0 in the first row; NULL in an opening row.';
 
-COMMENT ON COLUMN history.group_performance_daily.contributions IS 'Sum of the sub-period''s external flows into the group, not negative; NULL where status is no_fx.';
+COMMENT ON COLUMN history.group_performance_daily.contributions IS 'Inflows from outside the group: the members'' own, values of members that join, and members whose value no capital explains.';
 
-COMMENT ON COLUMN history.group_performance_daily.distributions IS 'Sum of the sub-period''s external flows out of the group, not positive; NULL where status is no_fx.';
+COMMENT ON COLUMN history.group_performance_daily.distributions IS 'Outflows from the group, not positive: the members'' own, and values of members that leave.';
 
-COMMENT ON COLUMN history.group_performance_daily.net_flow IS 'contributions + distributions, joiners and leavers among them, transfers between members not; NULL where status is no_fx.';
+COMMENT ON COLUMN history.group_performance_daily.net_flow IS 'contributions + distributions; without journals and transfers between members.';
 
-COMMENT ON COLUMN history.group_performance_daily.cumulative_net_flow IS 'Sum of net_flow since the group''s first row, never reset; NULL where status is no_fx.';
+COMMENT ON COLUMN history.group_performance_daily.cumulative_net_flow IS 'Sum of net_flow since the group''s first row, never reset.';
 
-COMMENT ON COLUMN history.group_performance_daily.fees IS 'Fees charged to the members in the sub-period, positive for a charge; NULL where status is no_fx.';
+COMMENT ON COLUMN history.group_performance_daily.fees IS 'Sum of the members'' fees, positive for a charge; without those of opening rows.';
 
-COMMENT ON COLUMN history.group_performance_daily.end_market_value IS 'Market value on as_of_date; NULL where it has no exchange rate.';
+COMMENT ON COLUMN history.group_performance_daily.end_market_value IS 'Sum of the members'' last market values.';
 
-COMMENT ON COLUMN history.group_performance_daily.gain_loss IS 'Sum of the members'' gains; 0 in an opening row, NULL where status is no_fx.';
+COMMENT ON COLUMN history.group_performance_daily.gain_loss IS 'Sum of the members'' gains, with what revaluing carried members in foreign currency gives; 0 in an opening row. Where one leg of a transfer between members is not valued yet, end_market_value - begin_market_value - net_flow differs by it.';
 
-COMMENT ON COLUMN history.group_performance_daily.weighted_capital IS 'begin_market_value + the members'' weighted flows, those of joiners and leavers at weight 1: the divisor of the return.';
+COMMENT ON COLUMN history.group_performance_daily.weighted_capital IS 'begin_market_value + the members'' weighted flows without those between members + values of members that join or leave, rounded to 8 decimals half away from zero: the divisor of the return.';
 
 COMMENT ON COLUMN history.group_performance_daily.days IS 'Business days of the sub-period, at least 1.';
 
@@ -445,13 +445,13 @@ COMMENT ON COLUMN history.group_performance_daily.twrr_ytd_gross IS 'As twrr_ytd
 
 COMMENT ON COLUMN history.group_performance_daily.twrr_itd_gross IS 'As twrr_itd, before fees.';
 
-COMMENT ON COLUMN history.group_performance_daily.track_no IS 'Unbroken performance record that the row belongs to, from 1; NULL where status is excluded or no_fx.';
+COMMENT ON COLUMN history.group_performance_daily.track_no IS 'Unbroken performance record that the row belongs to, from 1.';
 
-COMMENT ON COLUMN history.group_performance_daily.inception_date IS 'First day of the track; NULL where track_no is.';
+COMMENT ON COLUMN history.group_performance_daily.inception_date IS 'First day of the track.';
 
 COMMENT ON COLUMN history.group_performance_daily.status IS 'Why the return is what it is, or why there is none.';
 
-COMMENT ON COLUMN history.group_performance_daily.quality_flags IS 'Tolerances that the row''s inputs broke without being held, comma-separated; empty where none.';
+COMMENT ON COLUMN history.group_performance_daily.quality_flags IS 'Tolerances that the members'' inputs broke, comma-separated; empty where none is known.';
 
 COMMENT ON COLUMN history.group_performance_daily.epoch IS 'Version of the group''s history, from 1; one more with each restatement.';
 
@@ -459,7 +459,7 @@ COMMENT ON COLUMN history.group_performance_daily.run_id IS 'The run that calcul
 
 COMMENT ON COLUMN history.group_performance_daily.published_at IS 'When this version of the row became visible.';
 
-COMMENT ON COLUMN history.group_performance_daily.begin_date IS 'End of the previous sub-period, after which this one starts: the previous row''s date; in the first row the day before the earliest flow, else the day before as_of_date.';
+COMMENT ON COLUMN history.group_performance_daily.begin_date IS 'End of the previous sub-period, after which this one starts: the previous row''s date; in the first row the earliest of its members'' sub-periods, but not before their membership.';
 
 COMMENT ON COLUMN history.group_performance_daily.chain_net IS 'Running product of the track''s positive net factors 1 + twrr_daily: two rows of a track give the return between them.';
 
@@ -1051,39 +1051,39 @@ PARTITION BY RANGE (as_of_date);
 
 ALTER TABLE ONLY marts.group_performance_daily FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE marts.group_performance_daily IS 'One row per group and date on which a member has a row: the members'' sub-periods added up, asset-weighted, their return, and the returns linked from it.';
+COMMENT ON TABLE marts.group_performance_daily IS 'One row per group and date on which a member has a row: the members'' sub-periods added up, the group''s return, and the returns linked from it.';
 
 COMMENT ON COLUMN marts.group_performance_daily.tenant_id IS 'The client firm: the folder in landing.';
 
-COMMENT ON COLUMN marts.group_performance_daily.group_type IS 'What the group is.';
+COMMENT ON COLUMN marts.group_performance_daily.group_type IS 'Kind of group.';
 
-COMMENT ON COLUMN marts.group_performance_daily.group_id IS 'Identifier of the group within its type.';
+COMMENT ON COLUMN marts.group_performance_daily.group_id IS 'The group; of the group tenant the tenant_id.';
 
-COMMENT ON COLUMN marts.group_performance_daily.as_of_date IS 'Date; the row covers the time after the previous row''s date up to and including this one.';
+COMMENT ON COLUMN marts.group_performance_daily.as_of_date IS 'Date on which a member has a row; the group''s row covers the time after its previous row''s date up to and including this one.';
 
-COMMENT ON COLUMN marts.group_performance_daily.currency IS 'Currency of the group: the currency of every amount in the row.';
+COMMENT ON COLUMN marts.group_performance_daily.currency IS 'Reporting currency of the tenant: the currency of every amount in the row.';
 
-COMMENT ON COLUMN marts.group_performance_daily.members IS 'Members whose value is in end_market_value, carried ones included.';
+COMMENT ON COLUMN marts.group_performance_daily.members IS 'Members with a row on the date, and those carried.';
 
-COMMENT ON COLUMN marts.group_performance_daily.carried_members IS 'Members without a row of their own on as_of_date, carried at their last value.';
+COMMENT ON COLUMN marts.group_performance_daily.carried_members IS 'Members without a row on the date, carried at their last value because it is not 0 and they are not closed.';
 
-COMMENT ON COLUMN marts.group_performance_daily.begin_market_value IS 'End market value of the previous row, 0 in the first row; NULL in an opening row.';
+COMMENT ON COLUMN marts.group_performance_daily.begin_market_value IS 'End market value of the group''s previous row, 0 in the first row; NULL in an opening row.';
 
-COMMENT ON COLUMN marts.group_performance_daily.contributions IS 'Sum of the sub-period''s external flows into the group, not negative; NULL where status is no_fx.';
+COMMENT ON COLUMN marts.group_performance_daily.contributions IS 'Inflows from outside the group: the members'' own, values of members that join, and members whose value no capital explains.';
 
-COMMENT ON COLUMN marts.group_performance_daily.distributions IS 'Sum of the sub-period''s external flows out of the group, not positive; NULL where status is no_fx.';
+COMMENT ON COLUMN marts.group_performance_daily.distributions IS 'Outflows from the group, not positive: the members'' own, and values of members that leave.';
 
-COMMENT ON COLUMN marts.group_performance_daily.net_flow IS 'contributions + distributions, joiners and leavers among them, transfers between members not; NULL where status is no_fx.';
+COMMENT ON COLUMN marts.group_performance_daily.net_flow IS 'contributions + distributions; without journals and transfers between members.';
 
-COMMENT ON COLUMN marts.group_performance_daily.cumulative_net_flow IS 'Sum of net_flow since the group''s first row, never reset; NULL where status is no_fx.';
+COMMENT ON COLUMN marts.group_performance_daily.cumulative_net_flow IS 'Sum of net_flow since the group''s first row, never reset.';
 
-COMMENT ON COLUMN marts.group_performance_daily.fees IS 'Fees charged to the members in the sub-period, positive for a charge; NULL where status is no_fx.';
+COMMENT ON COLUMN marts.group_performance_daily.fees IS 'Sum of the members'' fees, positive for a charge; without those of opening rows.';
 
-COMMENT ON COLUMN marts.group_performance_daily.end_market_value IS 'Market value on as_of_date; NULL where it has no exchange rate.';
+COMMENT ON COLUMN marts.group_performance_daily.end_market_value IS 'Sum of the members'' last market values.';
 
-COMMENT ON COLUMN marts.group_performance_daily.gain_loss IS 'Sum of the members'' gains; 0 in an opening row, NULL where status is no_fx.';
+COMMENT ON COLUMN marts.group_performance_daily.gain_loss IS 'Sum of the members'' gains, with what revaluing carried members in foreign currency gives; 0 in an opening row. Where one leg of a transfer between members is not valued yet, end_market_value - begin_market_value - net_flow differs by it.';
 
-COMMENT ON COLUMN marts.group_performance_daily.weighted_capital IS 'begin_market_value + the members'' weighted flows, those of joiners and leavers at weight 1: the divisor of the return.';
+COMMENT ON COLUMN marts.group_performance_daily.weighted_capital IS 'begin_market_value + the members'' weighted flows without those between members + values of members that join or leave, rounded to 8 decimals half away from zero: the divisor of the return.';
 
 COMMENT ON COLUMN marts.group_performance_daily.days IS 'Business days of the sub-period, at least 1.';
 
@@ -1109,13 +1109,13 @@ COMMENT ON COLUMN marts.group_performance_daily.twrr_ytd_gross IS 'As twrr_ytd, 
 
 COMMENT ON COLUMN marts.group_performance_daily.twrr_itd_gross IS 'As twrr_itd, before fees.';
 
-COMMENT ON COLUMN marts.group_performance_daily.track_no IS 'Unbroken performance record that the row belongs to, from 1; NULL where status is excluded or no_fx.';
+COMMENT ON COLUMN marts.group_performance_daily.track_no IS 'Unbroken performance record that the row belongs to, from 1.';
 
-COMMENT ON COLUMN marts.group_performance_daily.inception_date IS 'First day of the track; NULL where track_no is.';
+COMMENT ON COLUMN marts.group_performance_daily.inception_date IS 'First day of the track.';
 
 COMMENT ON COLUMN marts.group_performance_daily.status IS 'Why the return is what it is, or why there is none.';
 
-COMMENT ON COLUMN marts.group_performance_daily.quality_flags IS 'Tolerances that the row''s inputs broke without being held, comma-separated; empty where none.';
+COMMENT ON COLUMN marts.group_performance_daily.quality_flags IS 'Tolerances that the members'' inputs broke, comma-separated; empty where none is known.';
 
 COMMENT ON COLUMN marts.group_performance_daily.epoch IS 'Version of the group''s history, from 1; one more with each restatement.';
 
@@ -1123,7 +1123,7 @@ COMMENT ON COLUMN marts.group_performance_daily.run_id IS 'The run that calculat
 
 COMMENT ON COLUMN marts.group_performance_daily.published_at IS 'When this version of the row became visible.';
 
-COMMENT ON COLUMN marts.group_performance_daily.begin_date IS 'End of the previous sub-period, after which this one starts: the previous row''s date; in the first row the day before the earliest flow, else the day before as_of_date.';
+COMMENT ON COLUMN marts.group_performance_daily.begin_date IS 'End of the previous sub-period, after which this one starts: the previous row''s date; in the first row the earliest of its members'' sub-periods, but not before their membership.';
 
 COMMENT ON COLUMN marts.group_performance_daily.chain_net IS 'Running product of the track''s positive net factors 1 + twrr_daily: two rows of a track give the return between them.';
 
