@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -190,15 +189,16 @@ def _with_flags(rows: DataFrame, lake: Lake, span: Span) -> DataFrame:
 def _write(calculated: DataFrame, existing: DataFrame | None, lake: Lake, run: Run) -> dict[str, int | str]:
     known = lake.read(EPOCH).where(F.col("run_no") != run.run_no) if lake.exists(EPOCH) else None
     if existing is None:
-        lake.write_run(with_epoch(calculated, known), DAILY, run.run_no, run.run_id)
+        written = lake.write_run(with_epoch(calculated, known), DAILY, run.run_no, run.run_id)
         if known is not None:
             _clear(lake, EPOCH, run)
-        return {"rows": _written(lake), "restated": 0}
+        return {"rows": written, "restated": 0}
     calculated = calculated.persist()
     try:
         differences = first_differences(calculated, existing).persist()
         restated = differences.count()
-        lake.write_run(rows_to_write(calculated, existing, differences, known), DAILY, run.run_no, run.run_id)
+        new = rows_to_write(calculated, existing, differences, known)
+        written = lake.write_run(new, DAILY, run.run_no, run.run_id)
         if restated:
             opened = new_epochs(differences, known).withColumn("run_no", F.lit(run.run_no).cast("long"))
             lake.write_run(opened, EPOCH, run.run_no, run.run_id)
@@ -208,7 +208,7 @@ def _write(calculated: DataFrame, existing: DataFrame | None, lake: Lake, run: R
     finally:
         calculated.unpersist()
         existing.unpersist()
-    return {"rows": _written(lake), "restated": restated}
+    return {"rows": written, "restated": restated}
 
 
 def _write_periods_and_risk(
@@ -251,12 +251,6 @@ def _clear(lake: Lake, name: str, run: Run) -> None:
     """Remove the run's own rows, where it has any."""
     if lake.exists(name) and not lake.read(name).where(F.col("run_no") == run.run_no).isEmpty():
         lake.write_run(lake.read(name).limit(0), name, run.run_no, run.run_id)
-
-
-def _written(lake: Lake) -> int:
-    """Rows of the last commit, from its own metrics."""
-    last = DeltaTable.forPath(lake.spark, lake.path(DAILY)).history(1).select("operationMetrics").first()
-    return int(last[0].get("numOutputRows", 0)) if last else 0
 
 
 if __name__ == "__main__":
