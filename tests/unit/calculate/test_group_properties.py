@@ -227,7 +227,7 @@ def test_groups_are_what_the_reference_says_and_night_by_night_the_same(spark: S
 def _nightly(spark: SparkSession, given_groups: Groups, random: Random) -> dict[Key, list[dict[str, Any]]]:
     """The groups' rows in nights, each going on from the last rows of the groups."""
     described = table("group_performance_daily")
-    provenance = {"epoch": 1, "run_id": "test", "run_no": 1}
+    provenance = {"quality_flags": "", "epoch": 1, "run_id": "test", "run_no": 1}
     rows: list[Any] = []
     for cut in [*sorted(FIRST + timedelta(days=random.randrange(DAYS)) for _ in range(2)), LAST]:
         until = given_groups.rows.where(F.col("as_of_date") <= F.lit(cut))
