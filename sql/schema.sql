@@ -525,6 +525,67 @@ COMMENT ON COLUMN marts.account.source_vendor IS 'Vendor whose record this is: t
 
 COMMENT ON COLUMN marts.account.published_at IS 'When this version of the row became visible.';
 
+CREATE TABLE marts.account_benchmark_return (
+    tenant_id text NOT NULL,
+    account_id text NOT NULL,
+    as_of_date date NOT NULL,
+    period text NOT NULL,
+    start_date date,
+    benchmark_id text,
+    benchmarks integer NOT NULL,
+    benchmark_basis text,
+    benchmark_return double precision,
+    benchmark_annualised double precision,
+    excess_arithmetic double precision,
+    excess_geometric double precision,
+    excess_arithmetic_gross double precision,
+    excess_geometric_gross double precision,
+    status text NOT NULL,
+    epoch integer NOT NULL,
+    run_id text NOT NULL,
+    published_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY marts.account_benchmark_return FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE marts.account_benchmark_return IS 'What an account''s benchmark returned over each of its periods, and by how much the account did better. One row per row of marts.account_performance_period; none for accounts that never had a benchmark.';
+
+COMMENT ON COLUMN marts.account_benchmark_return.tenant_id IS 'The client firm: the folder in landing.';
+
+COMMENT ON COLUMN marts.account_benchmark_return.account_id IS 'The firm''s own account identifier.';
+
+COMMENT ON COLUMN marts.account_benchmark_return.as_of_date IS 'Date of the account''s row that the period ends with.';
+
+COMMENT ON COLUMN marts.account_benchmark_return.period IS 'The period: to date in month, fiscal quarter and fiscal year, trailing years, or since the track began.';
+
+COMMENT ON COLUMN marts.account_benchmark_return.start_date IS 'Where the period starts, for the account and its benchmark alike; NULL where the period has no figures.';
+
+COMMENT ON COLUMN marts.account_benchmark_return.benchmark_id IS 'Benchmark of the account on as_of_date.';
+
+COMMENT ON COLUMN marts.account_benchmark_return.benchmarks IS 'How many benchmarks the return is linked from: each counts for the days on which it was the account''s.';
+
+COMMENT ON COLUMN marts.account_benchmark_return.benchmark_basis IS 'Whether income is reinvested, as declared for the benchmark; NULL where one of the period''s benchmarks declares nothing, or another basis.';
+
+COMMENT ON COLUMN marts.account_benchmark_return.benchmark_return IS 'level(as_of_date) / level(start_date) - 1, a fraction, by the last known levels, at most 5 business days old, in the index''s own currency; NULL where status is not ok.';
+
+COMMENT ON COLUMN marts.account_benchmark_return.benchmark_annualised IS 'benchmark_return per year, a fraction; NULL for a period of up to one year.';
+
+COMMENT ON COLUMN marts.account_benchmark_return.excess_arithmetic IS 'The account''s net return over the period less benchmark_return.';
+
+COMMENT ON COLUMN marts.account_benchmark_return.excess_geometric IS '(1 + the account''s net return) / (1 + benchmark_return) - 1.';
+
+COMMENT ON COLUMN marts.account_benchmark_return.excess_arithmetic_gross IS 'As excess_arithmetic, of the return before fees.';
+
+COMMENT ON COLUMN marts.account_benchmark_return.excess_geometric_gross IS 'As excess_geometric, of the return before fees.';
+
+COMMENT ON COLUMN marts.account_benchmark_return.status IS 'ok; no_benchmark (on some weekday of the period the account had none); no_level (no level young enough at a date that counts, or the benchmark''s chain is broken in between); no_period (no day has passed); or why the account''s period has no figures, as in marts.account_performance_period.';
+
+COMMENT ON COLUMN marts.account_benchmark_return.epoch IS 'Version of the account''s history that the row was calculated from.';
+
+COMMENT ON COLUMN marts.account_benchmark_return.run_id IS 'The run that calculated the row, as in ops.run.';
+
+COMMENT ON COLUMN marts.account_benchmark_return.published_at IS 'When this version of the row became visible.';
+
 CREATE TABLE marts.account_performance_daily (
     tenant_id text NOT NULL,
     account_id text NOT NULL,
@@ -1674,6 +1735,9 @@ ALTER TABLE ONLY history.account_performance_daily
 ALTER TABLE ONLY history.group_performance_daily
     ADD CONSTRAINT group_performance_daily_pkey PRIMARY KEY (tenant_id, group_type, group_id, as_of_date, known_from);
 
+ALTER TABLE ONLY marts.account_benchmark_return
+    ADD CONSTRAINT account_benchmark_return_pkey PRIMARY KEY (tenant_id, account_id, as_of_date, period);
+
 ALTER TABLE ONLY marts.account_performance_daily
     ADD CONSTRAINT account_performance_daily_pkey PRIMARY KEY (tenant_id, account_id, as_of_date);
 
@@ -1782,6 +1846,8 @@ CREATE POLICY own_tenants ON history.group_performance_daily FOR SELECT USING ((
 
 ALTER TABLE marts.account ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE marts.account_benchmark_return ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE marts.account_performance_daily ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE marts.account_performance_period ENABLE ROW LEVEL SECURITY;
@@ -1797,6 +1863,8 @@ ALTER TABLE marts.group_performance_period ENABLE ROW LEVEL SECURITY;
 ALTER TABLE marts.held_account ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY loader ON marts.account TO dietz_loader USING (true) WITH CHECK (true);
+
+CREATE POLICY loader ON marts.account_benchmark_return TO dietz_loader USING (true) WITH CHECK (true);
 
 CREATE POLICY loader ON marts.account_performance_daily TO dietz_loader USING (true) WITH CHECK (true);
 
@@ -1821,6 +1889,11 @@ CREATE POLICY loader ON marts.reconciliation_break TO dietz_loader USING (true) 
 ALTER TABLE marts.night_status ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY own_tenants ON marts.account FOR SELECT USING ((tenant_id = ANY (ARRAY( SELECT m.tenant_id
+   FROM (security.tenant_member m
+     JOIN pg_roles r ON ((r.rolname = m.role_name)))
+  WHERE pg_has_role(r.oid, 'member'::text)))));
+
+CREATE POLICY own_tenants ON marts.account_benchmark_return FOR SELECT USING ((tenant_id = ANY (ARRAY( SELECT m.tenant_id
    FROM (security.tenant_member m
      JOIN pg_roles r ON ((r.rolname = m.role_name)))
   WHERE pg_has_role(r.oid, 'member'::text)))));
@@ -1900,6 +1973,8 @@ GRANT SELECT ON TABLE history.account_performance_daily TO dietz_analyst;
 GRANT SELECT ON TABLE history.group_performance_daily TO dietz_analyst;
 
 GRANT SELECT ON TABLE marts.account TO dietz_analyst;
+
+GRANT SELECT ON TABLE marts.account_benchmark_return TO dietz_analyst;
 
 GRANT SELECT ON TABLE marts.account_performance_daily TO dietz_analyst;
 

@@ -21,7 +21,7 @@ TRANSACTION = (
 ACCOUNT = (
     "tenant_id string, vendor string, account_id string, effective_from date, base_currency string,"
     " flow_timing string, in_performance boolean, household_id string, advisor_id string,"
-    " model_id string, closed_on date"
+    " model_id string, benchmark_id string, closed_on date"
 )
 MEMBER = (
     "tenant_id string, vendor string, group_type string, group_id string, account_id string, from_date date,"
@@ -30,6 +30,7 @@ MEMBER = (
 FX_RATE = (
     "tenant_id string, vendor string, as_of_date date, from_currency string, to_currency string, rate decimal(28,8)"
 )
+LEVEL = "tenant_id string, vendor string, benchmark_id string, as_of_date date, level decimal(28,8)"
 
 Row = dict[str, Any]
 
@@ -60,6 +61,10 @@ def members(spark: SparkSession, rows: Iterable[Row]) -> DataFrame:
 
 def fx_rates(spark: SparkSession, rows: Iterable[Row]) -> DataFrame:
     return _frame(spark, rows, FX_RATE, {"tenant_id": TENANT, "vendor": "ecb"})
+
+
+def benchmark_levels(spark: SparkSession, rows: Iterable[Row]) -> DataFrame:
+    return _frame(spark, rows, LEVEL, {"tenant_id": TENANT, "vendor": "canonical"})
 
 
 def by_account(rows: DataFrame) -> dict[str, list[Row]]:

@@ -148,8 +148,8 @@ def with_market_returns(rows: DataFrame, days: DataFrame) -> DataFrame:
     no level of RISK_FREE_<currency> at all.
     """
     named = rows.selectExpr("*", f"concat('{RISK_FREE}', currency) AS risk_free_id")
-    both = _with_index_return(named, days, "benchmark_id", "benchmark_return")
-    both = _with_index_return(both, days, "risk_free_id", "risk_free_return")
+    both = with_index_return(named, days, "benchmark_id", "benchmark_return")
+    both = with_index_return(both, days, "risk_free_id", "risk_free_return")
     there = days.where(f"benchmark_id LIKE '{RISK_FREE.replace('_', '!_')}%' ESCAPE '!'").selectExpr(
         "tenant_id AS of_tenant", "benchmark_id AS of_id", "true AS is_there"
     )
@@ -159,12 +159,27 @@ def with_market_returns(rows: DataFrame, days: DataFrame) -> DataFrame:
     )
 
 
-def with_excess(rows: DataFrame, own: str, benchmark: str = "benchmark_return", prefix: str = "excess") -> DataFrame:
-    """`rows` with <prefix>_arithmetic = r - b and <prefix>_geometric = (1 + r) / (1 + b) - 1 (NULL where b is -1)."""
+def with_index_return(rows: DataFrame, days: DataFrame, benchmark: str, name: str) -> DataFrame:
+    """`rows` with `name`: what the index that the column `benchmark` names returned over (begin_date, as_of_date], a
+    fraction; NULL without a level young enough at either end, or across a break of the index's chain."""
+    joined = rows
+    for edge, day in (("at_end", "as_of_date"), ("at_begin", "begin_date")):
+        levels = days.selectExpr(
+            "tenant_id AS of_tenant", "benchmark_id AS of_id", "level_date AS of_date", f"known AS {edge}"
+        )
+        match = F.expr(f"tenant_id = of_tenant AND {benchmark} = of_id AND {day} = of_date")
+        joined = joined.join(F.broadcast(levels), match, "left").drop("of_tenant", "of_id", "of_date")
+    grown = "IF(at_end.link_no = at_begin.link_no, at_end.level / at_begin.level - 1D, NULL)"
+    return joined.selectExpr(*rows.columns, f"{grown} AS {name}")
+
+
+def with_excess(rows: DataFrame, own: str, benchmark: str = "benchmark_return", suffix: str = "") -> DataFrame:
+    """`rows` with excess_arithmetic = r - b and excess_geometric = (1 + r) / (1 + b) - 1 (NULL where b is -1), their
+    names followed by `suffix`."""
     return rows.selectExpr(
         "*",
-        f"{own} - {benchmark} AS {prefix}_arithmetic",
-        f"(1D + {own}) / nullif(1D + {benchmark}, 0D) - 1D AS {prefix}_geometric",
+        f"{own} - {benchmark} AS excess_arithmetic{suffix}",
+        f"(1D + {own}) / nullif(1D + {benchmark}, 0D) - 1D AS excess_geometric{suffix}",
     )
 
 
@@ -199,18 +214,6 @@ def _chained(returns: DataFrame, monthly: bool, calendar: DataFrame | None) -> D
     return split.select(*BENCHMARK, "as_of_date", (F.lit(BASE_LEVEL) * running).alias("level"), "link_no").where(
         "level > 0"
     )
-
-
-def _with_index_return(rows: DataFrame, days: DataFrame, benchmark: str, name: str) -> DataFrame:
-    joined = rows
-    for edge, day in (("at_end", "as_of_date"), ("at_begin", "begin_date")):
-        levels = days.selectExpr(
-            "tenant_id AS of_tenant", "benchmark_id AS of_id", "level_date AS of_date", f"known AS {edge}"
-        )
-        match = F.expr(f"tenant_id = of_tenant AND {benchmark} = of_id AND {day} = of_date")
-        joined = joined.join(F.broadcast(levels), match, "left").drop("of_tenant", "of_id", "of_date")
-    grown = "IF(at_end.link_no = at_begin.link_no, at_end.level / at_begin.level - 1D, NULL)"
-    return joined.selectExpr(*rows.columns, f"{grown} AS {name}")
 
 
 def _is_any(keys: list[tuple[str, str]]) -> str:

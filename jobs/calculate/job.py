@@ -6,11 +6,14 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.calculate import due as due_accounts
+from jobs.calculate.benchmark_changes import LEVELS, BenchmarkChanges
+from jobs.calculate.benchmark_rows import BENCHMARK, write_benchmark_returns
 from jobs.calculate.currency import usable_rates
 from jobs.calculate.daily import daily_performance
 from jobs.calculate.due import is_fresh
 from jobs.calculate.epochs import current_rows, first_differences, new_epochs, rows_to_write, with_epoch
 from jobs.calculate.inputs import ACCOUNT, Silver, Span
+from jobs.calculate.market import market
 from jobs.calculate.period_rows import flows_in_base_currency, month_ends, period_rows
 from jobs.calculate.policies import Policies
 from jobs.calculate.risk_rows import MONTH, RISK, RiskRows, end_of_month
@@ -20,7 +23,7 @@ from jobs.platform.ledger import Run
 from jobs.platform.logs import get_log
 from jobs.platform.settings import Settings
 
-INPUTS = ["valuation", "transaction", "account", "fx_rate"]
+INPUTS = ["valuation", "transaction", "account", "fx_rate", *LEVELS]
 DAILY, STATE, EPOCH = "account_performance_daily", "account_state", "account_epoch"
 PERIOD = "account_performance_period"
 
@@ -48,7 +51,7 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
     try:
         counts = _counted(due)
         if counts["accounts"] == 0:
-            return nothing
+            return nothing | _write_late_benchmarks(silver, settings, run)
         opening = _opening(due, counts, lake, run)
         begin = _begin(due, opening).persist()
         span = _span(begin, run, tenants)
@@ -221,7 +224,7 @@ def _write_periods_and_risk(
     if ends.isEmpty():
         for name in (PERIOD, MONTH, RISK):
             _clear(lake, name, run)
-        return {"periods": 0, "risk": 0}
+        return {"periods": 0, "risk": 0, **_write_late_benchmarks(silver, settings, run)}
     rates = _rates(silver, Span(None, span.through), calendar, policies)
     try:
         flows = flows_in_base_currency(silver, ends.select(*ACCOUNT).distinct(), span.through, rates, policies)
@@ -230,12 +233,29 @@ def _write_periods_and_risk(
         found = found.withColumns({"run_id": F.lit(run.run_id), "run_no": F.lit(run.run_no).cast("long")})
         periods = lake.write_run(found, PERIOD, run.run_no, run.run_id)
         written = lake.written_by(PERIOD, [run.run_no])
-        risk = RiskRows(silver, settings, run, ends, span.through).write(rows, written)
-        return {"periods": periods, "risk": risk}
+        beside = market(silver, settings, end_of_month(span.through))
+        days = beside.days.persist()
+        changes = BenchmarkChanges(silver, {tenant: run.ledger.progress(tenant) for tenant in silver.tenants})
+        benchmarks = write_benchmark_returns(silver, run, beside, written, changes)
+        risk = RiskRows(silver, run, ends, beside, changes.levels).write(rows, written)
+        days.unpersist()
+        return {"periods": periods, "benchmarks": benchmarks, "risk": risk}
     finally:
         ends.unpersist()
         if rates is not None:
             rates.unpersist()
+
+
+def _write_late_benchmarks(silver: Silver, settings: Settings, run: Run) -> dict[str, int | str]:
+    """What late levels, or another benchmark, change beside published periods in a run without new ones."""
+    changes = BenchmarkChanges(silver, {tenant: run.ledger.progress(tenant) for tenant in silver.tenants})
+    if not (changes.levels or changes.accounts):
+        _clear(silver.lake, BENCHMARK, run)
+        return {"benchmarks": 0}
+    through = max(done.calculated_through or run.business_date for done in changes.progress.values())
+    none = silver.lake.read(PERIOD).limit(0)
+    beside = market(silver, settings, end_of_month(through))
+    return {"benchmarks": write_benchmark_returns(silver, run, beside, none, changes)}
 
 
 def _unpublished(silver: Silver, run: Run) -> DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from calendar import monthrange
+from collections.abc import Mapping
 from datetime import date, timedelta
 from functools import reduce
 
@@ -13,12 +14,11 @@ from pyspark.sql.window import Window
 from jobs.calculate.benchmarks import with_benchmark
 from jobs.calculate.epochs import current_rows, with_epoch
 from jobs.calculate.inputs import ACCOUNT, Silver
+from jobs.calculate.market import Market
 from jobs.calculate.months import account_months, current_months, ended_months, with_month_end
 from jobs.calculate.risk import daily_series, monthly_series, risk_statistics, risk_windows
 from jobs.calculate.risk_carried import KEY, carried_forward
-from jobs.calculate.risk_inputs import Market, market
 from jobs.platform.ledger import Run
-from jobs.platform.settings import Settings
 
 DAILY, MONTH, RISK, EPOCH = "account_performance_daily", "account_month", "account_risk", "account_epoch"
 # An account whose last risk row is older than this has had a month-end since: nothing of it can be carried forward.
@@ -37,11 +37,13 @@ class RiskRows:
     at month-ends only, so that what a night costs does not grow with the history.
     """
 
-    def __init__(self, silver: Silver, settings: Settings, run: Run, ends: DataFrame, through: date) -> None:
-        """`ends`: the run's daily rows that are the last of their account in a month."""
+    def __init__(
+        self, silver: Silver, run: Run, ends: DataFrame, market: Market, late_levels: Mapping[str, date]
+    ) -> None:
+        """`ends`: the run's daily rows that are the last of their account in a month; `late_levels`: tenant -> earliest
+        date of the benchmark levels that came later than they were used."""
         self.lake, self.silver, self.run, self.ends = silver.lake, silver, run, ends
-        self.market: Market = market(silver, settings, end_of_month(through))
-        self.days = self.market.days.persist()
+        self.market, self.late_levels = market, late_levels
         self.epochs = self.lake.read(EPOCH)
 
     def write(self, rows: DataFrame, periods: DataFrame) -> int:
@@ -55,7 +57,6 @@ class RiskRows:
             return self.lake.write_run(self._stamped(found), RISK, self.run.run_no, self.run.run_id)
         finally:
             windows.unpersist()
-            self.days.unpersist()
 
     def _stamped(self, rows: DataFrame) -> DataFrame:
         return rows.withColumns({"run_id": F.lit(self.run.run_id), "run_no": F.lit(self.run.run_no).cast("long")})
@@ -87,7 +88,7 @@ class RiskRows:
             asked = windows.join(carried.select(*KEY), KEY, "left_anti")
         months = current_months(self.lake.read(MONTH), self.epochs)
         months = months.join(asked.select(*ACCOUNT).distinct(), ACCOUNT, "left_semi")
-        series = monthly_series(months, self.market.benchmarks, self.days)
+        series = monthly_series(months, self.market.benchmarks, self.market.days)
         computed = risk_statistics(asked, series, "monthly")
         return [computed] if carried is None else [computed, carried]
 
@@ -105,16 +106,10 @@ class RiskRows:
         rows = current_rows(rows, self.epochs).withColumn("_place", F.row_number().over(latest))
         restated = self.epochs.where(F.col("run_no") == self.run.run_no).select(*ACCOUNT)
         rows = rows.where("_place = 1").drop("_place").join(restated, ACCOUNT, "left_anti")
-        return rows.where(~F.col("tenant_id").isin(self._with_late_levels(first)))
-
-    def _with_late_levels(self, first: date) -> list[str]:
-        """Tenants for which this run brought benchmark levels of months that have ended: their past may be another."""
-        ended = F.col("as_of_date") <= first.replace(day=1) - timedelta(days=1)
-        found: set[str] = set()
-        for name in ("benchmark_level", "benchmark_return"):
-            late = self.silver.every(name).where(ended & (F.col("run_no") == self.run.run_no))
-            found |= {row["tenant_id"] for row in late.select("tenant_id").distinct().collect()}
-        return sorted(found)
+        # Levels of months that have ended came late: their past may be another.
+        ended = first.replace(day=1) - timedelta(days=1)
+        late = [tenant_id for tenant_id, since in self.late_levels.items() if since <= ended]
+        return rows.where(~F.col("tenant_id").isin(late))
 
     def _daily(self, periods: DataFrame) -> list[DataFrame]:
         """Daily statistics of the ends at month-ends."""
@@ -124,4 +119,4 @@ class RiskRows:
         if first is None:
             return []
         rows = self._gold(first, last).join(windows.select(*ACCOUNT).distinct(), ACCOUNT, "left_semi")
-        return [risk_statistics(windows, daily_series(rows, self.market.benchmarks, self.days), "daily")]
+        return [risk_statistics(windows, daily_series(rows, self.market.benchmarks, self.market.days), "daily")]

@@ -72,9 +72,9 @@ def daily_risk(
     from jobs.calculate.benchmarks import with_benchmark
     from jobs.calculate.epochs import current_rows
     from jobs.calculate.inputs import Silver
+    from jobs.calculate.market import market
     from jobs.calculate.periods import period_returns
     from jobs.calculate.risk import daily_series, risk_statistics, risk_windows
-    from jobs.calculate.risk_inputs import market
 
     wanted = F.col("account_id") == account
     if tenant is not None:

@@ -29,6 +29,7 @@ class Monthly(Small):
 
 MONTHLY = [
     Monthly("account_performance_period", "marts.account_performance_period", [*ACCOUNTS.key, "period"]),
+    Monthly("account_benchmark_return", "marts.account_benchmark_return", [*ACCOUNTS.key, "period"]),
     Monthly("account_risk", "marts.account_risk", [*ACCOUNTS.key, "window_name", "frequency"]),
     Monthly("group_performance_period", "marts.group_performance_period", [*GROUPS.key, "period"], chain=GROUPS),
 ]

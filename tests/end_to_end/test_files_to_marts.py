@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 import statistics
 from datetime import date, timedelta
@@ -152,6 +153,32 @@ def test_risk_stands_beside_every_period_end_and_daily_returns_at_month_ends_onl
     daily = {row["as_of_date"] for row in ends if row["frequency"] == "daily"}
     assert daily
     assert {day for day in daily if (day + timedelta(days=3)).month == day.month} == set()
+
+
+def test_benchmarks_stand_beside_the_periods_of_accounts_that_have_one(book: SimpleNamespace) -> None:
+    key = ("tenant_id", "account_id", "as_of_date", "period")
+    rows = _asked(
+        book,
+        "SELECT b.*, p.start_date AS since, p.twrr, p.twrr_gross, a.benchmark_id AS of_account"
+        " FROM marts.account_performance_period p JOIN marts.account a USING (tenant_id, account_id)"
+        " LEFT JOIN marts.account_benchmark_return b USING (tenant_id, account_id, as_of_date, period)",
+    )
+    assert {row["of_account"] is None for row in rows} == {True, False}
+    assert [row for row in rows if (row["status"] is None) != (row["of_account"] is None)] == []
+    levels: dict[tuple[str, str], dict[date, float]] = {}
+    for path in sorted((book.home / "landing").glob("*/canonical_benchmark_levels_*.csv")):
+        for row in csv.DictReader(path.read_text().splitlines()):
+            of_index = levels.setdefault((path.parent.name, row["benchmark_id"]), {})
+            of_index[date.fromisoformat(row["as_of_date"])] = float(row["level"])
+    found = [row for row in rows if row["status"] == "ok"]
+    assert len(found) > 50
+    for row in found:
+        known = levels[row["tenant_id"], row["benchmark_id"]]
+        at_end, at_begin = (known[max(one for one in known if one <= day)] for day in (row["as_of_date"], row["since"]))
+        wanted = at_end / at_begin - 1
+        assert row["benchmark_return"] == pytest.approx(wanted, abs=1e-12), [row[name] for name in key]
+        assert row["excess_arithmetic"] == pytest.approx(row["twrr"] - wanted, abs=1e-12)
+        assert row["excess_geometric_gross"] == pytest.approx((1 + row["twrr_gross"]) / (1 + wanted) - 1, abs=1e-12)
 
 
 def test_monthly_risk_is_made_of_the_published_month_end_returns(book: SimpleNamespace) -> None:

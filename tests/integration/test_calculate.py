@@ -254,7 +254,7 @@ def test_the_night_counts_what_it_did(story: Story) -> None:
     # Thursday: plain goes on; corrected, leaves and retired go back and are restated.
     assert story.counters[3] == {
         "accounts": 4, "new_accounts": 0, "accounts_going_back": 3, "rows": 7, "restated": 3,
-        "periods": 4 * 8, "risk": 4 * 4,  # one month, so monthly risk only
+        "periods": 4 * 8, "benchmarks": 0, "risk": 4 * 4,  # no benchmark; one month, so monthly risk only
     }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from jobs.cli.main import app
 from jobs.pipeline import run_all, run_step
 from jobs.platform.ledger import Ledger
 from jobs.platform.settings import PROJECT_ROOT, Settings
+from tests.golden.cases import Case, cases
 
 NIGHT = date(2026, 3, 10)
 DAILY = "marts.account_performance_daily"
@@ -57,6 +59,13 @@ s1,swiss,2026-03-03,DEPOSIT,110,USD,,new
 2026-03-02,EUR,CHF,0.95
 """,
 }
+WORKED = list(cases("explain"))
+# What differs from one run to the next.
+VOLATILE = [
+    (r"run [0-9T]+-\d+", "run RUN"),
+    (r"published \S+ \S+ \S+", "published NOW"),
+    (r"(canonical_\w+) [0-9a-f]+, run", r"\1 MAPPING, run"),
+]
 
 
 @dataclass
@@ -103,6 +112,8 @@ def night(spark: SparkSession, database_url: str, tmp_path_factory: pytest.TempP
         ledger = Ledger(settings)
         one = Night(database_url, spark, settings, ledger)
         one.put(FILES)
+        for case in WORKED:
+            one.put({f"{case.name}/{path.name}": path.read_text(encoding="utf-8") for path in case.files})
         run_all(spark, settings, ledger.open_run(NIGHT))
         yield one
         ledger.close()
@@ -152,6 +163,16 @@ def test_the_text_says_the_same(night: Night) -> None:
     ):
         assert line in text
     assert "canonical_valuations_1.csv" not in text  # the superseded version is no input
+
+
+@pytest.mark.parametrize("case", WORKED, ids=lambda case: case.name)
+def test_a_worked_explanation(case: Case, night: Night) -> None:
+    """Each folder's expected.txt, word for word: its account's last row, with the factors of the month."""
+    day = case.rows("valuations")[-1]["as_of_date"]
+    text = night.dietz("explain", case.name, day, "--period", "MTD")
+    for pattern, word in VOLATILE:
+        text = re.sub(pattern, word, text)
+    assert text == (case.folder / "expected.txt").read_text(encoding="utf-8")
 
 
 def test_a_gap_row_has_its_flows_weighted_by_business_days(night: Night) -> None:

@@ -1,4 +1,4 @@
-"""What risk reads beside the accounts' rows: benchmarks, as definitions and as levels, and who has which."""
+"""What is asked of the market beside the accounts' rows: benchmarks, as definitions and levels, and who has which."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pyspark.sql import DataFrame
 
-from jobs.calculate.benchmark_definitions import benchmark_definitions
+from jobs.calculate.benchmark_definitions import Definitions, benchmark_definitions
 from jobs.calculate.benchmarks import account_benchmarks, benchmark_levels, level_days
 from jobs.calculate.inputs import Silver
 from jobs.platform.business_calendar import calendar_days, calendars_of
@@ -17,11 +17,13 @@ from jobs.platform.settings import Settings
 
 
 class Market(NamedTuple):
-    """The accounts' benchmarks by date, the level of each benchmark on each day, and the tenants' calendars."""
+    """The accounts' benchmarks by date, the level of each benchmark on each day, what is declared of them, and the
+    tenants' calendars."""
 
     benchmarks: DataFrame
     days: DataFrame
     calendar: DataFrame | None
+    definitions: Definitions
 
 
 def market(silver: Silver, settings: Settings, through: date) -> Market:
@@ -37,13 +39,14 @@ def market(silver: Silver, settings: Settings, through: date) -> Market:
     def delivered(name: str) -> DataFrame:
         return latest(silver.every(name).where(f"as_of_date <= DATE '{through}'"), table(name))
 
+    definitions = benchmark_definitions(settings, silver.tenants)
     levels = benchmark_levels(
         delivered("benchmark_level"),
         delivered("benchmark_return"),
-        benchmark_definitions(settings, silver.tenants),
+        definitions,
         calendars=calendars,
         calendar=calendar,
         policies=policies,
     )
     accounts = latest(silver.every("account"), table("account"))
-    return Market(account_benchmarks(accounts, policies), level_days(levels, calendar), calendar)
+    return Market(account_benchmarks(accounts, policies), level_days(levels, calendar), calendar, definitions)
