@@ -125,7 +125,11 @@ def _layout(made: Draft, mapping: Mapping, result: Measure) -> None:
     for name, shipped, drafted in pairs:
         if drafted is None or str(drafted).startswith("TODO"):
             result.layout["open"] += 1
-        elif shipped == drafted or (name == "numbers" and drafted == "plain" and shipped in {"us", "european"}):
+        elif (
+            shipped == drafted
+            or (isinstance(shipped, list) and drafted in shipped)
+            or (name == "numbers" and drafted == "plain" and shipped in {"us", "european"})
+        ):
             result.layout["right"] += 1  # a style that takes less than the shipped one reads no number otherwise
         else:
             own = {column.date for target in mapping.targets for column in target.columns.values()}

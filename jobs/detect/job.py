@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import zipfile
 import zlib
 from dataclasses import replace
@@ -164,7 +165,7 @@ def _recognised(
     base = _record(run_no, one, content.member, content.sha256, "unrecognised", message=verdict.message)
     base = replace(base, lines=content.lines, size_bytes=one.size_bytes, detection=detection)
     if verdict.candidate is None:
-        return base
+        return _error_document(base, content, mappings) or base
     mapping = mappings[verdict.candidate.feed]
     encoding = content.encoding or mapping.reader.encoding
     lines = recognise.first_lines(content.head, encoding) or []
@@ -185,6 +186,10 @@ def _recognised(
             place = {"file_name": "name", "path": "path"}.get(capture.source, "first lines")
             return replace(base, message=f"{mapping.feed}: no {key} in the file's {place} (expected {capture.match})")
     business_date = recognise.business_date(mapping, context)
+    absent = mapping.absent_titles(header)
+    if absent:
+        lacking = "; ".join(f"no title '{title}', which {column} is read from" for column, title in absent)
+        return replace(base, vendor=mapping.vendor, feed=mapping.feed, status="refused", message=lacking)
     header = drift.in_force(header, mapping, business_date)
     unknown = [t for t in header if t and not mapping.knows_title(t)]
     detection |= {
@@ -205,6 +210,18 @@ def _recognised(
         detection=detection,
         message="",
     )
+
+
+def _error_document(base: FileRecord, content: landing.Content, mappings: dict[str, Mapping]) -> FileRecord | None:
+    """The record of a file that holds a vendor's error message in place of data; None where it is none."""
+    for mapping in mappings.values():
+        lines = recognise.first_lines(content.head, content.encoding or mapping.reader.encoding) or []
+        hits = (re.search(mapping.error_document, line) for line in lines) if mapping.error_document else ()
+        hit = next((one for one in hits if one), None)
+        if hit:
+            said = f"an error message in place of data: {hit.group(1) if hit.groups() else hit.group()}"
+            return replace(base, vendor=mapping.vendor, feed=mapping.feed, status="refused", message=said)
+    return None
 
 
 def _converted(path: Path, content: landing.Content, mapping: Mapping) -> tuple[int, list[str]]:

@@ -20,6 +20,7 @@ from jobs.platform.mapping_columns import day_as
 # many that nobody reads, and those are reported as drift. A signature counts as much as most titles known.
 REQUIRED, KNOWN_TITLES, NAME, SIGNATURE = 60, 25, 15, 80
 THRESHOLD, MARGIN = 65, 5
+MOST_HEADER_LINES = 10  # that a header with line breaks in its titles may have
 # Names of elements, attributes and tags in text of a marked-up format.
 WORDS = re.compile(r"[A-Za-z0-9][\w.-]*")
 
@@ -150,13 +151,23 @@ def find_header(lines: list[str], mapping: Mapping) -> tuple[int, list[str]]:
     """(line number, cells) of the line with the most required titles; line 1 where none has any."""
     required = {normalise_title(title) for title in mapping.fingerprint.required}
     best: tuple[int, int, list[str]] = (-1, 1, [])
-    rows = [_cells(line, mapping) for line in lines]
+    rows = [_cells(_whole(lines, number, mapping), mapping) for number in range(len(lines))]
     for number in range(1, len(rows) + 1):
         cells = _joined(rows[number - 1 : number - 1 + mapping.reader.header_rows])
         hits = len(required & {normalise_title(cell) for cell in cells})
         if hits > best[0]:
             best = (hits, number, told_apart([cell.strip() for cell in cells]))
     return best[1], best[2]
+
+
+def _whole(lines: list[str], start: int, mapping: Mapping) -> str:
+    """The line with those that go on with it, where a quoted cell may hold line breaks."""
+    text, last = lines[start], min(start + MOST_HEADER_LINES, len(lines))
+    for more in lines[start + 1 : last] if mapping.reader.quoted_lines else ():
+        if text.count(mapping.reader.quote) % 2 == 0:
+            break
+        text = f"{text}\n{more}"
+    return text
 
 
 def _joined(rows: list[list[str]]) -> list[str]:
@@ -192,9 +203,12 @@ def _cells(line: str, mapping: Mapping) -> list[str]:
         except ValueError:
             return []
     reader = csv.reader(
-        [line], delimiter=mapping.reader.delimiter, quotechar=mapping.reader.quote, skipinitialspace=True
+        line.splitlines(keepends=True),
+        delimiter=mapping.reader.delimiter,
+        quotechar=mapping.reader.quote,
+        skipinitialspace=True,
     )
-    return next(reader, [])
+    return [" ".join(cell.split()) for cell in next(reader, [])]
 
 
 def captured(capture: Capture, lines: list[str], name: str, path: str = "") -> str | None:

@@ -8,7 +8,7 @@ from operator import and_, or_
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
-from pyspark.sql.window import Window
+from pyspark.sql.window import Window, WindowSpec
 
 from jobs.normalise.cells import NAMED_CELLS, added_cells, named_text
 from jobs.platform.ledger import FileRecord
@@ -16,6 +16,7 @@ from jobs.platform.mapping import Mapping, normalise_title
 from jobs.platform.mapping_reader import CONVERTED, NAMED, LineRule
 
 STRAY = "stray"
+CONTINUED = "continued"
 
 # What detection learned of each file. The layout is joined only where a mapping cannot do without.
 FILE_FACTS = T.StructType(
@@ -48,22 +49,71 @@ def file_layout(files: list[FileRecord]) -> list[tuple[object, ...]]:
 
 
 def classified(lines: DataFrame, mappings: dict[str, Mapping]) -> DataFrame:
-    """Adds kind to lines of any feeds (with FILE_FACTS): header, preamble, section, total, blank, ... or record."""
+    """Adds kind to lines of any feeds (with FILE_FACTS): header, preamble, section, total, blank, ... or record.
+
+    Where quoted cells hold line breaks, `raw` of a record's first line is the whole record, and the lines that go on
+    with it are of kind `continued`.
+    """
+    in_order = {feed: one for feed, one in mappings.items() if one.reader.quoted_lines or _headed(one)}
+    by_line = {feed: one for feed, one in mappings.items() if feed not in in_order}
+    parts = [_with_kind(lines.where(F.col("feed").isin([*by_line])) if in_order else lines, by_line)]
+    for feed, mapping in in_order.items():
+        part, given = lines.where(F.col("feed") == feed), [*lines.columns, "kind"]
+        if mapping.reader.quoted_lines:
+            part = _joined(part, mapping)
+        if _headed(mapping):
+            heading = F.when(_kind(mapping, below=None).isin("section", "heading"), F.col("raw"))
+            part = part.withColumn("_heading", F.last(heading, ignorenulls=True).over(_so_far()))
+        parts.append(_with_kind(part, {feed: mapping}).select(given))
+    return reduce(DataFrame.unionByName, parts if by_line else parts[1:])
+
+
+def _so_far() -> WindowSpec:
+    """A file's lines from its first to this one."""
+    return Window.partitionBy("file_id").orderBy("line_no").rowsBetween(Window.unboundedPreceding, 0)
+
+
+def _with_kind(lines: DataFrame, mappings: dict[str, Mapping]) -> DataFrame:
     kind: Column | None = None
     for feed, mapping in mappings.items():
-        is_feed = F.col("feed") == feed
-        kind = F.when(is_feed, _kind(mapping)) if kind is None else kind.when(is_feed, _kind(mapping))
+        is_feed, of_feed = F.col("feed") == feed, _kind(mapping, below=F.col("_heading"))
+        kind = F.when(is_feed, of_feed) if kind is None else kind.when(is_feed, of_feed)
     return lines.withColumn("kind", F.lit(None).cast("string") if kind is None else kind)
 
 
-def _kind(mapping: Mapping) -> Column:
-    kind = F.when(F.trim("raw") == "", "blank")
+def _headed(mapping: Mapping) -> bool:
+    return any(rule.under is not None for rule in mapping.lines)
+
+
+def _joined(lines: DataFrame, mapping: Mapping) -> DataFrame:
+    """Lines of one feed, in `raw` of each that begins a record all lines of it; `_continued` is true for the others.
+
+    A line goes on where a quote is open: an odd number of them since the header. Before it, text is no cells.
+    """
+    quotes = F.length("raw") - F.length(F.replace("raw", F.lit(mapping.reader.quote)))
+    counted = F.when(F.col("line_no") >= F.col("header_line"), quotes).otherwise(0)
+    before = F.coalesce(F.sum(counted).over(_so_far()) - counted, F.lit(0))
+    marked = lines.withColumn("_continued", before % 2 == 1)
+    marked = marked.withColumn("_record", F.count_if(~F.col("_continued")).over(_so_far()))
+    rest = Window.partitionBy("file_id", "_record").orderBy("line_no").rowsBetween(0, Window.unboundedFollowing)
+    whole = F.array_join(F.collect_list("raw").over(rest), "\n")
+    return marked.withColumn("raw", F.when(F.col("_continued"), F.col("raw")).otherwise(whole))
+
+
+def _kind(mapping: Mapping, *, below: Column | None) -> Column:
+    """The kind of a line; `below`: the heading above it, None where that is yet to be found."""
+    kind = F.when(F.col("_continued"), CONTINUED) if mapping.reader.quoted_lines else None
+    blank = F.trim("raw") == ""
+    kind = F.when(blank, "blank") if kind is None else kind.when(blank, "blank")
     has_header = mapping.has_header_line
     if has_header:
         past_first = F.col("line_no") - F.col("header_line")
         kind = kind.when(past_first.between(0, mapping.reader.header_rows - 1), "header")
     for rule in mapping.lines:
-        kind = kind.when(_meets(rule, mapping), rule.kind)
+        if rule.under is None:
+            kind = kind.when(_meets(rule, mapping), rule.kind)
+        elif below is not None:
+            kind = kind.when(F.coalesce(below.rlike(rule.under), F.lit(False)) & _meets(rule, mapping), rule.kind)
     if mapping.format in CONVERTED & NAMED:
         return kind.otherwise(named_text("element", mapping))
     if has_header:
@@ -75,6 +125,8 @@ def _meets(rule: LineRule, mapping: Mapping) -> Column:
     if rule.match is not None:
         return F.col("raw").rlike(rule.match)
     fields = {name: F.coalesce(named_text(name, mapping), F.lit("")) for name in rule.fields}
+    if not fields:
+        return F.lit(True)
     tests = [fields[name].rlike(f"^(?:{pattern})$") for name, pattern in rule.fields.items()]
     return reduce(and_, tests)
 
@@ -100,21 +152,20 @@ def with_cells(lines: DataFrame, mapping: Mapping, header: list[str] | None) -> 
         if capture.source != "section":
             added[f"ctx_{name}"] = F.col("context").getItem(name)
     rows = lines.withColumns(added)
-    so_far = Window.partitionBy("file_id").orderBy("line_no").rowsBetween(Window.unboundedPreceding, 0)
     in_order: dict[str, Column] = {}
     if mapping.reader.header == "repeated" and not mapping.is_named:
         titles = F.when(F.col("kind") == "header", F.col("cells"))
-        in_order["titles"] = F.last(titles, ignorenulls=True).over(so_far)
-        names = F.transform(titles, lambda t: F.lower(F.trim(F.regexp_replace(t, r"\s*\(\$\)$", ""))))
-        in_order["names"] = F.last(names, ignorenulls=True).over(so_far)
+        in_order["titles"] = F.last(titles, ignorenulls=True).over(_so_far())
+        names = F.transform(titles, _compared)
+        in_order["names"] = F.last(names, ignorenulls=True).over(_so_far())
     is_section = F.col("kind") == "section"
     for name, capture in mapping.context.items():
         if capture.source == "section":
             found = F.when(is_section, F.regexp_extract("raw", capture.match, 1))
-            in_order[f"ctx_{name}"] = F.last(found, ignorenulls=True).over(so_far)
+            in_order[f"ctx_{name}"] = F.last(found, ignorenulls=True).over(_so_far())
     in_order |= _continuing(mapping) if mapping.format == "fixed" else _wrapped(mapping)
     if any(control.per == "section" for control in mapping.controls):
-        in_order["section_no"] = F.sum(is_section.cast("int")).over(so_far)
+        in_order["section_no"] = F.sum(is_section.cast("int")).over(_so_far())
     return rows.withColumns(in_order) if in_order else rows
 
 
@@ -156,6 +207,11 @@ def _wrapped(mapping: Mapping) -> dict[str, Column]:
         before = F.coalesce(F.lag("kind").over(in_file) == of, F.lit(False))
         stray = F.when(F.col("kind") == kind, ~before).otherwise(stray)
     return {"cells": cells, STRAY: stray} if mapping.reader.continues else {}
+
+
+def _compared(title: Column) -> Column:
+    """As `normalise_title`."""
+    return F.lower(F.regexp_replace(F.trim(F.regexp_replace(title, r"\s+", " ")), r"\s*\(\$\)$", ""))
 
 
 def _one_text(begun: Column, more: Column) -> Column:

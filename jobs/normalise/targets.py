@@ -43,12 +43,11 @@ def canonical_rows(
     cells = Cells(mapping, target.lines, header)
     rows = rows.withColumns({f"_code_{name}": code_index(code, cells) for name, code in mapping.codes.items()})
     rows = rows.withColumns({f"{TEXT}{name}": _text(target, name, cells) for name in names})
-    added = {name: source.plus for name, source in target.columns.items() if source.plus}
     rows = rows.withColumns(
         {
-            f"{TEXT}{name}_{n}": _emptied(cells.at([title]), mapping)
-            for name, plus in added.items()
-            for n, title in enumerate(plus)
+            f"{TEXT}{name}_{n}": text
+            for name, source in target.columns.items()
+            for n, text in enumerate(_other_amounts(source, cells))
         }
     )
     readings = {column.name: _reading(target, column, mapping) for column in described.columns}
@@ -162,24 +161,37 @@ def _unpivoted(rows: DataFrame, target: Target) -> DataFrame:
 
 def _text(target: Target, name: str, cells: Cells) -> Column:
     mapping = cells.mapping
-    if target.unpivot and name == target.unpivot.name:
-        return F.col("_title")
-    if target.unpivot and name == target.unpivot.value:
-        return _emptied(F.col("_cell"), mapping)
+    if target.unpivot and name in {target.unpivot.name, target.unpivot.value}:
+        text = _emptied(F.col("_title" if name == target.unpivot.name else "_cell"), mapping)
+        source = target.columns.get(name)
+        return _part(text, source.part) if source and source.part else text
     source = target.columns.get(name)
     if source is None:
         return F.lit(None).cast("string")
     text = _source_text(source, cells)
     if source.same_as:
         text = _text(target, source.same_as, cells)
+    if source.suffix:
+        text = F.concat(text, F.lit(source.suffix))
     if source.within_account:
         text = F.when(text.isNotNull(), F.concat_ws("|", _account_number(target, cells), text))
     if source.part:
-        taken = F.regexp_extract(text, source.part, 1)
-        text = F.when(taken != "", taken).otherwise(text)
+        text = _part(text, source.part)
     if source.otherwise:
         text = F.coalesce(text, _text(target, source.otherwise, cells))
-    return text
+    if source.plus or source.minus:  # one of them is enough: of a debit and a credit the other is empty
+        text = F.coalesce(text, F.when(F.coalesce(*_other_amounts(source, cells)).isNotNull(), "0"))
+    return text if source.default is None else F.coalesce(text, F.lit(source.default))
+
+
+def _part(text: Column, pattern: str) -> Column:
+    taken = F.regexp_extract(text, pattern, 1)
+    return F.when(taken != "", taken).otherwise(text)
+
+
+def _other_amounts(source: ColumnSource, cells: Cells) -> list[Column]:
+    """Texts of the amounts that are added, then of those that are taken off."""
+    return [_emptied(cells.at([title]), cells.mapping) for title in [*source.plus, *source.minus]]
 
 
 def _source_text(source: ColumnSource, cells: Cells) -> Column:
@@ -237,23 +249,30 @@ def _reading(target: Target, column: schemas.Column, mapping: Mapping) -> Readin
     text = F.col(f"{TEXT}{column.name}")
     if source and source.unit == "percent":
         text = F.btrim(text, F.lit("% "))
+    if source and source.round is not None:
+        rounded = F.round(text.try_cast("decimal(38,18)"), source.round).cast("string")
+        text = F.coalesce(rounded, text)
     reading = read(text, column, number, (source.date if source else None) or mapping.dates)
     if source:
-        for place in range(len(source.plus)):
-            reading = _sum(reading, read(F.col(f"{TEXT}{column.name}_{place}"), ADDED, number, ""), column)
+        for place in range(len(source.plus) + len(source.minus)):
+            other = read(F.col(f"{TEXT}{column.name}_{place}"), ADDED, number, "")
+            reading = _sum(reading, other, column, is_taken_off=place >= len(source.plus))
         reading = in_unit(reading, text, column, source, mapping)
     if source and source.identity:  # what is missing is made later
         return Reading(reading.value, None)
     if source and source.looks_up_account:  # filled later, so nothing is missing yet
         return Reading(F.lit(None), None)
+    if source and source.negate:
+        return Reading(-reading.value, reading.problem)
     if source and source.negate_when:
         negative = given_by(F.col(f"_code_{source.negate_when.split('.')[0]}"), source.negate_when, mapping) == "yes"
         return Reading(F.when(negative, -reading.value).otherwise(reading.value), reading.problem)
     return reading
 
 
-def _sum(one: Reading, other: Reading, column: schemas.Column) -> Reading:
-    value = (one.value + F.coalesce(other.value, F.lit(0))).cast(schemas.SPARK_TYPES[column.type])
+def _sum(one: Reading, other: Reading, column: schemas.Column, *, is_taken_off: bool) -> Reading:
+    further = F.coalesce(other.value, F.lit(0))
+    value = (one.value + (-further if is_taken_off else further)).cast(schemas.SPARK_TYPES[column.type])
     problems = [problem for problem in (one.problem, other.problem) if problem is not None]
     return Reading(value, F.coalesce(*problems))
 

@@ -14,12 +14,18 @@ from jobs.platform.mapping import Mapping
 from jobs.platform.mapping_columns import ColumnSource
 from jobs.platform.schemas import SPARK_TYPES, Column
 
+SMALLER = {"percent": 2, "basis_points": 4}  # by how many powers of ten the vendor's figures are to be divided
+LARGER = {"thousands": 3, "millions": 6}
+
 
 def in_unit(reading: Reading, text: SparkColumn, column: Column, source: ColumnSource, mapping: Mapping) -> Reading:
-    """The reading in the canonical unit. A quotient with more decimals than the type keeps is a failed rule."""
+    """The reading in the canonical unit. A quotient with more decimals, or a product with more digits, than the type
+    keeps is a failed rule."""
     if source.month_end:
         return Reading(F.last_day(reading.value), reading.problem)
-    always = (source.decimals or 0) + (2 if source.unit == "percent" else 0)
+    if source.unit in LARGER:
+        return _times(reading, text, column, 10 ** LARGER[source.unit])
+    always = (source.decimals or 0) + SMALLER.get(source.unit or "", 0)
     by_word = [_places(reference, mapping) for reference in source.divide_by]
     most = always + sum(largest for _, largest in by_word)
     if not most:
@@ -40,6 +46,14 @@ def in_unit(reading: Reading, text: SparkColumn, column: Column, source: ColumnS
     failed = rule_struct("decimals", column.name, text, "at most 8 decimals in the canonical unit")
     problem = F.when(restored != reading.value, failed)
     return Reading(value, problem if reading.problem is None else F.coalesce(reading.problem, problem))
+
+
+def _times(reading: Reading, text: SparkColumn, column: Column, factor: int) -> Reading:
+    value = (reading.value * F.lit(Decimal(factor))).try_cast(SPARK_TYPES[column.type])
+    too_large = F.when(
+        reading.value.isNotNull() & value.isNull(), rule_struct("range", column.name, text, "at most 20 digits")
+    )
+    return Reading(value, too_large if reading.problem is None else F.coalesce(reading.problem, too_large))
 
 
 def _places(reference: str, mapping: Mapping) -> tuple[SparkColumn, int]:

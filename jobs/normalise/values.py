@@ -10,17 +10,41 @@ from pyspark.sql import Column as SparkColumn
 from pyspark.sql import functions as F
 
 from jobs.normalise.records import rule_struct
-from jobs.platform.mapping_columns import DateFormats, NumberStyle, NumberStyles
+from jobs.platform.mapping_columns import DAY_COUNTS, DateFormats, NumberStyle, NumberStyles
 from jobs.platform.schemas import MONEY, Column
 
-# The whole cell must look like this; then these characters go, a decimal comma becomes a point.
+SPACE = "[ \u00a0\u2009\u202f]"
+
+
+def _signed(size: str) -> str:
+    """The pattern of a number with its sign in front, behind or as brackets (one of them), a currency's sign beside."""
+    unit, gap, sign = "[$€£¥]", f"{SPACE}?", r"[+\-\u2212]"
+    before, after = f"({unit}{gap})?", f"({gap}{unit})?"
+    ways = (
+        f"{sign}?{gap}{before}{size}{after}",
+        f"{unit}{gap}{sign}{size}",
+        f"{before}{size}{gap}{sign}{after}",
+        f"{before}{size}{gap}{unit}{gap}{sign}",
+        rf"\({gap}{before}{size}{after}{gap}\)",
+    )
+    return f"^({'|'.join(ways)})$"
+
+
+def _grouped(mark: str, decimals: str, least: str) -> str:
+    return rf"((\d{{1,3}}({mark}\d{{3}})+|\d+)({decimals}\d{least})?|{decimals}\d+)"
+
+
+# The whole cell must look like this; then all but digits and the decimal sign goes.
 NUMBER_SHAPES: dict[NumberStyle, str] = {
     "plain": r"^[+-]?(\d+(\.\d+)?|\.\d+)$",
-    "us": r"^([+-]?\$?[+-]?((\d{1,3}(,\d{3})+|\d+)(\.\d+)?|\.\d+)|\(\$?((\d{1,3}(,\d{3})+|\d+)(\.\d+)?|\.\d+)\))$",
-    "european": r"^[+-]?((\d{1,3}(\.\d{3})+|\d+)(,\d*)?|,\d+)$",
-    "swiss": r"^[+-]?((\d{1,3}('\d{3})+|\d+)(\.\d+)?|\.\d+)$",
-    "spaced": r"^[+-]?((\d{1,3}([ \u00a0\u202f]\d{3})+|\d+)(,\d*)?|,\d+)$",
+    "us": _signed(_grouped(",", r"\.", "+")),
+    "european": _signed(_grouped(r"\.", ",", "*")),
+    "swiss": _signed(_grouped("['\u2019]", r"\.", "+")),
+    "spaced": _signed(_grouped(SPACE, ",", "*")),
+    "spaced_point": _signed(_grouped(SPACE, r"\.", "+")),
+    "indian": _signed(r"((\d{1,2}(,\d{2})*,\d{3}|\d+)(\.\d+)?|\.\d+)"),
     "trailing_sign": r"^(\d+(\.\d+)?|\.\d+)[+-]?$",
+    "overpunch": r"^(\d+(\.\d*)?)?[0-9{}A-R]$",
     "scientific": r"^[+-]?\d+(\.\d+)?[eE][+-]?\d{1,2}$",
 }
 NUMBER_EXAMPLES: dict[NumberStyle, str] = {
@@ -29,10 +53,15 @@ NUMBER_EXAMPLES: dict[NumberStyle, str] = {
     "european": "1.234,56",
     "swiss": "1'234.56",
     "spaced": "1 234,56",
+    "spaced_point": "1 234.56",
+    "indian": "1,23,456.78",
     "trailing_sign": "1234.56-",
+    "overpunch": "12345F",
     "scientific": "1.23456E3",
 }
 DECIMAL_COMMA = {"european", "spaced"}
+# The last digit of an overpunched number carries its sign: { A..I are 0 to 9, } J..R the same, negative.
+PUNCHED, PUNCHED_DIGITS, PUNCHED_NEGATIVE = "{ABCDEFGHI}JKLMNOPQR", "01234567890123456789", "[}J-R]$"
 FLOAT_SHAPE = r"^[+-]?(\d+(\.\d+)?|\.\d+)([eE][+-]?\d+)?$"
 DATE_TOKENS = {
     "yyyy": r"\d{4}",
@@ -43,7 +72,13 @@ DATE_TOKENS = {
     "M": r"\d{1,2}",
     "dd": r"\d{2}",
     "d": r"\d{1,2}",
+    "HH": r"\d{2}",
+    "mm": r"\d{2}",
+    "ss": r"\d{2}",
+    "'T'": "T",
 }
+LAST_DAY_COUNT = 2_958_465  # 9999-12-31 of a spreadsheet
+LAST_TWO_DIGIT_YEAR = 2068  # 69 and later are of the century before, as strptime has it
 
 
 @dataclass(frozen=True)
@@ -112,11 +147,14 @@ def _digits(text: SparkColumn, style: NumberStyle) -> SparkColumn:
         # What has more places than can be kept is no reading, rather than a rounded one.
         kept = F.when(exact.cast("double") == shaped.try_cast("double"), exact.cast("string"))
         return F.regexp_replace(F.regexp_replace(kept, r"(\.\d*?)0+$", "$1"), r"\.$", "")
+    if style == "overpunch":
+        size = F.translate(shaped, PUNCHED, PUNCHED_DIGITS)
+        return F.when(shaped.rlike(PUNCHED_NEGATIVE), F.concat(F.lit("-"), size)).otherwise(size)
     if style in DECIMAL_COMMA:
-        size = F.regexp_replace(F.regexp_replace(shaped, r"[+\-. \u00a0\u202f]", ""), ",", ".")
+        size = F.replace(F.regexp_replace(shaped, r"[^\d,]", ""), F.lit(","), F.lit("."))
     else:
-        size = F.regexp_replace(shaped, r"[$+()\-,']", "")
-    return F.when(shaped.rlike(r"[-(]"), F.concat(F.lit("-"), size)).otherwise(size)
+        size = F.regexp_replace(shaped, r"[^\d.]", "")
+    return F.when(shaped.rlike(r"[-\u2212(]"), F.concat(F.lit("-"), size)).otherwise(size)
 
 
 def _agreed(
@@ -136,6 +174,8 @@ def _one_of(ways: Sequence[str]) -> str:
 
 def date_shape(date_format: str) -> str:
     """The pattern that a whole cell in this date format matches."""
+    if date_format in DAY_COUNTS:
+        return r"^\d{1,15}(\.\d+)?$"
     tokens = "|".join(DATE_TOKENS)
     return "^" + re.sub(tokens, lambda hit: DATE_TOKENS[hit.group()], re.escape(date_format).replace("\\ ", " ")) + "$"
 
@@ -148,8 +188,20 @@ def _date(text: SparkColumn, column: Column, formats: list[str]) -> Reading:
 
 
 def _day(text: SparkColumn, date_format: str) -> SparkColumn:
+    if date_format in DAY_COUNTS:
+        return _counted_day(text, date_format)
     shaped = F.when(text.rlike(date_shape(date_format)), text)
-    return F.try_to_timestamp(shaped, F.lit(date_format)).cast("date")
+    day = F.try_to_timestamp(shaped, F.lit(date_format)).cast("date")
+    if "yy" not in date_format.replace("yyyy", ""):
+        return day
+    return F.when(F.year(day) > LAST_TWO_DIGIT_YEAR, F.add_months(day, -1200)).otherwise(day)
+
+
+def _counted_day(text: SparkColumn, count: str) -> SparkColumn:
+    """The day of a number of days (a spreadsheet's; a part of a day is its time) or of seconds or milliseconds."""
+    origin, unit = DAY_COUNTS[count]
+    days = F.floor(F.when(text.rlike(r"^\d{1,15}(\.\d+)?$"), text).try_cast("decimal(38,10)") / F.lit(unit))
+    return F.date_add(F.lit(origin), F.when(days <= LAST_DAY_COUNT, days).cast("int"))
 
 
 def _unless(value: SparkColumn, text: SparkColumn, rule: str, column: Column, expected: str) -> SparkColumn:

@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from jobs.platform import schemas
-from jobs.platform.mapping_columns import Code, ColumnSource, DateFormats, NumberStyles, Unpivot
+from jobs.platform.mapping_columns import Code, ColumnSource, DateFormat, DateFormats, NumberStyles, Unpivot
 from jobs.platform.mapping_reader import CONVERTED, NAMED, Format, LineKind, LineRule, Pattern, Reader
 from jobs.platform.settings import PROJECT_ROOT, FlowTiming
 from jobs.platform.yaml_model import StrictModel, load_yaml
@@ -76,6 +76,9 @@ class Target(StrictModel):
         for name in [*self.columns, *made]:
             if name not in names:
                 raise ValueError(f"table {self.table} has no column '{name}'; it has {', '.join(sorted(names))}")
+        for name, source in self.columns.items():
+            if source.unpivoted and (self.unpivot is None or name not in made):
+                raise ValueError(f"column '{name}' is not one of 'unpivot'")
         for column in known[self.table].columns:
             given = column.name in self.columns or column.name in made
             if not column.nullable and column.default is None and not given:
@@ -86,6 +89,11 @@ class Target(StrictModel):
 class Replaces(StrictModel):
     """What a full file of a snapshot feed replaces: rows within its scope that it lists no more count no more."""
 
+    same: list[str] = Field(
+        default=[],
+        description="captured values in which the earlier file must agree: of a vendor that sends a day in several "
+        "full files, as one for each office",
+    )
     within: list[str] = Field(
         min_length=1, description="columns that say what a file covers, by its rows: [as_of_date], or an account's day"
     )
@@ -127,7 +135,9 @@ class Control(StrictModel):
     total_title: str = Field(default="", description="title that is summed over the record lines")
     stated_title: str | None = Field(default=None, description="title of the stated figure, where it is another")
     number: NumberStyles = Field(default="plain", description="how the figures are written")
-    negate_when: str | None = Field(default=None, description="<map>.<what it gives> that says 'negative'")
+    negate_when: str | None = Field(
+        default=None, description="<map>.<what it gives> that says 'yes': the figure's sign is the other way round"
+    )
     add_lines: list[LineKind] = Field(default=["record"], description="kinds of the lines that are added up")
     stated_on: LineKind | list[LineKind] = Field(default="total", description="kind of the line that states the figure")
     counts_besides: int = Field(default=0, description="lines that the stated count includes besides (header, trailer)")
@@ -166,16 +176,24 @@ class Mapping(StrictModel):
         description="marker file without which a file waits: a suffix (.done), or a name (_SUCCESS) beside it",
     )
     fingerprint: Fingerprint = Field(description="how a file is recognised")
+    error_document: Pattern | None = Field(
+        default=None,
+        description="pattern of a line of a message that the vendor sends in place of data; its first group is said",
+    )
     reader: Reader = Field(default=Reader(), description="bytes to lines, lines to cells")
     lines: list[LineRule] = Field(default=[], description="what kind a line is; the first rule that it meets decides")
     context: dict[str, Capture] = Field(default={}, description="values that stand outside the records")
     business_date: str | None = Field(default=None, description="the captured value that dates the file")
-    business_date_format: str | None = Field(default=None, description="its date format, where it is not `dates`")
+    business_date_format: DateFormat | None = Field(
+        default=None, description="its date format, where it is not `dates`"
+    )
     numbers: NumberStyles = Field(
         default="plain", description="how numbers are written, one way or several; what differs is quarantined"
     )
     dates: DateFormats = Field(
-        default="yyyy-MM-dd", description="how dates are written, one way or several: yyyy, yy, MMMM, MMM, MM, M, dd, d"
+        default="yyyy-MM-dd",
+        description="how dates are written, one way or several: yyyy, yy, MMMM, MMM, MM, M, dd, d (and "
+        "HH, mm, ss, 'T'), or a count: serial, serial_1904 (a spreadsheet's), epoch_seconds, epoch_millis",
     )
     empty: list[str] = Field(default=[""], description="cells that mean 'nothing'")
     flow_timing: FlowTiming | None = Field(default=None, description="when this vendor's flows count in the day")
@@ -189,7 +207,7 @@ class Mapping(StrictModel):
     @cached_property
     def version(self) -> str:
         """Fingerprint of the mapping as it is used: changes when, and only when, what it says changes."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
+        return hashlib.sha256(self.model_dump_json(exclude_defaults=True).encode()).hexdigest()[:12]
 
     @property
     def is_named(self) -> bool:
@@ -220,6 +238,29 @@ class Mapping(StrictModel):
     def known_titles(self) -> set[str]:
         """Every title that the mapping reads or names, normalised."""
         return {normalise_title(title) for title in {*self.fingerprint.required, *self.known_names}}
+
+    def asks_for(self, element: str) -> bool:
+        """Whether a rule of `lines` names this element."""
+        asked = (rule.fields["element"] for rule in self.lines if "element" in rule.fields)
+        return any(re.fullmatch(pattern, element) for pattern in asked)
+
+    def absent_titles(self, header: list[str]) -> list[tuple[str, str]]:
+        """(table.column, title) of what the mapping reads and a file with these titles does not have, though a figure
+        depends on it and nothing says that it may be absent."""
+        if not self.has_header_line and self.format != "parquet":
+            return []
+        there = {normalise_title(title) for title in header}
+        found = []
+        for target in self.targets:
+            described = schemas.table(target.table)
+            for name, source in target.columns.items():
+                if source.optional or name in described.stoppable:
+                    continue
+                either = [] if set(source.own_titles) & set(self.title_dates) else source.own_titles
+                wanted = [either, *([one] for one in [*source.plus, *source.minus])]
+                absent = [ones[0] for ones in wanted if ones and not {normalise_title(one) for one in ones} & there]
+                found += [(f"{target.table}.{name}", title) for title in absent]
+        return found
 
     def knows_title(self, title: str) -> bool:
         """Whether a title of a file means something to this mapping."""
@@ -256,14 +297,15 @@ class Mapping(StrictModel):
             raise ValueError("replaces: a snapshot says what a full file replaces, and only a snapshot does")
         if self.replaces is None:
             return
-        for captured in self.replaces.only_when:
-            if captured not in self.context:
-                raise ValueError(f"replaces.only_when: nothing captured is called '{captured}'")
+        for key, names in (("only_when", self.replaces.only_when), ("same", self.replaces.same)):
+            for captured in names:
+                if captured not in self.context:
+                    raise ValueError(f"replaces.{key}: nothing captured is called '{captured}'")
         for target in self.targets:
             described = schemas.table(target.table)
-            names = {column.name for column in described.columns}
+            known = {column.name for column in described.columns}
             for name in self.replaces.within:
-                if name not in names:
+                if name not in known:
                     raise ValueError(f"replaces.within: table {target.table} has no column '{name}'")
             if described.date not in self.replaces.within:
                 raise ValueError(f"replaces.within: table {target.table} needs its date, '{described.date}'")
@@ -283,8 +325,8 @@ class Mapping(StrictModel):
 
 
 def normalise_title(title: str) -> str:
-    """A title without BOM, outer blanks, units such as ' ($)' and case: what titles are compared by."""
-    return re.sub(r"\s*\(\$\)$", "", title.replace("\ufeff", "").strip()).lower()
+    """A title without BOM, line breaks, outer blanks, units such as ' ($)' and case: what titles are compared by."""
+    return re.sub(r"\s*\(\$\)$", "", " ".join(title.replace("\ufeff", "").split())).lower()
 
 
 def mappings_folder() -> Path:

@@ -20,16 +20,22 @@ def _valid_pattern(pattern: str) -> str:
 
 Pattern = Annotated[str, AfterValidator(_valid_pattern)]
 
-# delimited: text with a delimiter. fixed: text by position. json: an object a line. xml, ofx: elements as records.
+# delimited: text with a delimiter. fixed: text by position. json: an object a line.
+# json_document: one JSON text, its objects as records. xml, ofx: elements as records.
 # workbook: a sheet's rows. swift: fields such as :61: as records. parquet: rows, their names in lower case. Formats of
 # NAMED find a cell by its name alone.
-Format = Literal["delimited", "fixed", "json", "xml", "ofx", "workbook", "swift", "parquet"]
-NAMED: frozenset[str] = frozenset({"json", "xml", "ofx", "swift", "parquet"})
+Format = Literal["delimited", "fixed", "json", "json_document", "xml", "ofx", "workbook", "swift", "parquet"]
+NAMED: frozenset[str] = frozenset({"json", "json_document", "xml", "ofx", "swift", "parquet"})
 # Not read as the lines that they are, but as lines that `jobs/detect/formats` makes of them.
-CONVERTED: frozenset[str] = frozenset({"xml", "ofx", "workbook", "swift"})
+CONVERTED: frozenset[str] = frozenset({"json_document", "xml", "ofx", "workbook", "swift"})
+
+# Names that Java and Python have alike.
+Encoding = Literal[
+    "utf-8", "iso-8859-1", "iso-8859-2", "iso-8859-15", "windows-1250", "windows-1252", "cp437", "cp850", "cp852"
+]
 
 # Of these kinds the reader knows what they mean; a mapping may name others, as its file does.
-LINE_KINDS = ("blank", "preamble", "header", "section", "cash", "total", "footer", "record", "other")
+LINE_KINDS = ("blank", "preamble", "header", "section", "heading", "cash", "total", "footer", "record", "other")
 LineKind = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 
 Place = tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
@@ -38,7 +44,7 @@ Place = tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
 class Reader(StrictModel):
     """How bytes become lines and lines become cells."""
 
-    encoding: Literal["utf-8", "iso-8859-1", "windows-1252"] = Field(default="utf-8", description="of the file's text")
+    encoding: Encoding = Field(default="utf-8", description="of the file's text")
     delimiter: str = Field(default=",", min_length=1, max_length=1, description="between two cells")
     quote: str = Field(default='"', min_length=1, max_length=1, description="around a cell; doubled within it")
     header: Literal["once", "repeated", "none"] = Field(
@@ -58,7 +64,12 @@ class Reader(StrictModel):
     same: list[str] = Field(
         default=[], description="fields that such a line of a fixed format has alike with the record line"
     )
-    records: list[str] = Field(default=[], description="elements (xml, ofx) that are records of their own")
+    records: list[str] = Field(
+        default=[], description="elements (xml, ofx) or names of objects (json_document) that are records of their own"
+    )
+    quoted_lines: bool = Field(
+        default=False, description="whether a quoted cell may hold line breaks (delimited): each file is then one task"
+    )
     sheet: Pattern | None = Field(default=None, description="pattern of the sheet's name (workbook)")
     short_rows: bool = Field(default=False, description="whether a row may have fewer cells than the header")
     long_rows: bool = Field(default=False, description="whether a row may have more cells than the header")
@@ -74,9 +85,15 @@ class LineRule(StrictModel):
     kind: LineKind = Field(description="what such a line is: preamble, header, section, total, or a name of your own")
     match: Pattern | None = Field(default=None, description="pattern found in the line's text")
     fields: dict[str, Pattern] = Field(default={}, description="pattern that each named field matches as a whole")
+    under: Pattern | None = Field(
+        default=None, description="only below a line of kind section or heading in which this pattern is found, the "
+        "last such line counting: of files whose tables only their headings tell apart",
+    )  # fmt: skip
 
     @model_validator(mode="after")
     def _one_test(self) -> LineRule:
-        if (self.match is None) == (not self.fields):
-            raise ValueError("needs exactly one of match, fields")
+        if self.match is not None and self.fields:
+            raise ValueError("needs at most one of match, fields")
+        if self.match is None and not self.fields and self.under is None:
+            raise ValueError("needs match, fields or under")
         return self

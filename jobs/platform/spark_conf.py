@@ -41,6 +41,8 @@ def spark_conf(settings: Settings) -> dict[str, str]:
         "spark.sql.codegen.hugeMethodLimit": "8000",
         # A vendor's times in nanoseconds: as whole numbers, or Spark would refuse the file.
         "spark.sql.legacy.parquet.nanosAsLong": "true",
+        # Vendors write windows-1252 and older code pages; without this Spark decodes but a handful of encodings.
+        "spark.sql.legacy.javaCharsets": "true",
         # A night has hundreds of small files: listing them is no job of its own.
         "spark.sql.sources.parallelPartitionDiscovery.threshold": "10000",
         **conf.conf,

@@ -107,7 +107,7 @@ def _of_tree(sample: Sample, root: Any) -> Layout:
         if any(_local(below.tag) in names for below in one.iter() if below is not one)
     }
     by_kind: dict[str, list[dict[str, str]]] = defaultdict(list)
-    for line in tree.records(_events(root), set(names), _Every()):
+    for line in tree.records(_events(root), set(names), _Every(), lambda _: False):
         one = json.loads(line)
         kind = one.pop(tree.ELEMENT)
         if kind in names:

@@ -20,7 +20,9 @@ DATE_FORMATS = (
     "M/d/yyyy", "d/M/yyyy", "M-d-yyyy", "d-M-yyyy", "M.d.yyyy", "d.M.yyyy", "d MMMM yyyy", "MMMM d, yyyy",
 )  # fmt: skip
 SHAPES = {one: re.compile(date_shape(one)) for one in DATE_FORMATS}
-STYLES = {style: re.compile(shape) for style, shape in NUMBER_SHAPES.items()}
+# An overpunched number looks like an identifier, and an Indian one like any other until it has six digits.
+NOT_DRAFTED = {"overpunch", "indian"}
+STYLES = {style: re.compile(shape) for style, shape in NUMBER_SHAPES.items() if style not in NOT_DRAFTED}
 YEARS = range(1970, 2100)
 CURRENCY = re.compile(r"[A-Z]{3}")
 TWO_LETTERS = re.compile(r"[A-Z]{2}[A-Z0-9]{9}\d")
@@ -46,7 +48,7 @@ def numbers(text: str) -> dict[NumberStyle, Decimal]:
 def _value(text: str, style: NumberStyle) -> Decimal:
     if style == "scientific":
         return Decimal(text)
-    negative = bool(re.search(r"[-(]", text))
+    negative = bool(re.search(r"[-\u2212(]", text))
     digits = re.sub(r"[^\d.,]", "", text)
     digits = digits.replace(".", "").replace(",", ".") if style in DECIMAL_COMMA else digits.replace(",", "")
     return -Decimal(digits) if negative else Decimal(digits)

@@ -11,7 +11,9 @@ from jobs.vendor import readings
 from jobs.vendor.choice import Choice, todo
 from jobs.vendor.profile import GROUPED, Profile
 
-PREFERRED: tuple[NumberStyle, ...] = ("plain", "us", "european", "spaced", "swiss", "trailing_sign", "scientific")
+PREFERRED: tuple[NumberStyle, ...] = (
+    "plain", "trailing_sign", "us", "european", "spaced", "spaced_point", "swiss", "scientific",
+)  # fmt: skip
 
 
 def settled(profiles: dict[str, Profile]) -> dict[str, Profile]:

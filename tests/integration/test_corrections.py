@@ -19,8 +19,8 @@ KNOWN = {
 A, B = NUMBERS
 
 
-def holdings(day: int, extent: str, *held: tuple[str, str, str]) -> str:
-    """A fixed-width file of March 2026: (account number, CUSIP, quantity in units) each."""
+def holdings(day: int, extent: str, *held: tuple[str, str, str], office: str = "") -> str:
+    """A fixed-width file of March 2026 of one office: (account number, CUSIP, quantity in units) each."""
 
     def line(*fields: tuple[int, str], end: str) -> str:
         cells = [" "] * 749
@@ -29,7 +29,7 @@ def holdings(day: int, extent: str, *held: tuple[str, str, str]) -> str:
         return "".join(cells) + end
 
     date_text = f"03/{day:02d}/2026"
-    lines = [line((1, "BOF"), (19, "GLOBAL CUST POS"), (47, date_text), (119, extent), end="A")]
+    lines = [line((1, "BOF"), (19, "GLOBAL CUST POS"), (47, date_text), (68, office), (119, extent), end="A")]
     for number, (account, cusip, units) in enumerate(held, start=1):
         quantity = units if not units.isdigit() else f"{int(units) * 100_000:018d}+"
         fields = [(1, "GCA"), (4, f"{number:08d}"), (12, account), (22, cusip), (74, quantity), (662, "USD")]
@@ -52,6 +52,10 @@ LATER = {
     # two full files of a new day in one night: the later one counts
     "GCUS_5.txt": holdings(5, "REFRESHED", (A, "037833100", "1"), (A, "594918104", "2")),
     "GCUS_5_C.txt": holdings(5, "REFRESHED", (A, "037833100", "1")),
+    # a full file of one office says nothing of the accounts of another
+    "GCUS_6_NY.txt": holdings(6, "REFRESHED", (A, "037833100", "1"), (A, "594918104", "2"), office="NY01"),
+    "GCUS_6_LA.txt": holdings(6, "REFRESHED", (B, "037833100", "3"), office="LA01"),
+    "GCUS_6_NY_C.txt": holdings(6, "REFRESHED", (A, "037833100", "4"), office="NY01"),
 }
 
 
@@ -83,6 +87,10 @@ def test_a_file_with_a_misfit_retires_nothing(corrected: Workspace) -> None:
 
 def test_of_two_full_files_of_a_night_the_later_counts(corrected: Workspace) -> None:
     assert positions(corrected, 5) == {("G1", "037833100"): 1}
+
+
+def test_a_full_file_of_one_office_leaves_those_of_another_alone(corrected: Workspace) -> None:
+    assert positions(corrected, 6) == {("G1", "037833100"): 4, ("G2", "037833100"): 3}
 
 
 def test_the_superseded_and_the_retired_stay_readable(corrected: Workspace) -> None:

@@ -11,7 +11,9 @@ from typing import IO, TYPE_CHECKING
 if TYPE_CHECKING:  # the look-out over landing reads names and sizes only, and starts no Spark
     from jobs.platform.mapping import Mapping
 
-MAX_WHOLE_BYTES = 256 * 1024 * 1024  # of a file that must be in memory as a whole: a workbook, an OFX statement
+MAX_WHOLE_BYTES = (
+    256 * 1024 * 1024
+)  # of a file that must be in memory as a whole: a workbook, an OFX statement, a JSON text
 
 
 class FormatError(Exception):
@@ -20,12 +22,14 @@ class FormatError(Exception):
 
 def as_lines(stream: IO[bytes], member: str, mapping: Mapping) -> Iterator[str]:
     """The lines of a file in one of the formats CONVERTED. Raises FormatError where it is damaged or too large."""
-    from jobs.detect.formats import ofx, swift, workbook, xml
+    from jobs.detect.formats import document, ofx, swift, workbook, xml
 
     if mapping.format == "xml":
         return xml.lines(stream, mapping)
     if mapping.format == "ofx":
         return ofx.lines(stream, mapping)
+    if mapping.format == "json_document":
+        return document.lines(stream, mapping)
     if mapping.format == "workbook":
         return workbook.lines(stream, member)
     return swift.lines(stream, mapping.reader.encoding)

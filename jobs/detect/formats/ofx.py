@@ -23,7 +23,7 @@ def lines(stream: IO[bytes], mapping: Mapping) -> Iterator[str]:
         root = parser.parse(io.BytesIO(data))
     except (ParseError, OFXHeaderError, UnicodeDecodeError, ValueError) as error:
         raise FormatError(f"not readable as OFX: {' '.join(str(error).split())[:200]}") from error
-    yield from tree.records(_events(root), set(mapping.reader.records), mapping.known_names)
+    yield from tree.records(_events(root), set(mapping.reader.records), mapping.known_names, mapping.asks_for)
 
 
 def _events(element: Element) -> Iterator[tree.Start | tree.End]:

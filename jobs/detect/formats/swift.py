@@ -17,7 +17,7 @@ from typing import IO
 from jobs.detect.formats import FormatError
 from jobs.detect.formats.tree import ELEMENT
 
-FIELD = re.compile(r"^(?:\{[^}]*\}\s*)*:(\d{2}[A-Z]?):(.*)$")
+FIELD = re.compile(r"^(?:\{[^}]*\}?\s*)*:(\d{2}[A-Z]?|NS):(.*)$")
 BALANCE = re.compile(r"(?P<mark>[CD])(?P<date>\d{6})(?P<currency>[A-Z]{3})(?P<amount>[\d,]+)")
 ENTRY = re.compile(
     r"(?P<value_date>\d{6})(?P<entry_date>\d{4})?(?P<mark>R?[CD])[A-Z]?(?P<amount>\d[\d,]*)"
@@ -25,7 +25,7 @@ ENTRY = re.compile(
 )
 PARTS = {"61": ENTRY, **dict.fromkeys(("60F", "60M", "62F", "62M", "64", "65"), BALANCE)}
 AROUND = ("20", "25", "28C", "28")
-ENDS = re.compile(r"^(-\}?|\{.*\}|\x03|)$")  # between two messages
+ENDS = re.compile(r"^(-\}?|-?\{[1-5S]:.*|\x03|)$")  # between two messages
 
 
 def lines(stream: IO[bytes], encoding: str) -> Iterator[str]:

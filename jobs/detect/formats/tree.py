@@ -3,14 +3,15 @@
 A mapping names the elements that are records. A record's fields are its attributes and the texts below it, by their
 path within the record (`Amt`, `Amt/Ccy`, `BookgDt/Dt`; one that comes again is `Ref[2]`). What stands around a record
 has the ancestor's name in front: `Stmt/Acct/Id/IBAN`. The rest of the file is accounted for too: what belongs to an
-element that holds records comes as a record of its name when it closes, and so do rows that no mapping asked for.
+element that holds records comes as a record of its name when it closes, and so do elements that a rule of `lines` asks
+for by name, whether they hold any or not, and rows that no mapping asked for.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 
 ELEMENT = "element"
@@ -42,10 +43,13 @@ class End:
     text: str
 
 
-def records(events: Iterable[Start | End], names: set[str], wanted: set[str]) -> Iterator[str]:
+def records(
+    events: Iterable[Start | End], names: set[str], wanted: Container[str], asked: Callable[[str], bool]
+) -> Iterator[str]:
     """JSON lines: the record elements `names` in the order in which they close, and what is outside of any.
 
-    `wanted`: the fields of ancestors that are asked for; a record has those that came before it.
+    `wanted`: the fields of ancestors that are asked for; a record has those that came before it. `asked`: whether a
+    rule asks for an element that is no record.
     """
     stack: list[Node] = []
     for event in events:
@@ -61,7 +65,12 @@ def records(events: Iterable[Start | End], names: set[str], wanted: set[str]) ->
             yield _line(node, stack, wanted)
             for above in stack:
                 above.has_record = True
-        elif parent is None or node.has_record or (not parent.in_record and parent.children[node.name]):
+        elif (
+            parent is None
+            or node.has_record
+            or (not node.in_record and asked(node.name))
+            or (not parent.in_record and parent.children[node.name])
+        ):
             # A part that comes again is a list of rows: the first alone can belong to what is around it.
             if node.fields:
                 yield _line(node, stack, wanted)
@@ -72,7 +81,7 @@ def records(events: Iterable[Start | End], names: set[str], wanted: set[str]) ->
             parent.fields.update({f"{name}/{path}" if path else name: text for path, text in node.fields.items()})
 
 
-def _line(node: Node, around: list[Node], wanted: set[str]) -> str:
+def _line(node: Node, around: list[Node], wanted: Container[str]) -> str:
     found = {ELEMENT: node.name}
     for above in around:
         found |= {name: above.fields[path] for path in above.fields if (name := f"{above.name}/{path}") in wanted}

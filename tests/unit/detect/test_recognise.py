@@ -45,6 +45,15 @@ def test_a_file_is_known_by_its_content_whatever_its_name(content: bytes, feed: 
     assert found.candidate.feed == feed
 
 
+def test_a_title_may_go_over_lines_where_quoted_cells_do() -> None:
+    shipped = MAPPINGS["canonical_valuations"]
+    mapping = shipped.model_copy(update={"reader": Reader(quoted_lines=True)})
+    lines = ['Report "1', 'account_id,"as_of_\ndate","market\n_value"', "A1,2026-03-31,5"]
+    wanted = mapping.model_copy(update={"fingerprint": Fingerprint(required=["account_id", "as_of_ date"])})
+    found = find_header("\n".join(lines).split("\n"), wanted)
+    assert found == (2, ["account_id", "as_of_ date", "market _value"])
+
+
 def test_a_missing_required_title_is_named() -> None:
     found = recognise("canonical_valuations_1.csv", b"account_id,as_of_date,value\n", MAPPINGS)
     assert found.candidate is None or found.candidate.feed != "canonical_valuations"

@@ -55,6 +55,15 @@ def test_pence_and_quotes_per_hundred_add_up(spark: SparkSession) -> None:
     assert divided == ["2.50500000", "250.50000000", "0.98750000", "1.23450000"]
 
 
+def test_thousands_and_basis_points(spark: SparkSession) -> None:
+    large = "12345678901234567890"
+    assert in_units(spark, {"unit": "thousands"}, [("1.5", "USD", "UNIT"), (large, "USD", "UNIT")]) == [
+        "1500.00000000",
+        "!range",
+    ]
+    assert in_units(spark, {"unit": "basis_points"}, [("-12.5", "USD", "UNIT")]) == ["-0.00125000"]
+
+
 def test_a_quotient_is_exact_or_refused(spark: SparkSession) -> None:
     rows = [("0.1234567", "GBX", "UNIT"), ("0.123456", "GBX", "UNIT"), ("x", "GBX", "UNIT")]
     assert in_units(spark, {"divide_by": ["money.divisor"]}, rows) == ["!decimals", "0.00123456", "!number"]

@@ -49,6 +49,20 @@ def test_a_required_column_left_out_is_named(tmp_path: Path) -> None:
     assert "table price needs column 'price'" in found
 
 
+def test_a_date_format_with_letters_that_mean_nothing_is_refused(tmp_path: Path) -> None:
+    found = problem(tmp_path, GOOD + "dates: DD.MM.YYYY\n")
+    assert "date format 'DD.MM.YYYY': 'DD' is none of yyyy, yy, MMMM" in found
+
+
+def test_titles_that_a_figure_is_read_from_must_be_there_unless_optional() -> None:
+    shipped = load_mappings()
+    bookings = shipped["brokerage_transactions"]
+    titles = ["Date", "Action", "Symbol", "Quantity", "Price"]
+    assert bookings.absent_titles([*titles, "Amount"]) == []
+    assert bookings.absent_titles(titles) == [("transaction.amount", "Amount")]
+    assert shipped["canonical_transactions"].absent_titles(["transaction_id", "account_id", "type", "trade_date"]) == []
+
+
 def test_a_pattern_that_is_none_is_refused(tmp_path: Path) -> None:
     found = problem(tmp_path, GOOD.replace("fingerprint:", "fingerprint:\n  signature: '['"))
     assert "not a regular expression" in found

@@ -41,11 +41,11 @@ def test_a_posting_date_gives_way_to_the_date_it_is_effective_on() -> None:
 @pytest.mark.parametrize(
     ("cells", "styles"),
     [
-        (["0.868", "12.345"], {"plain", "us", "swiss", "trailing_sign"}),  # no group begins with 0
-        (["1.234", "19900"], {"plain", "us", "swiss", "trailing_sign"}),  # who groups groups all
+        (["0.868", "12.345"], {"plain", "us", "swiss", "spaced_point", "trailing_sign"}),  # no group begins with 0
+        (["1.234", "19900"], {"plain", "us", "swiss", "spaced_point", "trailing_sign"}),  # who groups groups all
         (["1.234,50", "2,5"], {"european"}),
         (["$1,234.50", "(6.97)"], {"us"}),
-        (["5-", "1"], {"trailing_sign"}),
+        (["5-", "1"], {"trailing_sign", "us", "european", "spaced", "spaced_point", "swiss"}),
     ],
 )
 def test_number_styles_that_fit_the_whole_column(cells: list[str], styles: set[str]) -> None:

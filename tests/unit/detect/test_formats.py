@@ -1,0 +1,51 @@
+"""Formats that become lines: what a JSON text and an oddly wrapped SWIFT message are as records."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+
+from jobs.detect.formats import FormatError, document, swift
+from jobs.platform.mapping import Mapping
+
+MAPPING = Mapping.model_validate(
+    {
+        "vendor": "v", "feed": "f", "meaning": "", "delivery": "log", "format": "json_document",
+        "fingerprint": {"required": ["accounts"]}, "reader": {"records": ["bookings"]},
+        "lines": [{"kind": "account", "fields": {"element": "accounts"}}],
+        "targets": [{"table": "valuation", "lines": "bookings", "columns": {
+            "account_id": {"title": "accounts/number"}, "as_of_date": {"title": "document/asOf"},
+            "market_value": {"title": "value/amount"},
+        }}],
+    }
+)  # fmt: skip
+
+
+def test_a_json_text_gives_a_record_for_each_object_of_the_name_with_what_stands_around_it() -> None:
+    text = """{"accounts": [
+        {"number": 8, "bookings": [], "closed": null},
+        {"bookings": [{"id": 1, "value": {"amount": 10.10}, "tags": ["a", "b"]}, {"id": 2, "ok": true}], "number": 7}],
+      "asOf": "2026-03-31"}"""
+    found = [json.loads(line) for line in document.lines(io.BytesIO(b"\xef\xbb\xbf" + text.encode()), MAPPING)]
+    around = {"element": "bookings", "document/asOf": "2026-03-31", "accounts/number": "7"}
+    assert found[1:3] == [
+        around | {"id": "1", "value/amount": "10.10", "tags": "a", "tags[2]": "b"},
+        around | {"id": "2", "ok": "true"},
+    ]
+    assert [one["element"] for one in found] == ["accounts", "bookings", "bookings", "accounts", "document"]
+    assert found[0]["number"] == "8", "an account without bookings is a row as any other"
+
+
+@pytest.mark.parametrize("text", ['{"accounts": [', "[1, 2", "\udcff"])
+def test_what_is_no_json_is_refused_with_its_place(text: str) -> None:
+    with pytest.raises(FormatError, match=r"line 1, column|byte 0"):
+        list(document.lines(io.BytesIO(text.encode("utf-8", "surrogateescape")), MAPPING))
+
+
+def test_swift_blocks_before_a_message_and_tags_of_a_bank_s_own() -> None:
+    text = "{1:F01BANK}{2:I940BANKN}{4:\n:20:S1\n:25:7\n:NS:22more\n:61:260331C5,NTRF\n/OCMT/EUR5,/\n:86:?20:x:\n-}\n"
+    found = [json.loads(line) for line in swift.lines(io.BytesIO(text.encode()), "utf-8")]
+    assert [one["element"] for one in found] == ["20", "25", "NS", "61"]
+    assert found[3] | {"amount": "5,", "86": "?20:x:", "20": "S1", "25": "7"} == found[3]
