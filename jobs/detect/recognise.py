@@ -153,7 +153,7 @@ def find_header(lines: list[str], mapping: Mapping) -> tuple[int, list[str]]:
     best: tuple[int, int, list[str]] = (-1, 1, [])
     rows = [_cells(_whole(lines, number, mapping), mapping) for number in range(len(lines))]
     for number in range(1, len(rows) + 1):
-        cells = _joined(rows[number - 1 : number - 1 + mapping.reader.header_rows])
+        cells = joined(rows[number - 1 : number - 1 + mapping.reader.header_rows])
         hits = len(required & {normalise_title(cell) for cell in cells})
         if hits > best[0]:
             best = (hits, number, told_apart([cell.strip() for cell in cells]))
@@ -170,7 +170,7 @@ def _whole(lines: list[str], start: int, mapping: Mapping) -> str:
     return text
 
 
-def _joined(rows: list[list[str]]) -> list[str]:
+def joined(rows: list[list[str]]) -> list[str]:
     """Titles over several lines as one: the words of a column from top to bottom."""
     columns = zip_longest(*rows, fillvalue="")
     return [" ".join(word for cell in column if (word := cell.strip())) for column in columns]

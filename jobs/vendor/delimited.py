@@ -7,6 +7,7 @@ import json
 import re
 from collections import Counter
 
+from jobs.detect.recognise import joined
 from jobs.platform.errors import DietzError
 from jobs.vendor import readings
 from jobs.vendor.below import Below, same
@@ -67,15 +68,18 @@ def _layout(sample: Sample, rows: list[list[str]], form: str, delimiter: str) ->
         if form == "workbook":
             raise DietzError(f"{sample.name} / {sample.member}: no header within the first {HEADER_LINES} rows")
         return _without_header(sample, rows, delimiter)
+    first, place, rows = _one_header(rows, place)
     header = rows[place]
     again = [n for n, row in enumerate(rows) if n > place and same(row, header)]
-    layout = Layout(form, [], preamble=[line for line in sample.lines[:place] if line.strip(' \t,;|"')])
+    layout = Layout(form, [], preamble=[line for line in sample.lines[:first] if line.strip(' \t,;|"')])
     layout.reader["header"] = Choice(
         "repeated" if again else "once",
         0.95,
-        f"titles on line {place + 1}" + (f", again {len(again)} times" if again else ""),
+        f"titles on line {first + 1}" + (f", again {len(again)} times" if again else ""),
     )
-    layout.first_line = sample.lines[place] if not layout.preamble else layout.preamble[0]
+    if place > first:
+        layout.reader["header_rows"] = Choice(place - first + 1, 0.85, f"titles over two lines, such as '{header[-1]}'")
+    layout.first_line = sample.lines[first] if not layout.preamble else layout.preamble[0]
     Below(sample, rows, place, layout, delimiter, repeated=bool(again)).sort()
     return layout
 
@@ -94,6 +98,25 @@ def _header_place(rows: list[list[str]]) -> int | None:
         if (hits, len(titles)) > best:
             best, found = (hits, len(titles)), place
     return found
+
+
+def _one_header(rows: list[list[str]], place: int) -> tuple[int, int, list[list[str]]]:
+    """(first line of the titles, last, the rows with titles over two lines as one row in the place of the second).
+
+    The line above or below belongs to the titles if it is as wide, all its words are titles, at least half of its cells
+    are filled, and the columns below hold something else: a record of words alone is none.
+    """
+    for first in (place, place - 1):
+        if not 0 <= first < len(rows) - 1:
+            continue
+        pair = rows[first : first + 2]
+        beneath = [cells for cells in rows[first + 2 :] if len(cells) > 1]
+        other = pair[1 if first == place else 0]
+        words = [cell for cell in other if cell]
+        as_wide = len({len(row) for row in pair}) == 1 and len(words) * 2 >= len(other)
+        if as_wide and all(_is_title(cell) for cell in words) and _differs(other, beneath):
+            return first, first + 1, [*rows[:first], [], joined(pair), *rows[first + 2 :]]
+    return place, place, rows
 
 
 def _is_title(cell: str) -> bool:

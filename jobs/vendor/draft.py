@@ -23,6 +23,7 @@ READERS = {
     "workbook": delimited.sheet,
     "json": named.json_lines,
     "xml": named.xml,
+    "parquet": named.parquet,
     "fixed": fixed.fixed,
 }
 
@@ -90,7 +91,9 @@ def _head(layout: Layout, drafted: list[Drafted], numbers: Choice, stated: State
     if stated and stated.choice.confidence and stated.date_format:
         head["business_date"] = Choice(stated.name, stated.choice.confidence, stated.choice.reason)
         head["business_date_format"] = Choice(stated.date_format, 0.95, f"as in {stated.text}")
-    if numbers.value != "plain":
+    if layout.format == "parquet" and numbers.value == "plain":
+        head["numbers"] = Choice(["plain", "scientific"], 0.95, "a large or small double has an exponent")
+    elif numbers.value != "plain":
         head["numbers"] = numbers
     formats = [one for part in drafted if (one := part.date_format())]
     if formats:
@@ -147,7 +150,7 @@ def _fingerprint(layout: Layout, drafted: list[Drafted], sample: Sample) -> dict
         found["signature"] = Choice(beginning(layout.preamble[0]), 0.8, "how the file begins")
     elif layout.format in {"xml"}:
         found["signature"] = Choice(_root_signature(layout), 0.8, "the element around everything")
-    elif not layout.has_header and layout.format != "json":
+    elif not layout.has_header and not layout.is_named:
         found["signature"] = Choice(f"^{literal(layout.first_line[:12])}", 0.8, "how the file begins")
     name = re.sub(r"\d+", lambda _: r"\d+", re.escape(sample.name).replace("\\-", "-").replace("\\ ", " "))
     found["name_hint"] = Choice(name, 0.7, "the name with any numbers")
@@ -160,7 +163,7 @@ def _root_signature(layout: Layout) -> str:
 
 
 def _names(layout: Layout, drafted: list[Drafted]) -> list[str]:
-    if layout.format == "json":
+    if layout.format in {"json", "parquet"}:
         every = [set(records.titles) for records in layout.records]
         return sorted(set.intersection(*every)) or sorted(set.union(*every))[:3]
     return sorted({re.split(r"[/]", part.kind)[0] for part in drafted if part.kind != "record"})

@@ -57,7 +57,7 @@ class Layout:
 
     @property
     def is_named(self) -> bool:
-        return self.format in {"json", "xml"}
+        return self.format in {"json", "xml", "parquet"}
 
 
 def literal(text: str, longest: int = 40) -> str:

@@ -52,6 +52,14 @@ def json_lines(sample: Sample) -> Layout:
     return layout
 
 
+def parquet(sample: Sample) -> Layout:
+    """Of a row a line. What only the folders say (business_date=...) is for a person to capture."""
+    found = [dict(_flat("", json.loads(line, parse_float=Decimal, parse_int=Decimal))) for line in sample.lines]
+    layout = Layout("parquet", [_records("record", found)], has_header=False)
+    layout.notes.append("a value that stands in a folder's name alone is captured by `context`, from: path")
+    return layout
+
+
 def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
         for name, inner in value.items():

@@ -15,7 +15,7 @@ from typing import get_args
 from xml.etree import ElementTree
 
 from jobs.detect import containers
-from jobs.detect.formats import FormatError, workbook
+from jobs.detect.formats import FormatError, parquet, workbook
 from jobs.platform.errors import DietzError
 from jobs.platform.mapping_reader import Reader
 from jobs.vendor.choice import Choice, todo
@@ -40,6 +40,7 @@ class Sample:
     encoding: Choice
     whole: bool
     is_workbook: bool = False
+    is_parquet: bool = False
 
 
 def samples(path: Path) -> Iterator[Sample]:
@@ -61,6 +62,12 @@ def _opened(path: Path) -> Iterator[Sample]:
             found = list(islice(workbook.lines(io.BytesIO(data), sheet), LINES + 1))
             utf8 = Choice("utf-8", 1, "a workbook's cells")
             yield Sample(path.name, sheet, b"", found[:LINES], utf8, len(found) <= LINES, is_workbook=True)
+        return
+    if containers.begins(path, parquet.MAGIC):
+        rows, head = parquet.first_look(path, LINES)
+        lines = head.decode().removeprefix(parquet.PARQUET_HEAD.decode()).splitlines()
+        utf8 = Choice("utf-8", 1, "as Parquet has it")
+        yield Sample(path.name, "", b"", lines, utf8, rows <= LINES, is_parquet=True)
         return
     for member, stream in containers.open_members(path):
         with stream:
@@ -84,8 +91,6 @@ def _sample(name: str, member: str, data: bytes, path: Path) -> Sample:
 def _codec(data: bytes, path: Path) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
-    if data.startswith(b"PAR1"):
-        raise DietzError(f"{path}: Parquet is not drafted: begin from vendor_mappings/warehouse_valuations.yaml")
     if b"\x00" in data.rstrip(b"\x00\x1a"):
         raise DietzError(f"{path}: binary content: not a text file of any mapping")
     try:
@@ -108,8 +113,8 @@ def _encoding(codec: str) -> Choice:
 
 def format_of(sample: Sample) -> str:
     """The format by structure alone: workbook, ofx, xml, json, swift, fixed or delimited."""
-    if sample.is_workbook:
-        return "workbook"
+    if sample.is_workbook or sample.is_parquet:
+        return "workbook" if sample.is_workbook else "parquet"
     filled = [line for line in sample.lines if line.strip()]
     if not filled:
         raise DietzError(f"{sample.name}: holds no text")
