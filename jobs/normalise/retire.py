@@ -84,8 +84,6 @@ def _of_feed(  # noqa: PLR0917
 ) -> DataFrame:
     listed = judged.where(F.col("file_id").isin([file.file_id for file in full]))
     scope = ["tenant_id", *replaces.within]
-    files = listed.groupBy(*scope, *PROVENANCE).agg(F.bool_and(F.col("outcome") != "quarantined").alias("fits"))
-    last = files.groupBy(*scope).agg(F.max_by(F.struct(*PROVENANCE, "fits"), "arrival_no").alias("by"))
     standing = judged.where("outcome = 'silver'").select(*described.names)
     if before is not None:
         standing = standing.unionByName(before.select(*described.names))
@@ -93,6 +91,8 @@ def _of_feed(  # noqa: PLR0917
         kinds = _alike(batch, replaces.same, before)
         listed, standing = (rows.join(F.broadcast(kinds), "file_id") for rows in (listed, standing))
         scope.append(ALIKE)
+    files = listed.groupBy(*scope, *PROVENANCE).agg(F.bool_and(F.col("outcome") != "quarantined").alias("fits"))
+    last = files.groupBy(*scope).agg(F.max_by(F.struct(*PROVENANCE, "fits"), "arrival_no").alias("by"))
     covered = latest(standing, described).join(F.broadcast(last), scope).where("by.fits AND arrival_no < by.arrival_no")
     keys = listed.select(*described.key, F.col("file_id").alias("_listed_in")).distinct()
     on = [covered[name].eqNullSafe(keys[name]) for name in described.key]
