@@ -62,6 +62,7 @@ def sample_files(folder: Path) -> dict[str, Path]:
         "camt053_statement": ("camt.xml", small.CAMT),
         "gcus_positions": ("GCUS.txt", small.gcus()),
         "adviser_returns": ("PerfSummary.xlsx", small.workbook()),
+        "warehouse_valuations": ("part-000.parquet", small.parquet()),
     }  # fmt: skip
     for feed, (name, content) in small_ones.items():
         files[feed] = folder / name
