@@ -292,7 +292,7 @@ def _log_verdict(record: FileRecord) -> None:
 def look(settings: Settings, path: Path) -> list[FileRecord]:
     """What a run would enter in the ledger for one file, wherever it lies: nothing is entered, no ledger is asked."""
     stat = path.stat()
-    one = landing.Delivery("", path, path.name, stat.st_size, landing.modified(stat))
+    one = landing.Delivery("", path, path.resolve().as_posix(), stat.st_size, landing.modified(stat))
     why = landing.why_incomplete(one)
     return [_record(0, one, "", "", "waiting", message=why)] if why else examined(settings, 0, one, load_mappings())
 
