@@ -127,3 +127,15 @@ def test_random_series_against_empyrical() -> None:
             "down_capture": empyrical.down_capture(r, b),
         }
         assert worst({name: np.array([found[name]]) for name in theirs}, [theirs]) == {}
+
+
+def test_the_table_of_differences(capsys: pytest.CaptureFixture[str]) -> None:
+    """`python -m tests.risk_differences` on a few series: every statistic is compared, none is far off."""
+    from tests import risk_differences
+
+    assert risk_differences.main(5) == 0
+    told = capsys.readouterr().out
+    statistics = set(risk_reference.own([0.01, -0.02, 0.03], YEAR)) - risk_differences.DATES | set(
+        risk_reference.beside([0.01, -0.02, 0.03], [0.02, -0.01, 0.01], [0.0] * 3, YEAR)
+    )
+    assert {name for name in statistics if f"  {name} " not in told} == set()
