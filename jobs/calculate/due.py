@@ -16,6 +16,7 @@ from jobs.platform.ledger import Progress
 from jobs.platform.schemas import table
 
 ACCOUNT = ["tenant_id", "account_id"]
+OF_ACCOUNTS = "account_state"
 ATTRIBUTES = ["base_currency", "flow_timing", "in_performance"]
 
 
@@ -54,41 +55,41 @@ def affected_accounts(
     return every.groupBy(*ACCOUNT).agg(F.min("from_date").alias("from_date"), F.bool_or("has_input").alias("has_input"))
 
 
-def with_state(affected: DataFrame, state: DataFrame) -> DataFrame:
+def with_state(affected: DataFrame, state: DataFrame, kept: str = OF_ACCOUNTS) -> DataFrame:
     """`affected` with `state`, the account's row of gold.account_state as a struct (NULL without one), and goes_back:
-    something on or before the state's date is due, so that the state cannot be gone on from."""
-    row = ", ".join(name for name in _names() if name not in ACCOUNT)
-    known = state.selectExpr(*ACCOUNT, f"struct({row}) AS state")
+    something on or before the state's date is due, so that the state cannot be gone on from. `kept`: the table that the
+    state is in, here and below by default that of accounts."""
+    owner = table(kept).key
+    row = ", ".join(name for name in table(kept).names if name not in owner)
+    known = state.selectExpr(*owner, f"struct({row}) AS state")
     return (
-        affected.join(known, ACCOUNT, "left")
+        affected.join(known, owner, "left")
         .where("has_input OR state IS NOT NULL")  # attributes alone give an account no row
-        .selectExpr(*ACCOUNT, "from_date", "state", "coalesce(from_date <= state.as_of_date, false) AS goes_back")
+        .selectExpr(*owner, "from_date", "state", "coalesce(from_date <= state.as_of_date, false) AS goes_back")
     )
 
 
-def opening_from_state(due: DataFrame) -> DataFrame:
+def opening_from_state(due: DataFrame, kept: str = OF_ACCOUNTS) -> DataFrame:
     """Opening rows of the accounts whose due inputs are all later than their state."""
-    return due.where("state IS NOT NULL AND NOT goes_back").select(*ACCOUNT, "state.*").select(*_names())
+    known = due.where("state IS NOT NULL AND NOT goes_back")
+    return known.select(*table(kept).key, "state.*").select(*table(kept).names)
 
 
-def opening_from_gold(due: DataFrame, gold: DataFrame, epochs: DataFrame) -> DataFrame:
+def opening_from_gold(due: DataFrame, gold: DataFrame, epochs: DataFrame, kept: str = OF_ACCOUNTS) -> DataFrame:
     """Opening rows of the accounts that go back: the current row before the earliest date that is due.
 
     An account whose first row is due has none and begins anew.
     """
-    wanted = due.where("goes_back").select(*ACCOUNT, "from_date")
-    earlier = current_rows(gold, epochs).where("status <> 'no_fx'").join(wanted, ACCOUNT)
-    row = F.struct(*[name for name in _names() if name not in ACCOUNT])
+    owner = table(kept).key
+    wanted = due.where("goes_back").select(*owner, "from_date")
+    earlier = current_rows(gold, epochs, owner).where("status <> 'no_fx'").join(wanted, owner)
+    row = F.struct(*[name for name in table(kept).names if name not in owner])
     last = (
         earlier.where(F.col("as_of_date") < F.col("from_date"))
-        .groupBy(*ACCOUNT)
+        .groupBy(*owner)
         .agg(F.max_by(row, "as_of_date").alias("row"))
     )
-    return last.select(*ACCOUNT, "row.*").select(*_names())
-
-
-def _names() -> list[str]:
-    return table("account_state").names
+    return last.select(*owner, "row.*").select(*table(kept).names)
 
 
 def _is_due(day: str, progress: Mapping[str, Progress], business_date: date, from_date: date | None) -> Column:

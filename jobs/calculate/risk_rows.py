@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from calendar import monthrange
 from collections.abc import Mapping
 from datetime import date, timedelta
 from functools import reduce
@@ -16,6 +15,7 @@ from jobs.calculate.epochs import current_rows, with_epoch
 from jobs.calculate.inputs import ACCOUNT, Silver
 from jobs.calculate.market import Market
 from jobs.calculate.months import account_months, current_months, ended_months, with_month_end
+from jobs.calculate.night import end_of_month
 from jobs.calculate.risk import daily_series, monthly_series, risk_statistics, risk_windows
 from jobs.calculate.risk_carried import KEY, carried_forward
 from jobs.platform.ledger import Run
@@ -23,11 +23,6 @@ from jobs.platform.ledger import Run
 DAILY, MONTH, RISK, EPOCH = "account_performance_daily", "account_month", "account_risk", "account_epoch"
 # An account whose last risk row is older than this has had a month-end since: nothing of it can be carried forward.
 LOOK_BACK = timedelta(days=62)
-
-
-def end_of_month(day: date) -> date:
-    """The last day of the date's month."""
-    return day.replace(day=monthrange(day.year, day.month)[1])
 
 
 class RiskRows:

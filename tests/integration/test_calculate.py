@@ -16,7 +16,8 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from jobs.calculate import job
-from jobs.calculate.epochs import current_rows
+from jobs.calculate.epochs import current_rows, owner_of
+from jobs.calculate.group_rows import GROUPS
 from jobs.calculate.state import next_state
 from jobs.platform.lake import Lake
 from jobs.platform.ledger import Progress, Run
@@ -24,7 +25,7 @@ from jobs.platform.schemas import table
 from jobs.platform.settings import Settings
 
 MON, TUE, WED, THU = (date(2026, 3, day) for day in range(2, 6))
-DAILY, STATE = "account_performance_daily", "account_state"
+DAILY = "account_performance_daily"
 DEFAULTS: dict[str, dict[str, Any]] = {
     "transaction": {"status": "new", "type": "DEPOSIT"},
     "account": {"in_performance": True, "effective_from": date(1900, 1, 1)},
@@ -88,8 +89,10 @@ class Firm:
             self.lake.write_run(self.spark.createDataFrame(values, described.struct), name, self.run_no, "test")
         self.delivered.clear()
         counters = self.again(day, since=since)
-        rows = self.lake.read(DAILY).where(F.col("run_no") == self.run_no)
-        self.lake.overwrite(next_state(self.lake.read(STATE), rows), STATE, self.run_no, "test")
+        for daily, state, _ in (job.ACCOUNTS, GROUPS):
+            rows = self.lake.read(daily).where(F.col("run_no") == self.run_no)
+            following = next_state(self.lake.read(state), rows, owner_of(daily))
+            self.lake.overwrite(following, state, self.run_no, "test")
         self.books.done = Progress(day, self.run_no)
         return counters
 
@@ -255,6 +258,7 @@ def test_the_night_counts_what_it_did(story: Story) -> None:
     assert story.counters[3] == {
         "accounts": 4, "new_accounts": 0, "accounts_going_back": 3, "rows": 7, "restated": 3,
         "periods": 4 * 8, "benchmarks": 0, "risk": 4 * 4,  # no benchmark; one month, so monthly risk only
+        "groups": 1, "group_rows": 3, "groups_restated": 1, "group_periods": 8, "composites": 0,
     }  # fmt: skip
 
 
