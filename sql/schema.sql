@@ -340,6 +340,130 @@ COMMENT ON COLUMN history.account_performance_daily.wiped_out_on IS 'Date of the
 
 COMMENT ON COLUMN history.account_performance_daily.wiped_out_gross_on IS 'As wiped_out_on, before fees.';
 
+CREATE TABLE history.account_performance_reporting (
+    tenant_id text CONSTRAINT account_performance_daily_tenant_id_not_null NOT NULL,
+    account_id text CONSTRAINT account_performance_daily_account_id_not_null NOT NULL,
+    as_of_date date CONSTRAINT account_performance_daily_as_of_date_not_null NOT NULL,
+    currency text,
+    begin_market_value numeric(28,8),
+    contributions numeric(28,8),
+    distributions numeric(28,8),
+    net_flow numeric(28,8),
+    cumulative_net_flow numeric(28,8),
+    fees numeric(28,8),
+    end_market_value numeric(28,8),
+    gain_loss numeric(28,8),
+    weighted_capital numeric(28,8),
+    days integer,
+    method text,
+    twrr_daily double precision,
+    twrr_daily_gross double precision,
+    twrr_mtd double precision,
+    twrr_qtd double precision,
+    twrr_ytd double precision,
+    twrr_itd double precision,
+    twrr_mtd_gross double precision,
+    twrr_qtd_gross double precision,
+    twrr_ytd_gross double precision,
+    twrr_itd_gross double precision,
+    track_no integer,
+    inception_date date,
+    status text CONSTRAINT account_performance_daily_status_not_null NOT NULL,
+    quality_flags text CONSTRAINT account_performance_daily_quality_flags_not_null NOT NULL,
+    epoch integer CONSTRAINT account_performance_daily_epoch_not_null NOT NULL,
+    run_id text CONSTRAINT account_performance_daily_run_id_not_null NOT NULL,
+    published_at timestamp with time zone CONSTRAINT account_performance_daily_published_at_not_null NOT NULL,
+    begin_date date,
+    chain_net double precision,
+    chain_gross double precision,
+    wiped_out_on date,
+    wiped_out_gross_on date,
+    known_from timestamp with time zone NOT NULL,
+    known_to timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY history.account_performance_reporting FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE history.account_performance_reporting IS 'Rows of marts.account_performance_reporting that were published once and have been superseded since.';
+
+COMMENT ON COLUMN history.account_performance_reporting.tenant_id IS 'The client firm: the folder in landing.';
+
+COMMENT ON COLUMN history.account_performance_reporting.account_id IS 'The firm''s own account identifier.';
+
+COMMENT ON COLUMN history.account_performance_reporting.as_of_date IS 'Valuation date; the row covers the time after the previous row''s date up to and including this one.';
+
+COMMENT ON COLUMN history.account_performance_reporting.currency IS 'Base currency of the account: the currency of every amount in the row.';
+
+COMMENT ON COLUMN history.account_performance_reporting.begin_market_value IS 'End market value of the previous row, 0 in the first row; NULL in an opening row.';
+
+COMMENT ON COLUMN history.account_performance_reporting.contributions IS 'Sum of the sub-period''s external flows into the account, not negative; NULL where status is no_fx.';
+
+COMMENT ON COLUMN history.account_performance_reporting.distributions IS 'Sum of the sub-period''s external flows out of the account, not positive; NULL where status is no_fx.';
+
+COMMENT ON COLUMN history.account_performance_reporting.net_flow IS 'contributions + distributions; NULL where status is no_fx.';
+
+COMMENT ON COLUMN history.account_performance_reporting.cumulative_net_flow IS 'Sum of net_flow since the account''s first row, never reset; NULL where status is no_fx.';
+
+COMMENT ON COLUMN history.account_performance_reporting.fees IS 'Fees charged to the account in the sub-period, positive for a charge; NULL where status is no_fx.';
+
+COMMENT ON COLUMN history.account_performance_reporting.end_market_value IS 'Market value on as_of_date; NULL where it has no exchange rate.';
+
+COMMENT ON COLUMN history.account_performance_reporting.gain_loss IS 'end_market_value - begin_market_value - net_flow; 0 in an opening row, NULL where status is no_fx.';
+
+COMMENT ON COLUMN history.account_performance_reporting.weighted_capital IS 'begin_market_value + sum of weight x flow, summed exactly, rounded to 8 decimals half away from zero: the divisor of the return.';
+
+COMMENT ON COLUMN history.account_performance_reporting.days IS 'Business days of the sub-period, at least 1.';
+
+COMMENT ON COLUMN history.account_performance_reporting.method IS 'daily where days is 1, else modified_dietz.';
+
+COMMENT ON COLUMN history.account_performance_reporting.twrr_daily IS 'gain_loss / weighted_capital, net of fees, a fraction; NULL where the status is neither ok nor wiped_out.';
+
+COMMENT ON COLUMN history.account_performance_reporting.twrr_daily_gross IS '(gain_loss + fees) / weighted_capital, before fees, a fraction; NULL like twrr_daily.';
+
+COMMENT ON COLUMN history.account_performance_reporting.twrr_mtd IS 'Net returns of the track linked over the rows of the month so far, a fraction.';
+
+COMMENT ON COLUMN history.account_performance_reporting.twrr_qtd IS 'Net returns of the track linked over the rows of the fiscal quarter so far, a fraction.';
+
+COMMENT ON COLUMN history.account_performance_reporting.twrr_ytd IS 'Net returns of the track linked over the rows of the fiscal year so far, a fraction.';
+
+COMMENT ON COLUMN history.account_performance_reporting.twrr_itd IS 'Net returns linked since the track began, a fraction.';
+
+COMMENT ON COLUMN history.account_performance_reporting.twrr_mtd_gross IS 'As twrr_mtd, before fees.';
+
+COMMENT ON COLUMN history.account_performance_reporting.twrr_qtd_gross IS 'As twrr_qtd, before fees.';
+
+COMMENT ON COLUMN history.account_performance_reporting.twrr_ytd_gross IS 'As twrr_ytd, before fees.';
+
+COMMENT ON COLUMN history.account_performance_reporting.twrr_itd_gross IS 'As twrr_itd, before fees.';
+
+COMMENT ON COLUMN history.account_performance_reporting.track_no IS 'Unbroken performance record that the row belongs to, from 1; NULL where status is excluded or no_fx.';
+
+COMMENT ON COLUMN history.account_performance_reporting.inception_date IS 'First day of the track; NULL where track_no is.';
+
+COMMENT ON COLUMN history.account_performance_reporting.status IS 'Why the return is what it is, or why there is none.';
+
+COMMENT ON COLUMN history.account_performance_reporting.quality_flags IS 'Tolerances that the row''s inputs broke without being held, comma-separated; empty where none.';
+
+COMMENT ON COLUMN history.account_performance_reporting.epoch IS 'Version of the account''s history, from 1; one more with each restatement.';
+
+COMMENT ON COLUMN history.account_performance_reporting.run_id IS 'The run that calculated the row, as in ops.run.';
+
+COMMENT ON COLUMN history.account_performance_reporting.published_at IS 'When this version of the row became visible.';
+
+COMMENT ON COLUMN history.account_performance_reporting.begin_date IS 'End of the previous sub-period, after which this one starts: the previous row''s date; in the first row the day before the earliest flow, else the day before as_of_date.';
+
+COMMENT ON COLUMN history.account_performance_reporting.chain_net IS 'Running product of the track''s positive net factors 1 + twrr_daily: two rows of a track give the return between them.';
+
+COMMENT ON COLUMN history.account_performance_reporting.chain_gross IS 'As chain_net, before fees.';
+
+COMMENT ON COLUMN history.account_performance_reporting.wiped_out_on IS 'Date of the track''s last row that lost everything net of fees: every window that holds it returns -1.';
+
+COMMENT ON COLUMN history.account_performance_reporting.wiped_out_gross_on IS 'As wiped_out_on, before fees.';
+
+COMMENT ON COLUMN history.account_performance_reporting.known_from IS 'From this moment on the row was what we reported.';
+
+COMMENT ON COLUMN history.account_performance_reporting.known_to IS 'Until this moment; the row that replaced it counts from here.';
+
 CREATE TABLE history.group_performance_daily (
     tenant_id text NOT NULL,
     group_type text NOT NULL,
@@ -881,6 +1005,408 @@ COMMENT ON COLUMN marts.account_calendar_return.twrr_gross IS 'As twrr, before f
 
 COMMENT ON COLUMN marts.account_calendar_return.is_partial IS 'Whether the track began after the period did.';
 
+CREATE TABLE marts.account_performance_reporting (
+    tenant_id text CONSTRAINT account_performance_daily_tenant_id_not_null NOT NULL,
+    account_id text CONSTRAINT account_performance_daily_account_id_not_null NOT NULL,
+    as_of_date date CONSTRAINT account_performance_daily_as_of_date_not_null NOT NULL,
+    currency text,
+    begin_market_value numeric(28,8),
+    contributions numeric(28,8),
+    distributions numeric(28,8),
+    net_flow numeric(28,8),
+    cumulative_net_flow numeric(28,8),
+    fees numeric(28,8),
+    end_market_value numeric(28,8),
+    gain_loss numeric(28,8),
+    weighted_capital numeric(28,8),
+    days integer,
+    method text,
+    twrr_daily double precision,
+    twrr_daily_gross double precision,
+    twrr_mtd double precision,
+    twrr_qtd double precision,
+    twrr_ytd double precision,
+    twrr_itd double precision,
+    twrr_mtd_gross double precision,
+    twrr_qtd_gross double precision,
+    twrr_ytd_gross double precision,
+    twrr_itd_gross double precision,
+    track_no integer,
+    inception_date date,
+    status text CONSTRAINT account_performance_daily_status_not_null NOT NULL,
+    quality_flags text CONSTRAINT account_performance_daily_quality_flags_not_null NOT NULL,
+    epoch integer CONSTRAINT account_performance_daily_epoch_not_null NOT NULL,
+    run_id text CONSTRAINT account_performance_daily_run_id_not_null NOT NULL,
+    published_at timestamp with time zone CONSTRAINT account_performance_daily_published_at_not_null NOT NULL,
+    begin_date date,
+    chain_net double precision,
+    chain_gross double precision,
+    wiped_out_on date,
+    wiped_out_gross_on date
+)
+PARTITION BY RANGE (as_of_date);
+
+ALTER TABLE ONLY marts.account_performance_reporting FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE marts.account_performance_reporting IS 'The daily rows of accounts in another currency than the tenant''s reporting one, measured in that one: each value, flow and fee converted at the rate of its own date. What groups are made of; beside the account''s own row it tells what currency did.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.tenant_id IS 'The client firm: the folder in landing.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.account_id IS 'The firm''s own account identifier.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.as_of_date IS 'Valuation date; the row covers the time after the previous row''s date up to and including this one.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.currency IS 'Base currency of the account: the currency of every amount in the row.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.begin_market_value IS 'End market value of the previous row, 0 in the first row; NULL in an opening row.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.contributions IS 'Sum of the sub-period''s external flows into the account, not negative; NULL where status is no_fx.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.distributions IS 'Sum of the sub-period''s external flows out of the account, not positive; NULL where status is no_fx.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.net_flow IS 'contributions + distributions; NULL where status is no_fx.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.cumulative_net_flow IS 'Sum of net_flow since the account''s first row, never reset; NULL where status is no_fx.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.fees IS 'Fees charged to the account in the sub-period, positive for a charge; NULL where status is no_fx.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.end_market_value IS 'Market value on as_of_date; NULL where it has no exchange rate.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.gain_loss IS 'end_market_value - begin_market_value - net_flow; 0 in an opening row, NULL where status is no_fx.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.weighted_capital IS 'begin_market_value + sum of weight x flow, summed exactly, rounded to 8 decimals half away from zero: the divisor of the return.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.days IS 'Business days of the sub-period, at least 1.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.method IS 'daily where days is 1, else modified_dietz.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.twrr_daily IS 'gain_loss / weighted_capital, net of fees, a fraction; NULL where the status is neither ok nor wiped_out.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.twrr_daily_gross IS '(gain_loss + fees) / weighted_capital, before fees, a fraction; NULL like twrr_daily.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.twrr_mtd IS 'Net returns of the track linked over the rows of the month so far, a fraction.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.twrr_qtd IS 'Net returns of the track linked over the rows of the fiscal quarter so far, a fraction.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.twrr_ytd IS 'Net returns of the track linked over the rows of the fiscal year so far, a fraction.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.twrr_itd IS 'Net returns linked since the track began, a fraction.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.twrr_mtd_gross IS 'As twrr_mtd, before fees.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.twrr_qtd_gross IS 'As twrr_qtd, before fees.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.twrr_ytd_gross IS 'As twrr_ytd, before fees.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.twrr_itd_gross IS 'As twrr_itd, before fees.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.track_no IS 'Unbroken performance record that the row belongs to, from 1; NULL where status is excluded or no_fx.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.inception_date IS 'First day of the track; NULL where track_no is.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.status IS 'Why the return is what it is, or why there is none.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.quality_flags IS 'Tolerances that the row''s inputs broke without being held, comma-separated; empty where none.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.epoch IS 'Version of the account''s history, from 1; one more with each restatement.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.run_id IS 'The run that calculated the row, as in ops.run.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.published_at IS 'When this version of the row became visible.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.begin_date IS 'End of the previous sub-period, after which this one starts: the previous row''s date; in the first row the day before the earliest flow, else the day before as_of_date.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.chain_net IS 'Running product of the track''s positive net factors 1 + twrr_daily: two rows of a track give the return between them.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.chain_gross IS 'As chain_net, before fees.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.wiped_out_on IS 'Date of the track''s last row that lost everything net of fees: every window that holds it returns -1.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.wiped_out_gross_on IS 'As wiped_out_on, before fees.';
+
+CREATE TABLE marts.group_performance_daily (
+    tenant_id text NOT NULL,
+    group_type text NOT NULL,
+    group_id text NOT NULL,
+    as_of_date date NOT NULL,
+    currency text,
+    members integer,
+    carried_members integer,
+    begin_market_value numeric(28,8),
+    contributions numeric(28,8),
+    distributions numeric(28,8),
+    net_flow numeric(28,8),
+    cumulative_net_flow numeric(28,8),
+    fees numeric(28,8),
+    end_market_value numeric(28,8),
+    gain_loss numeric(28,8),
+    weighted_capital numeric(28,8),
+    days integer,
+    method text,
+    twrr_daily double precision,
+    twrr_daily_gross double precision,
+    twrr_mtd double precision,
+    twrr_qtd double precision,
+    twrr_ytd double precision,
+    twrr_itd double precision,
+    twrr_mtd_gross double precision,
+    twrr_qtd_gross double precision,
+    twrr_ytd_gross double precision,
+    twrr_itd_gross double precision,
+    track_no integer,
+    inception_date date,
+    status text NOT NULL,
+    quality_flags text NOT NULL,
+    epoch integer NOT NULL,
+    run_id text NOT NULL,
+    published_at timestamp with time zone NOT NULL,
+    begin_date date,
+    chain_net double precision,
+    chain_gross double precision,
+    wiped_out_on date,
+    wiped_out_gross_on date
+)
+PARTITION BY RANGE (as_of_date);
+
+ALTER TABLE ONLY marts.group_performance_daily FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE marts.group_performance_daily IS 'One row per group and date on which a member has a row: the members'' sub-periods added up, the group''s return, and the returns linked from it.';
+
+COMMENT ON COLUMN marts.group_performance_daily.tenant_id IS 'The client firm: the folder in landing.';
+
+COMMENT ON COLUMN marts.group_performance_daily.group_type IS 'Kind of group.';
+
+COMMENT ON COLUMN marts.group_performance_daily.group_id IS 'The group; of the group tenant the tenant_id.';
+
+COMMENT ON COLUMN marts.group_performance_daily.as_of_date IS 'Date on which a member has a row; the group''s row covers the time after its previous row''s date up to and including this one.';
+
+COMMENT ON COLUMN marts.group_performance_daily.currency IS 'Reporting currency of the tenant: the currency of every amount in the row.';
+
+COMMENT ON COLUMN marts.group_performance_daily.members IS 'Members with a row on the date, and those carried.';
+
+COMMENT ON COLUMN marts.group_performance_daily.carried_members IS 'Members without a row on the date, carried at their last value because it is not 0 and they are not closed.';
+
+COMMENT ON COLUMN marts.group_performance_daily.begin_market_value IS 'End market value of the group''s previous row, 0 in the first row; NULL in an opening row.';
+
+COMMENT ON COLUMN marts.group_performance_daily.contributions IS 'Inflows from outside the group: the members'' own, values of members that join, and members whose value no capital explains.';
+
+COMMENT ON COLUMN marts.group_performance_daily.distributions IS 'Outflows from the group, not positive: the members'' own, and values of members that leave.';
+
+COMMENT ON COLUMN marts.group_performance_daily.net_flow IS 'contributions + distributions; without journals and transfers between members.';
+
+COMMENT ON COLUMN marts.group_performance_daily.cumulative_net_flow IS 'Sum of net_flow since the group''s first row, never reset.';
+
+COMMENT ON COLUMN marts.group_performance_daily.fees IS 'Sum of the members'' fees, positive for a charge; without those of opening rows.';
+
+COMMENT ON COLUMN marts.group_performance_daily.end_market_value IS 'Sum of the members'' last market values.';
+
+COMMENT ON COLUMN marts.group_performance_daily.gain_loss IS 'Sum of the members'' gains, with what revaluing carried members in foreign currency gives; 0 in an opening row. Where one leg of a transfer between members is not valued yet, end_market_value - begin_market_value - net_flow differs by it.';
+
+COMMENT ON COLUMN marts.group_performance_daily.weighted_capital IS 'begin_market_value + the members'' weighted flows without those between members + values of members that join or leave, rounded to 8 decimals half away from zero: the divisor of the return.';
+
+COMMENT ON COLUMN marts.group_performance_daily.days IS 'Business days of the sub-period, at least 1.';
+
+COMMENT ON COLUMN marts.group_performance_daily.method IS 'daily where days is 1, else modified_dietz.';
+
+COMMENT ON COLUMN marts.group_performance_daily.twrr_daily IS 'gain_loss / weighted_capital, net of fees, a fraction; NULL where the status is neither ok nor wiped_out.';
+
+COMMENT ON COLUMN marts.group_performance_daily.twrr_daily_gross IS '(gain_loss + fees) / weighted_capital, before fees, a fraction; NULL like twrr_daily.';
+
+COMMENT ON COLUMN marts.group_performance_daily.twrr_mtd IS 'Net returns of the track linked over the rows of the month so far, a fraction.';
+
+COMMENT ON COLUMN marts.group_performance_daily.twrr_qtd IS 'Net returns of the track linked over the rows of the fiscal quarter so far, a fraction.';
+
+COMMENT ON COLUMN marts.group_performance_daily.twrr_ytd IS 'Net returns of the track linked over the rows of the fiscal year so far, a fraction.';
+
+COMMENT ON COLUMN marts.group_performance_daily.twrr_itd IS 'Net returns linked since the track began, a fraction.';
+
+COMMENT ON COLUMN marts.group_performance_daily.twrr_mtd_gross IS 'As twrr_mtd, before fees.';
+
+COMMENT ON COLUMN marts.group_performance_daily.twrr_qtd_gross IS 'As twrr_qtd, before fees.';
+
+COMMENT ON COLUMN marts.group_performance_daily.twrr_ytd_gross IS 'As twrr_ytd, before fees.';
+
+COMMENT ON COLUMN marts.group_performance_daily.twrr_itd_gross IS 'As twrr_itd, before fees.';
+
+COMMENT ON COLUMN marts.group_performance_daily.track_no IS 'Unbroken performance record that the row belongs to, from 1.';
+
+COMMENT ON COLUMN marts.group_performance_daily.inception_date IS 'First day of the track.';
+
+COMMENT ON COLUMN marts.group_performance_daily.status IS 'Why the return is what it is, or why there is none.';
+
+COMMENT ON COLUMN marts.group_performance_daily.quality_flags IS 'Tolerances that the members'' inputs broke, comma-separated; empty where none is known.';
+
+COMMENT ON COLUMN marts.group_performance_daily.epoch IS 'Version of the group''s history, from 1; one more with each restatement.';
+
+COMMENT ON COLUMN marts.group_performance_daily.run_id IS 'The run that calculated the row, as in ops.run.';
+
+COMMENT ON COLUMN marts.group_performance_daily.published_at IS 'When this version of the row became visible.';
+
+COMMENT ON COLUMN marts.group_performance_daily.begin_date IS 'End of the previous sub-period, after which this one starts: the previous row''s date; in the first row the earliest of its members'' sub-periods, but not before their membership.';
+
+COMMENT ON COLUMN marts.group_performance_daily.chain_net IS 'Running product of the track''s positive net factors 1 + twrr_daily: two rows of a track give the return between them.';
+
+COMMENT ON COLUMN marts.group_performance_daily.chain_gross IS 'As chain_net, before fees.';
+
+COMMENT ON COLUMN marts.group_performance_daily.wiped_out_on IS 'Date of the track''s last row that lost everything net of fees: every window that holds it returns -1.';
+
+COMMENT ON COLUMN marts.group_performance_daily.wiped_out_gross_on IS 'As wiped_out_on, before fees.';
+
+CREATE VIEW marts.account_currency_return WITH (security_invoker='true') AS
+ WITH beside AS (
+         SELECT d.tenant_id,
+            d.account_id,
+            d.as_of_date,
+            d.currency,
+            d.status,
+            d.begin_date,
+            d.inception_date,
+            d.twrr_daily,
+            d.twrr_mtd,
+            d.twrr_qtd,
+            d.twrr_ytd,
+            d.twrr_itd,
+            COALESCE(r.currency, t.currency) AS reporting_currency,
+            ((r.account_id IS NULL) AND (NOT (d.currency IS DISTINCT FROM t.currency))) AS is_domestic,
+            r.status AS r_status,
+            r.begin_date AS r_begin_date,
+            r.inception_date AS r_inception_date,
+            r.twrr_daily AS r_daily,
+            r.twrr_mtd AS r_mtd,
+            r.twrr_qtd AS r_qtd,
+            r.twrr_ytd AS r_ytd,
+            r.twrr_itd AS r_itd
+           FROM ((marts.account_performance_daily d
+             LEFT JOIN marts.account_performance_reporting r USING (tenant_id, account_id, as_of_date))
+             LEFT JOIN marts.group_performance_daily t ON (((t.tenant_id = d.tenant_id) AND (t.group_type = 'tenant'::text) AND (t.group_id = d.tenant_id) AND (t.as_of_date = d.as_of_date))))
+        ), compared AS (
+         SELECT beside.tenant_id,
+            beside.account_id,
+            beside.as_of_date,
+            beside.currency AS local_currency,
+            beside.reporting_currency,
+            beside.status,
+                CASE
+                    WHEN beside.is_domestic THEN beside.status
+                    ELSE COALESCE(beside.r_status, 'not_converted'::text)
+                END AS base_status,
+            beside.twrr_daily AS local_daily,
+            beside.twrr_mtd AS local_mtd,
+            beside.twrr_qtd AS local_qtd,
+            beside.twrr_ytd AS local_ytd,
+            beside.twrr_itd AS local_itd,
+                CASE
+                    WHEN beside.is_domestic THEN beside.twrr_daily
+                    WHEN (beside.r_begin_date = beside.begin_date) THEN beside.r_daily
+                    ELSE NULL::double precision
+                END AS base_daily,
+                CASE
+                    WHEN beside.is_domestic THEN beside.twrr_mtd
+                    WHEN (beside.r_inception_date = beside.inception_date) THEN beside.r_mtd
+                    ELSE NULL::double precision
+                END AS base_mtd,
+                CASE
+                    WHEN beside.is_domestic THEN beside.twrr_qtd
+                    WHEN (beside.r_inception_date = beside.inception_date) THEN beside.r_qtd
+                    ELSE NULL::double precision
+                END AS base_qtd,
+                CASE
+                    WHEN beside.is_domestic THEN beside.twrr_ytd
+                    WHEN (beside.r_inception_date = beside.inception_date) THEN beside.r_ytd
+                    ELSE NULL::double precision
+                END AS base_ytd,
+                CASE
+                    WHEN beside.is_domestic THEN beside.twrr_itd
+                    WHEN (beside.r_inception_date = beside.inception_date) THEN beside.r_itd
+                    ELSE NULL::double precision
+                END AS base_itd
+           FROM beside
+        )
+ SELECT tenant_id,
+    account_id,
+    as_of_date,
+    local_currency,
+    reporting_currency,
+    status,
+    base_status,
+    local_daily,
+    ((((1)::double precision + base_daily) / NULLIF(((1)::double precision + local_daily), (0)::double precision)) - (1)::double precision) AS currency_daily,
+    base_daily,
+    (base_daily - local_daily) AS effect_daily,
+    local_mtd,
+    ((((1)::double precision + base_mtd) / NULLIF(((1)::double precision + local_mtd), (0)::double precision)) - (1)::double precision) AS currency_mtd,
+    base_mtd,
+    (base_mtd - local_mtd) AS effect_mtd,
+    local_qtd,
+    ((((1)::double precision + base_qtd) / NULLIF(((1)::double precision + local_qtd), (0)::double precision)) - (1)::double precision) AS currency_qtd,
+    base_qtd,
+    (base_qtd - local_qtd) AS effect_qtd,
+    local_ytd,
+    ((((1)::double precision + base_ytd) / NULLIF(((1)::double precision + local_ytd), (0)::double precision)) - (1)::double precision) AS currency_ytd,
+    base_ytd,
+    (base_ytd - local_ytd) AS effect_ytd,
+    local_itd,
+    ((((1)::double precision + base_itd) / NULLIF(((1)::double precision + local_itd), (0)::double precision)) - (1)::double precision) AS currency_itd,
+    base_itd,
+    (base_itd - local_itd) AS effect_itd
+   FROM compared;
+
+COMMENT ON VIEW marts.account_currency_return IS 'Per account and date the return in its own currency (local), what the currency did, and the return in the reporting currency (base): base = (1 + local)(1 + currency) - 1, effect = base - local. Of an account that is measured in the reporting currency base is local, and currency and effect are 0.';
+
+COMMENT ON COLUMN marts.account_currency_return.tenant_id IS 'The client firm: the folder in landing.';
+
+COMMENT ON COLUMN marts.account_currency_return.account_id IS 'The firm''s own account identifier.';
+
+COMMENT ON COLUMN marts.account_currency_return.as_of_date IS 'Date of the account''s row.';
+
+COMMENT ON COLUMN marts.account_currency_return.local_currency IS 'Base currency of the account.';
+
+COMMENT ON COLUMN marts.account_currency_return.reporting_currency IS 'Reporting currency of the tenant.';
+
+COMMENT ON COLUMN marts.account_currency_return.status IS 'Status of the row in the account''s own currency.';
+
+COMMENT ON COLUMN marts.account_currency_return.base_status IS 'Status of the row in the reporting currency: no_fx where a rate is missing, not_converted where there is no row.';
+
+COMMENT ON COLUMN marts.account_currency_return.local_daily IS 'Net return of the row in the account''s own currency, a fraction.';
+
+COMMENT ON COLUMN marts.account_currency_return.currency_daily IS 'What the currency earned beside it: (1 + base) / (1 + local) - 1.';
+
+COMMENT ON COLUMN marts.account_currency_return.base_daily IS 'Net return of the row in the reporting currency, a fraction. NULL where the two rows cover different times.';
+
+COMMENT ON COLUMN marts.account_currency_return.effect_daily IS 'base - local: the currency effect.';
+
+COMMENT ON COLUMN marts.account_currency_return.local_mtd IS 'Net return of the month so far in the account''s own currency, a fraction.';
+
+COMMENT ON COLUMN marts.account_currency_return.currency_mtd IS 'What the currency earned beside it: (1 + base) / (1 + local) - 1.';
+
+COMMENT ON COLUMN marts.account_currency_return.base_mtd IS 'Net return of the month so far in the reporting currency, a fraction. NULL where the two tracks began on different days.';
+
+COMMENT ON COLUMN marts.account_currency_return.effect_mtd IS 'base - local: the currency effect.';
+
+COMMENT ON COLUMN marts.account_currency_return.local_qtd IS 'Net return of the fiscal quarter so far in the account''s own currency, a fraction.';
+
+COMMENT ON COLUMN marts.account_currency_return.currency_qtd IS 'What the currency earned beside it: (1 + base) / (1 + local) - 1.';
+
+COMMENT ON COLUMN marts.account_currency_return.base_qtd IS 'Net return of the fiscal quarter so far in the reporting currency, a fraction. NULL where the two tracks began on different days.';
+
+COMMENT ON COLUMN marts.account_currency_return.effect_qtd IS 'base - local: the currency effect.';
+
+COMMENT ON COLUMN marts.account_currency_return.local_ytd IS 'Net return of the fiscal year so far in the account''s own currency, a fraction.';
+
+COMMENT ON COLUMN marts.account_currency_return.currency_ytd IS 'What the currency earned beside it: (1 + base) / (1 + local) - 1.';
+
+COMMENT ON COLUMN marts.account_currency_return.base_ytd IS 'Net return of the fiscal year so far in the reporting currency, a fraction. NULL where the two tracks began on different days.';
+
+COMMENT ON COLUMN marts.account_currency_return.effect_ytd IS 'base - local: the currency effect.';
+
+COMMENT ON COLUMN marts.account_currency_return.local_itd IS 'Net return of the track in the account''s own currency, a fraction.';
+
+COMMENT ON COLUMN marts.account_currency_return.currency_itd IS 'What the currency earned beside it: (1 + base) / (1 + local) - 1.';
+
+COMMENT ON COLUMN marts.account_currency_return.base_itd IS 'Net return of the track in the reporting currency, a fraction. NULL where the two tracks began on different days.';
+
+COMMENT ON COLUMN marts.account_currency_return.effect_itd IS 'base - local: the currency effect.';
+
 CREATE TABLE marts.account_risk (
     tenant_id text NOT NULL,
     account_id text NOT NULL,
@@ -1011,6 +1537,64 @@ COMMENT ON COLUMN marts.account_risk.run_id IS 'The run that calculated the row,
 
 COMMENT ON COLUMN marts.account_risk.published_at IS 'When this version of the row became visible.';
 
+CREATE TABLE marts.composite_statistics (
+    tenant_id text NOT NULL,
+    group_type text NOT NULL,
+    group_id text NOT NULL,
+    as_of_date date NOT NULL,
+    period text NOT NULL,
+    members integer,
+    full_period_members integer,
+    dispersion_equal_weighted double precision,
+    dispersion_asset_weighted double precision,
+    high double precision,
+    low double precision,
+    composite_assets numeric(28,8),
+    firm_assets numeric(28,8),
+    share_of_firm double precision,
+    epoch integer NOT NULL,
+    run_id text NOT NULL,
+    published_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY marts.composite_statistics FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE marts.composite_statistics IS 'Beside a composite''s return over a period: how far its members'' returns lie apart, the highest and the lowest, members and assets. Members are the accounts that were in the composite for the whole period.';
+
+COMMENT ON COLUMN marts.composite_statistics.tenant_id IS 'The client firm: the folder in landing.';
+
+COMMENT ON COLUMN marts.composite_statistics.group_type IS 'What the group is.';
+
+COMMENT ON COLUMN marts.composite_statistics.group_id IS 'The composite.';
+
+COMMENT ON COLUMN marts.composite_statistics.as_of_date IS 'Date of the composite''s row that the period ends with.';
+
+COMMENT ON COLUMN marts.composite_statistics.period IS 'The period, as in group_performance_period.';
+
+COMMENT ON COLUMN marts.composite_statistics.members IS 'Members on as_of_date, carried ones included.';
+
+COMMENT ON COLUMN marts.composite_statistics.full_period_members IS 'Accounts that were members for the whole period and have a return over it.';
+
+COMMENT ON COLUMN marts.composite_statistics.dispersion_equal_weighted IS 'Sample standard deviation of their returns; NULL below two.';
+
+COMMENT ON COLUMN marts.composite_statistics.dispersion_asset_weighted IS 'Standard deviation of their returns weighted by begin values; NULL below two, or without assets.';
+
+COMMENT ON COLUMN marts.composite_statistics.high IS 'Highest of their returns, a fraction; NULL without one.';
+
+COMMENT ON COLUMN marts.composite_statistics.low IS 'Lowest of their returns, a fraction; NULL without one.';
+
+COMMENT ON COLUMN marts.composite_statistics.composite_assets IS 'Market value of the composite on as_of_date.';
+
+COMMENT ON COLUMN marts.composite_statistics.firm_assets IS 'Market value of all accounts of the tenant on as_of_date; NULL where the group tenant has no row then.';
+
+COMMENT ON COLUMN marts.composite_statistics.share_of_firm IS 'composite_assets / firm_assets, a fraction; NULL where the firm''s assets are not positive.';
+
+COMMENT ON COLUMN marts.composite_statistics.epoch IS 'Version of the composite''s history that the row was calculated from.';
+
+COMMENT ON COLUMN marts.composite_statistics.run_id IS 'The run that calculated the row, as in ops.run.';
+
+COMMENT ON COLUMN marts.composite_statistics.published_at IS 'When this version of the row became visible.';
+
 CREATE TABLE marts.data_quality_result (
     tenant_id text NOT NULL,
     vendor text NOT NULL,
@@ -1065,134 +1649,6 @@ COMMENT ON COLUMN marts.data_quality_result.run_id IS 'The run that checked, by 
 COMMENT ON COLUMN marts.data_quality_result.business_date IS 'Business date of that run.';
 
 COMMENT ON COLUMN marts.data_quality_result.published_at IS 'When this version of the row became visible.';
-
-CREATE TABLE marts.group_performance_daily (
-    tenant_id text NOT NULL,
-    group_type text NOT NULL,
-    group_id text NOT NULL,
-    as_of_date date NOT NULL,
-    currency text,
-    members integer,
-    carried_members integer,
-    begin_market_value numeric(28,8),
-    contributions numeric(28,8),
-    distributions numeric(28,8),
-    net_flow numeric(28,8),
-    cumulative_net_flow numeric(28,8),
-    fees numeric(28,8),
-    end_market_value numeric(28,8),
-    gain_loss numeric(28,8),
-    weighted_capital numeric(28,8),
-    days integer,
-    method text,
-    twrr_daily double precision,
-    twrr_daily_gross double precision,
-    twrr_mtd double precision,
-    twrr_qtd double precision,
-    twrr_ytd double precision,
-    twrr_itd double precision,
-    twrr_mtd_gross double precision,
-    twrr_qtd_gross double precision,
-    twrr_ytd_gross double precision,
-    twrr_itd_gross double precision,
-    track_no integer,
-    inception_date date,
-    status text NOT NULL,
-    quality_flags text NOT NULL,
-    epoch integer NOT NULL,
-    run_id text NOT NULL,
-    published_at timestamp with time zone NOT NULL,
-    begin_date date,
-    chain_net double precision,
-    chain_gross double precision,
-    wiped_out_on date,
-    wiped_out_gross_on date
-)
-PARTITION BY RANGE (as_of_date);
-
-ALTER TABLE ONLY marts.group_performance_daily FORCE ROW LEVEL SECURITY;
-
-COMMENT ON TABLE marts.group_performance_daily IS 'One row per group and date on which a member has a row: the members'' sub-periods added up, the group''s return, and the returns linked from it.';
-
-COMMENT ON COLUMN marts.group_performance_daily.tenant_id IS 'The client firm: the folder in landing.';
-
-COMMENT ON COLUMN marts.group_performance_daily.group_type IS 'Kind of group.';
-
-COMMENT ON COLUMN marts.group_performance_daily.group_id IS 'The group; of the group tenant the tenant_id.';
-
-COMMENT ON COLUMN marts.group_performance_daily.as_of_date IS 'Date on which a member has a row; the group''s row covers the time after its previous row''s date up to and including this one.';
-
-COMMENT ON COLUMN marts.group_performance_daily.currency IS 'Reporting currency of the tenant: the currency of every amount in the row.';
-
-COMMENT ON COLUMN marts.group_performance_daily.members IS 'Members with a row on the date, and those carried.';
-
-COMMENT ON COLUMN marts.group_performance_daily.carried_members IS 'Members without a row on the date, carried at their last value because it is not 0 and they are not closed.';
-
-COMMENT ON COLUMN marts.group_performance_daily.begin_market_value IS 'End market value of the group''s previous row, 0 in the first row; NULL in an opening row.';
-
-COMMENT ON COLUMN marts.group_performance_daily.contributions IS 'Inflows from outside the group: the members'' own, values of members that join, and members whose value no capital explains.';
-
-COMMENT ON COLUMN marts.group_performance_daily.distributions IS 'Outflows from the group, not positive: the members'' own, and values of members that leave.';
-
-COMMENT ON COLUMN marts.group_performance_daily.net_flow IS 'contributions + distributions; without journals and transfers between members.';
-
-COMMENT ON COLUMN marts.group_performance_daily.cumulative_net_flow IS 'Sum of net_flow since the group''s first row, never reset.';
-
-COMMENT ON COLUMN marts.group_performance_daily.fees IS 'Sum of the members'' fees, positive for a charge; without those of opening rows.';
-
-COMMENT ON COLUMN marts.group_performance_daily.end_market_value IS 'Sum of the members'' last market values.';
-
-COMMENT ON COLUMN marts.group_performance_daily.gain_loss IS 'Sum of the members'' gains, with what revaluing carried members in foreign currency gives; 0 in an opening row. Where one leg of a transfer between members is not valued yet, end_market_value - begin_market_value - net_flow differs by it.';
-
-COMMENT ON COLUMN marts.group_performance_daily.weighted_capital IS 'begin_market_value + the members'' weighted flows without those between members + values of members that join or leave, rounded to 8 decimals half away from zero: the divisor of the return.';
-
-COMMENT ON COLUMN marts.group_performance_daily.days IS 'Business days of the sub-period, at least 1.';
-
-COMMENT ON COLUMN marts.group_performance_daily.method IS 'daily where days is 1, else modified_dietz.';
-
-COMMENT ON COLUMN marts.group_performance_daily.twrr_daily IS 'gain_loss / weighted_capital, net of fees, a fraction; NULL where the status is neither ok nor wiped_out.';
-
-COMMENT ON COLUMN marts.group_performance_daily.twrr_daily_gross IS '(gain_loss + fees) / weighted_capital, before fees, a fraction; NULL like twrr_daily.';
-
-COMMENT ON COLUMN marts.group_performance_daily.twrr_mtd IS 'Net returns of the track linked over the rows of the month so far, a fraction.';
-
-COMMENT ON COLUMN marts.group_performance_daily.twrr_qtd IS 'Net returns of the track linked over the rows of the fiscal quarter so far, a fraction.';
-
-COMMENT ON COLUMN marts.group_performance_daily.twrr_ytd IS 'Net returns of the track linked over the rows of the fiscal year so far, a fraction.';
-
-COMMENT ON COLUMN marts.group_performance_daily.twrr_itd IS 'Net returns linked since the track began, a fraction.';
-
-COMMENT ON COLUMN marts.group_performance_daily.twrr_mtd_gross IS 'As twrr_mtd, before fees.';
-
-COMMENT ON COLUMN marts.group_performance_daily.twrr_qtd_gross IS 'As twrr_qtd, before fees.';
-
-COMMENT ON COLUMN marts.group_performance_daily.twrr_ytd_gross IS 'As twrr_ytd, before fees.';
-
-COMMENT ON COLUMN marts.group_performance_daily.twrr_itd_gross IS 'As twrr_itd, before fees.';
-
-COMMENT ON COLUMN marts.group_performance_daily.track_no IS 'Unbroken performance record that the row belongs to, from 1.';
-
-COMMENT ON COLUMN marts.group_performance_daily.inception_date IS 'First day of the track.';
-
-COMMENT ON COLUMN marts.group_performance_daily.status IS 'Why the return is what it is, or why there is none.';
-
-COMMENT ON COLUMN marts.group_performance_daily.quality_flags IS 'Tolerances that the members'' inputs broke, comma-separated; empty where none is known.';
-
-COMMENT ON COLUMN marts.group_performance_daily.epoch IS 'Version of the group''s history, from 1; one more with each restatement.';
-
-COMMENT ON COLUMN marts.group_performance_daily.run_id IS 'The run that calculated the row, as in ops.run.';
-
-COMMENT ON COLUMN marts.group_performance_daily.published_at IS 'When this version of the row became visible.';
-
-COMMENT ON COLUMN marts.group_performance_daily.begin_date IS 'End of the previous sub-period, after which this one starts: the previous row''s date; in the first row the earliest of its members'' sub-periods, but not before their membership.';
-
-COMMENT ON COLUMN marts.group_performance_daily.chain_net IS 'Running product of the track''s positive net factors 1 + twrr_daily: two rows of a track give the return between them.';
-
-COMMENT ON COLUMN marts.group_performance_daily.chain_gross IS 'As chain_net, before fees.';
-
-COMMENT ON COLUMN marts.group_performance_daily.wiped_out_on IS 'Date of the track''s last row that lost everything net of fees: every window that holds it returns -1.';
-
-COMMENT ON COLUMN marts.group_performance_daily.wiped_out_gross_on IS 'As wiped_out_on, before fees.';
 
 CREATE TABLE marts.group_performance_period (
     tenant_id text NOT NULL,
@@ -1272,6 +1728,121 @@ COMMENT ON COLUMN marts.group_performance_period.epoch IS 'Version of the group'
 COMMENT ON COLUMN marts.group_performance_period.run_id IS 'The run that calculated the row, as in ops.run.';
 
 COMMENT ON COLUMN marts.group_performance_period.published_at IS 'When this version of the row became visible.';
+
+CREATE VIEW marts.group_calendar_return WITH (security_invoker='true') AS
+ WITH months AS (
+         SELECT p.tenant_id,
+            p.group_type,
+            p.group_id,
+            p.as_of_date,
+            p.period,
+            p.members,
+            p.carried_members,
+            p.start_date,
+            p.begin_market_value,
+            p.net_flow,
+            p.fees,
+            p.end_market_value,
+            p.gain_loss,
+            p.twrr,
+            p.twrr_gross,
+            p.twrr_annualised,
+            p.mwr,
+            p.modified_dietz,
+            p.is_partial,
+            p.status,
+            p.mwr_status,
+            p.epoch,
+            p.run_id,
+            p.published_at,
+            d.track_no,
+            d.inception_date
+           FROM (marts.group_performance_period p
+             JOIN marts.group_performance_daily d USING (tenant_id, group_type, group_id, as_of_date))
+          WHERE ((p.period = 'MTD'::text) AND (p.status = 'ok'::text))
+        ), placed AS (
+         SELECT m.tenant_id,
+            m.group_type,
+            m.group_id,
+            m.as_of_date,
+            m.period,
+            m.members,
+            m.carried_members,
+            m.start_date,
+            m.begin_market_value,
+            m.net_flow,
+            m.fees,
+            m.end_market_value,
+            m.gain_loss,
+            m.twrr,
+            m.twrr_gross,
+            m.twrr_annualised,
+            m.mwr,
+            m.modified_dietz,
+            m.is_partial,
+            m.status,
+            m.mwr_status,
+            m.epoch,
+            m.run_id,
+            m.published_at,
+            m.track_no,
+            m.inception_date,
+            grain.name AS calendar_period,
+            (date_trunc(grain.name, (m.as_of_date)::timestamp with time zone))::date AS period_start,
+            max(m.track_no) OVER (PARTITION BY m.tenant_id, m.group_type, m.group_id, grain.name, (date_trunc(grain.name, (m.as_of_date)::timestamp with time zone))) AS last_track
+           FROM (months m
+             CROSS JOIN ( VALUES ('month'::text), ('quarter'::text), ('year'::text)) grain(name))
+        )
+ SELECT tenant_id,
+    group_type,
+    group_id,
+    calendar_period,
+    period_start,
+    max(as_of_date) AS as_of_date,
+    min(start_date) AS start_date,
+    (array_agg(begin_market_value ORDER BY placed.as_of_date))[1] AS begin_market_value,
+    (sum(net_flow))::numeric(28,8) AS net_flow,
+    (sum(fees))::numeric(28,8) AS fees,
+    (array_agg(end_market_value ORDER BY placed.as_of_date DESC))[1] AS end_market_value,
+    (sum(gain_loss))::numeric(28,8) AS gain_loss,
+    (marts.product(((1)::double precision + twrr)) - (1)::double precision) AS twrr,
+    (marts.product(((1)::double precision + twrr_gross)) - (1)::double precision) AS twrr_gross,
+    (max(inception_date) > period_start) AS is_partial
+   FROM placed
+  WHERE (track_no = last_track)
+  GROUP BY tenant_id, group_type, group_id, calendar_period, period_start;
+
+COMMENT ON VIEW marts.group_calendar_return IS 'Return of each group in each calendar month, quarter and year, up to its last row in it; linked within a track.';
+
+COMMENT ON COLUMN marts.group_calendar_return.tenant_id IS 'The client firm: the folder in landing.';
+
+COMMENT ON COLUMN marts.group_calendar_return.group_type IS 'household, advisor, model, tenant or composite.';
+
+COMMENT ON COLUMN marts.group_calendar_return.group_id IS 'The group; of the group tenant the tenant_id.';
+
+COMMENT ON COLUMN marts.group_calendar_return.calendar_period IS 'month, quarter or year.';
+
+COMMENT ON COLUMN marts.group_calendar_return.period_start IS 'First day of the month, quarter or year.';
+
+COMMENT ON COLUMN marts.group_calendar_return.as_of_date IS 'The group''s last row in it: the period may not have ended yet.';
+
+COMMENT ON COLUMN marts.group_calendar_return.start_date IS 'Where the return starts: the date of the row before its first one.';
+
+COMMENT ON COLUMN marts.group_calendar_return.begin_market_value IS 'Market value at start_date.';
+
+COMMENT ON COLUMN marts.group_calendar_return.net_flow IS 'External flows of its rows.';
+
+COMMENT ON COLUMN marts.group_calendar_return.fees IS 'Fees of its rows, positive for a charge.';
+
+COMMENT ON COLUMN marts.group_calendar_return.end_market_value IS 'Market value on as_of_date.';
+
+COMMENT ON COLUMN marts.group_calendar_return.gain_loss IS 'end_market_value - begin_market_value - net_flow.';
+
+COMMENT ON COLUMN marts.group_calendar_return.twrr IS 'Net returns of the track linked over its rows, a fraction.';
+
+COMMENT ON COLUMN marts.group_calendar_return.twrr_gross IS 'As twrr, before fees.';
+
+COMMENT ON COLUMN marts.group_calendar_return.is_partial IS 'Whether the track began after the period did.';
 
 CREATE TABLE marts.held_account (
     tenant_id text NOT NULL,
@@ -1470,6 +2041,23 @@ COMMENT ON COLUMN ops.account_epoch.account_id IS 'The firm''s own account ident
 COMMENT ON COLUMN ops.account_epoch.epoch IS 'Version of the account''s history, from 2.';
 
 COMMENT ON COLUMN ops.account_epoch.from_date IS 'First date whose rows the epoch supersedes.';
+
+CREATE TABLE ops.account_reporting_epoch (
+    tenant_id text CONSTRAINT account_epoch_tenant_id_not_null NOT NULL,
+    account_id text CONSTRAINT account_epoch_account_id_not_null NOT NULL,
+    epoch integer CONSTRAINT account_epoch_epoch_not_null NOT NULL,
+    from_date date CONSTRAINT account_epoch_from_date_not_null NOT NULL
+);
+
+COMMENT ON TABLE ops.account_reporting_epoch IS 'As ops.account_epoch, of rows in the reporting currency: they are restated by rates too.';
+
+COMMENT ON COLUMN ops.account_reporting_epoch.tenant_id IS 'The client firm.';
+
+COMMENT ON COLUMN ops.account_reporting_epoch.account_id IS 'The firm''s own account identifier.';
+
+COMMENT ON COLUMN ops.account_reporting_epoch.epoch IS 'Version of these rows of the account, from 2.';
+
+COMMENT ON COLUMN ops.account_reporting_epoch.from_date IS 'First date whose rows the epoch supersedes.';
 
 CREATE SEQUENCE ops.arrival_no
     START WITH 1
@@ -1732,6 +2320,9 @@ COMMENT ON COLUMN security.tenant_member.tenant_id IS 'The client firm that the 
 ALTER TABLE ONLY history.account_performance_daily
     ADD CONSTRAINT account_performance_daily_pkey PRIMARY KEY (tenant_id, account_id, as_of_date, known_from);
 
+ALTER TABLE ONLY history.account_performance_reporting
+    ADD CONSTRAINT account_performance_reporting_pkey PRIMARY KEY (tenant_id, account_id, as_of_date, known_from);
+
 ALTER TABLE ONLY history.group_performance_daily
     ADD CONSTRAINT group_performance_daily_pkey PRIMARY KEY (tenant_id, group_type, group_id, as_of_date, known_from);
 
@@ -1744,11 +2335,17 @@ ALTER TABLE ONLY marts.account_performance_daily
 ALTER TABLE ONLY marts.account_performance_period
     ADD CONSTRAINT account_performance_period_pkey PRIMARY KEY (tenant_id, account_id, as_of_date, period);
 
+ALTER TABLE ONLY marts.account_performance_reporting
+    ADD CONSTRAINT account_performance_reporting_pkey PRIMARY KEY (tenant_id, account_id, as_of_date);
+
 ALTER TABLE ONLY marts.account
     ADD CONSTRAINT account_pkey PRIMARY KEY (tenant_id, account_id);
 
 ALTER TABLE ONLY marts.account_risk
     ADD CONSTRAINT account_risk_pkey PRIMARY KEY (tenant_id, account_id, as_of_date, window_name, frequency);
+
+ALTER TABLE ONLY marts.composite_statistics
+    ADD CONSTRAINT composite_statistics_pkey PRIMARY KEY (tenant_id, group_type, group_id, as_of_date, period);
 
 ALTER TABLE ONLY marts.data_quality_result
     ADD CONSTRAINT data_quality_result_pkey PRIMARY KEY (tenant_id, vendor, feed, table_name, rule, column_name, run_no);
@@ -1773,6 +2370,9 @@ ALTER TABLE ONLY marts.reconciliation_break
 
 ALTER TABLE ONLY ops.account_epoch
     ADD CONSTRAINT account_epoch_pkey PRIMARY KEY (tenant_id, account_id, epoch);
+
+ALTER TABLE ONLY ops.account_reporting_epoch
+    ADD CONSTRAINT account_reporting_epoch_pkey PRIMARY KEY (tenant_id, account_id, epoch);
 
 ALTER TABLE ONLY ops.file
     ADD CONSTRAINT file_arrival_no_key UNIQUE (arrival_no);
@@ -1828,13 +2428,22 @@ ALTER TABLE ONLY ops.step_run
 
 ALTER TABLE history.account_performance_daily ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE history.account_performance_reporting ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE history.group_performance_daily ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY loader ON history.account_performance_daily TO dietz_loader USING (true) WITH CHECK (true);
 
+CREATE POLICY loader ON history.account_performance_reporting TO dietz_loader USING (true) WITH CHECK (true);
+
 CREATE POLICY loader ON history.group_performance_daily TO dietz_loader USING (true) WITH CHECK (true);
 
 CREATE POLICY own_tenants ON history.account_performance_daily FOR SELECT USING ((tenant_id = ANY (ARRAY( SELECT m.tenant_id
+   FROM (security.tenant_member m
+     JOIN pg_roles r ON ((r.rolname = m.role_name)))
+  WHERE pg_has_role(r.oid, 'member'::text)))));
+
+CREATE POLICY own_tenants ON history.account_performance_reporting FOR SELECT USING ((tenant_id = ANY (ARRAY( SELECT m.tenant_id
    FROM (security.tenant_member m
      JOIN pg_roles r ON ((r.rolname = m.role_name)))
   WHERE pg_has_role(r.oid, 'member'::text)))));
@@ -1852,7 +2461,11 @@ ALTER TABLE marts.account_performance_daily ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE marts.account_performance_period ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE marts.account_performance_reporting ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE marts.account_risk ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE marts.composite_statistics ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE marts.data_quality_result ENABLE ROW LEVEL SECURITY;
 
@@ -1870,7 +2483,11 @@ CREATE POLICY loader ON marts.account_performance_daily TO dietz_loader USING (t
 
 CREATE POLICY loader ON marts.account_performance_period TO dietz_loader USING (true) WITH CHECK (true);
 
+CREATE POLICY loader ON marts.account_performance_reporting TO dietz_loader USING (true) WITH CHECK (true);
+
 CREATE POLICY loader ON marts.account_risk TO dietz_loader USING (true) WITH CHECK (true);
+
+CREATE POLICY loader ON marts.composite_statistics TO dietz_loader USING (true) WITH CHECK (true);
 
 CREATE POLICY loader ON marts.data_quality_result TO dietz_loader USING (true) WITH CHECK (true);
 
@@ -1908,7 +2525,17 @@ CREATE POLICY own_tenants ON marts.account_performance_period FOR SELECT USING (
      JOIN pg_roles r ON ((r.rolname = m.role_name)))
   WHERE pg_has_role(r.oid, 'member'::text)))));
 
+CREATE POLICY own_tenants ON marts.account_performance_reporting FOR SELECT USING ((tenant_id = ANY (ARRAY( SELECT m.tenant_id
+   FROM (security.tenant_member m
+     JOIN pg_roles r ON ((r.rolname = m.role_name)))
+  WHERE pg_has_role(r.oid, 'member'::text)))));
+
 CREATE POLICY own_tenants ON marts.account_risk FOR SELECT USING ((tenant_id = ANY (ARRAY( SELECT m.tenant_id
+   FROM (security.tenant_member m
+     JOIN pg_roles r ON ((r.rolname = m.role_name)))
+  WHERE pg_has_role(r.oid, 'member'::text)))));
+
+CREATE POLICY own_tenants ON marts.composite_statistics FOR SELECT USING ((tenant_id = ANY (ARRAY( SELECT m.tenant_id
    FROM (security.tenant_member m
      JOIN pg_roles r ON ((r.rolname = m.role_name)))
   WHERE pg_has_role(r.oid, 'member'::text)))));
@@ -1970,6 +2597,8 @@ REVOKE ALL ON FUNCTION security.protect(protected regclass) FROM PUBLIC;
 
 GRANT SELECT ON TABLE history.account_performance_daily TO dietz_analyst;
 
+GRANT SELECT ON TABLE history.account_performance_reporting TO dietz_analyst;
+
 GRANT SELECT ON TABLE history.group_performance_daily TO dietz_analyst;
 
 GRANT SELECT ON TABLE marts.account TO dietz_analyst;
@@ -1982,13 +2611,21 @@ GRANT SELECT ON TABLE marts.account_performance_period TO dietz_analyst;
 
 GRANT SELECT ON TABLE marts.account_calendar_return TO dietz_analyst;
 
-GRANT SELECT ON TABLE marts.account_risk TO dietz_analyst;
-
-GRANT SELECT ON TABLE marts.data_quality_result TO dietz_analyst;
+GRANT SELECT ON TABLE marts.account_performance_reporting TO dietz_analyst;
 
 GRANT SELECT ON TABLE marts.group_performance_daily TO dietz_analyst;
 
+GRANT SELECT ON TABLE marts.account_currency_return TO dietz_analyst;
+
+GRANT SELECT ON TABLE marts.account_risk TO dietz_analyst;
+
+GRANT SELECT ON TABLE marts.composite_statistics TO dietz_analyst;
+
+GRANT SELECT ON TABLE marts.data_quality_result TO dietz_analyst;
+
 GRANT SELECT ON TABLE marts.group_performance_period TO dietz_analyst;
+
+GRANT SELECT ON TABLE marts.group_calendar_return TO dietz_analyst;
 
 GRANT SELECT ON TABLE marts.held_account TO dietz_analyst;
 

@@ -61,9 +61,8 @@ class GroupPeriods:
             return 0
         written = lake.written_by(PERIOD, [run.run_no]).where("group_type = 'composite'")
         firm = lake.read(gold.daily).where("group_type = 'tenant'").join(F.broadcast(dates), dates.columns, "left_semi")
-        statistics = composite_statistics(
-            written.where("status = 'ok'"), self._member_periods(dates), self.memberships, gold.current(firm)
-        )
+        composites = written.where("status = 'ok'").select(*END, "period", "start_date", "end_market_value", "members")
+        statistics = composite_statistics(composites, self._member_periods(dates), self.memberships, gold.current(firm))
         numbered = statistics.join(written.select(*END, "period", "epoch"), [*END, "period"])
         return lake.write_run(gold.stamped(numbered), STATISTICS, run.run_no, run.run_id)
 
