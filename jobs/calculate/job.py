@@ -139,6 +139,7 @@ def _write_periods_and_risk(night: Night, own: Gold) -> dict[str, int | str]:
         if rates is not None:
             rates.unpersist()
 
+
 def _write_late_benchmarks(night: Night) -> dict[str, int | str]:
     """What late levels, or another benchmark, change beside published periods in a run without new ones."""
     lake, silver, run = night.lake, night.silver, night.run

@@ -15,7 +15,6 @@ from jobs.calculate.epochs import current_rows, with_epoch
 from jobs.calculate.inputs import ACCOUNT, Silver
 from jobs.calculate.market import Market
 from jobs.calculate.months import account_months, current_months, ended_months, with_month_end
-from jobs.calculate.night import end_of_month
 from jobs.calculate.risk import daily_series, monthly_series, risk_statistics, risk_windows
 from jobs.calculate.risk_carried import KEY, carried_forward
 from jobs.platform.ledger import Run
