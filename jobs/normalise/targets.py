@@ -171,6 +171,10 @@ def _text(target: Target, name: str, cells: Cells) -> Column:
     text = _source_text(source, cells)
     if source.same_as:
         text = _text(target, source.same_as, cells)
+    if source.pad:
+        text = F.when(text.rlike(r"^\d+$") & (F.length(text) < source.pad), F.lpad(text, source.pad, "0")).otherwise(
+            text
+        )
     if source.suffix:
         text = F.concat(text, F.lit(source.suffix))
     if source.within_account:
@@ -258,6 +262,12 @@ def _reading(target: Target, column: schemas.Column, mapping: Mapping) -> Readin
             other = read(F.col(f"{TEXT}{column.name}_{place}"), ADDED, number, "")
             reading = _sum(reading, other, column, is_taken_off=place >= len(source.plus))
         reading = in_unit(reading, text, column, source, mapping)
+    if source and source.like:
+        unlike = F.when(
+            ~text.rlike(f"^(?:{source.like})$"),
+            rule_struct("pattern", column.name, text, f"a value like {source.like}"),
+        )
+        reading = Reading(reading.value, unlike if reading.problem is None else F.coalesce(reading.problem, unlike))
     if source and source.identity:  # what is missing is made later
         return Reading(reading.value, None)
     if source and source.looks_up_account:  # filled later, so nothing is missing yet

@@ -139,6 +139,12 @@ class ColumnSource(StrictModel):
     divide_by: list[str] = Field(
         default=[], description="<map>.<what it gives>, each a power of ten: minor units (pence), quotes per hundred"
     )
+    pad: int | None = Field(
+        default=None, ge=1, description="length to which digits are filled up with zeros: identifiers kept as numbers"
+    )
+    like: Pattern | None = Field(
+        default=None, description="pattern that each value matches as a whole (3.78E+07 is no CUSIP); else quarantined"
+    )
     round: int | None = Field(
         default=None,
         ge=0,

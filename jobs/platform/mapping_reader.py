@@ -65,7 +65,9 @@ class Reader(StrictModel):
         default=[], description="fields that such a line of a fixed format has alike with the record line"
     )
     records: list[str] = Field(
-        default=[], description="elements (xml, ofx) or names of objects (json_document) that are records of their own"
+        default=[],
+        description="elements (xml, ofx) or names of objects (json_document) that are records of their own; "
+        "Cube[rate]: those with this attribute",
     )
     quoted_lines: bool = Field(
         default=False, description="whether a quoted cell may hold line breaks (delimited): each file is then one task"

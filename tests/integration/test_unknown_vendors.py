@@ -75,7 +75,7 @@ targets:
     columns:
       account_id: {account_title: account}
       as_of_date: {context: day}
-      security_id: {title: fund}
+      security_id: {title: fund, pad: 9, like: '[0-9A-Z]{9}|CASH'}  # some come as numbers
       quantity: {title: shares, decimals: 4}
       market_value: {title: value, decimals: 2}
 controls:
@@ -253,8 +253,8 @@ WD-10,7,"8.25",
 
 def fund_shares() -> str:
     groups = {
-        "ACME": [("037833100", "000001234567H", "0000000012345{"), ("CASH", "000000001000}", "0000000001000}")],
-        "BETA": [("922908769", "0000000000001", "0000000099999A")],
+        "ACME": [("37833100", "000001234567H", "0000000012345{"), ("CASH", "000000001000}", "0000000001000}")],
+        "BETA": [("922908769", "0000000000001", "0000000099999A"), ("3.78E+07", "0" * 13, "0" * 14)],
     }
     lines = []
     for firm, holdings in groups.items():
@@ -336,6 +336,11 @@ def test_groups_with_an_overpunched_sign(night: Workspace) -> None:
         (date(2026, 3, 31), "CASH", Decimal(-1), Decimal(-100)),
         (date(2026, 3, 31), "922908769", Decimal("0.0001"), Decimal("9999.91")),
     ]
+
+
+def test_an_identifier_that_a_spreadsheet_has_spoilt_is_no_identifier(night: Workspace) -> None:
+    waiting = night.lake.read("quarantine").where(F.col("file_id") == night.files["FUNDS.dat"].file_id).collect()
+    assert [(row["line_no"], '"rule":"pattern"' in row["failed_rules"]) for row in waiting] == [(7, True)]
 
 
 def test_one_json_text_with_objects_in_objects(night: Workspace) -> None:

@@ -48,14 +48,15 @@ def records(
 ) -> Iterator[str]:
     """JSON lines: the record elements `names` in the order in which they close, and what is outside of any.
 
-    `wanted`: the fields of ancestors that are asked for; a record has those that came before it. `asked`: whether a
-    rule asks for an element that is no record.
+    A name such as `Cube[rate]` is that of elements with the attribute: some files call all their levels alike.
+    `wanted`: the fields of ancestors that are asked for; a record has those that came before it. `asked`: whether a rule
+    asks for an element that is no record.
     """
     stack: list[Node] = []
     for event in events:
         if isinstance(event, Start):
             inside = bool(stack) and stack[-1].in_record
-            stack.append(Node(event.name, dict(event.attributes), in_record=inside or event.name in names))
+            stack.append(Node(event.name, dict(event.attributes), in_record=inside or _is_record(event, names)))
             continue
         node = stack.pop()
         if event.text:
@@ -79,6 +80,10 @@ def records(
             number = parent.children[node.name]
             name = node.name if number == 1 else f"{node.name}[{number}]"
             parent.fields.update({f"{name}/{path}" if path else name: text for path, text in node.fields.items()})
+
+
+def _is_record(start: Start, names: set[str]) -> bool:
+    return start.name in names or any(f"{start.name}[{attribute}]" in names for attribute in start.attributes)
 
 
 def _line(node: Node, around: list[Node], wanted: Container[str]) -> str:

@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from jobs.detect.formats import FormatError, document, swift
-from jobs.platform.mapping import Mapping
+from jobs.detect.formats import FormatError, document, ofx, swift, xml
+from jobs.platform.mapping import Mapping, load_mappings
 
 MAPPING = Mapping.model_validate(
     {
@@ -36,6 +36,28 @@ def test_a_json_text_gives_a_record_for_each_object_of_the_name_with_what_stands
     ]
     assert [one["element"] for one in found] == ["accounts", "bookings", "bookings", "accounts", "document"]
     assert found[0]["number"] == "8", "an account without bookings is a row as any other"
+
+
+def test_of_elements_called_alike_those_with_the_attribute_are_records() -> None:
+    text = """<g:Envelope xmlns:g="urn:g" xmlns="urn:e"><Cube><Cube time="2026-02-06">
+        <Cube currency="USD" rate="1.1794"/>
+        <Cube currency="JPY" rate="185.27"/></Cube><Cube time="2026-02-05"><Cube currency="USD" rate="1.18"/></Cube>
+        </Cube></g:Envelope>"""
+    found = [json.loads(line) for line in xml.lines(io.BytesIO(text.encode()), load_mappings()["ecb_fx_xml"])]
+    rates = [(one["Cube/time"], one["currency"], one["rate"]) for one in found if "rate" in one]
+    assert rates == [
+        ("2026-02-06", "USD", "1.1794"),
+        ("2026-02-06", "JPY", "185.27"),
+        ("2026-02-05", "USD", "1.18"),
+    ]
+
+
+def test_an_ofx_statement_is_read_whatever_became_of_its_header() -> None:
+    body = "<OFX><BANKMSGSRSV1><STMTTRNRS><STMTTRN><TRNAMT>5.00<FITID>1</STMTTRN></STMTTRNRS></BANKMSGSRSV1></OFX>"
+    for header in ("", "<!-- OFXHEADER:100 DATA:OFXSGML -->\n", "OFXHEADER 100\n\n"):
+        lines = ofx.lines(io.BytesIO((header + body).encode()), load_mappings()["ofx_investment"])
+        found = [json.loads(line) for line in lines]
+        assert [(one["element"], one["TRNAMT"]) for one in found if "TRNAMT" in one] == [("STMTTRN", "5.00")], header
 
 
 @pytest.mark.parametrize("text", ['{"accounts": [', "[1, 2", "\udcff"])
