@@ -49,8 +49,8 @@ def records(
     """JSON lines: the record elements `names` in the order in which they close, and what is outside of any.
 
     A name such as `Cube[rate]` is that of elements with the attribute: some files call all their levels alike.
-    `wanted`: the fields of ancestors that are asked for; a record has those that came before it. `asked`: whether a rule
-    asks for an element that is no record.
+    `wanted`: the fields of ancestors that are asked for; a record has those that came before it. `asked`: whether a
+    rule asks for an element that is no record.
     """
     stack: list[Node] = []
     for event in events:
