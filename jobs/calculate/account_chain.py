@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -40,7 +39,7 @@ class AccountChain:
             going_back=counts["accounts_going_back"] > 0,
         )
         begin = self.gold.begin(due, opening).persist()
-        span = Span(_opened_first(begin), night.through)
+        span = Span.of(begin, night.through)
         calendar = night.calendar()
         rates = night.rates(span, calendar)
         try:
@@ -56,7 +55,7 @@ class AccountChain:
             rows = self.gold.stamped(self._with_flags(calculated, span))
             if night.run.from_date is not None:
                 rows = rows.where(F.col("as_of_date") >= night.run.from_date)
-            return self.gold.write(rows, self.gold.existing(begin, span.after))
+            return self.gold.write(rows, self.gold.existing(begin, span.holds("as_of_date")))
         finally:
             begin.unpersist()
             if rates is not None:
@@ -86,10 +85,3 @@ def _counted(due: DataFrame) -> dict[str, int]:
     ).first()
     assert row is not None
     return row.asDict()
-
-
-def _opened_first(begin: DataFrame) -> date | None:
-    """The earliest opening date; None where an account has none."""
-    first = begin.agg(F.min("opened"), F.bool_or(F.col("opened").isNull())).first()
-    assert first is not None
-    return None if first[1] else first[0]

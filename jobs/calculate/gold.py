@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from jobs.calculate import due as due_owners
@@ -55,16 +54,15 @@ class Gold:
         is_earlier = F.col("run_no") != self.run.run_no
         return self.lake.read(self.daily).where(is_earlier), self.lake.read(self.epochs).where(is_earlier)
 
-    def existing(self, begin: DataFrame, after: date | None) -> DataFrame | None:
+    def existing(self, begin: DataFrame, dated: Column) -> DataFrame | None:
         """Current rows of the due owners after their opening row; None where there are none, as on most nights.
 
-        `after`: the earliest opening date, NULL where one has none.
+        `dated`: whether a row's date can be after its owner's opening row.
         """
         if not self.lake.exists(self.daily):
             return None
         gold, epochs = self.earlier()
-        if after is not None:
-            gold = gold.where(F.col("as_of_date") > after)
+        gold = gold.where(dated)
         if self.run.from_date is not None:
             gold = gold.where(F.col("as_of_date") >= self.run.from_date)
         rows = current_rows(gold, epochs, self.owner).join(begin, self.owner)

@@ -162,4 +162,4 @@ class GroupRows:
         begin = self.gold.begin(due, opening)
         first = begin.selectExpr("min(opened)", "bool_or(opened IS NULL)").first()
         assert first is not None
-        return self.gold.existing(begin, None if first[1] else first[0])
+        return self.gold.existing(begin, F.lit(True) if first[1] else F.col("as_of_date") > first[0])

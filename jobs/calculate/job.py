@@ -7,6 +7,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.calculate import due as due_accounts
 from jobs.calculate.account_chain import AccountChain
+from jobs.calculate.again import Late, accounts_asked_again, ends_again, late_benchmarks
 from jobs.calculate.benchmark_changes import LEVELS, BenchmarkChanges
 from jobs.calculate.benchmark_rows import BENCHMARK, write_benchmark_returns
 from jobs.calculate.daily import daily_performance
@@ -56,7 +57,11 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
     affected = _affected(night).persist()
     try:
         counters = AccountChain(night, own, daily_performance).write(affected)
-        counters |= _write_periods_and_risk(night, own) if counters["accounts"] else _write_late_benchmarks(night)
+        late = late_benchmarks(night)
+        if counters["accounts"] or late or night.wrote_since("account"):
+            counters |= _write_periods_and_risk(night, own, affected, late)
+        else:
+            counters |= _write_late_benchmarks(night)
         foreign = _foreign(night)
         if foreign is not None:
             counters |= _write_converted(night, own, converted, affected, foreign)
@@ -89,6 +94,7 @@ def _affected(night: Night) -> DataFrame:
         business_date=night.run.business_date,
         from_date=night.run.from_date,
         policies=night.policies,
+        several_vendors=silver.several_vendors,
     )
 
 
@@ -109,11 +115,17 @@ def _write_converted(
     return {"converted_rows": counts.get("rows", 0), "converted_restated": counts.get("restated", 0)}
 
 
-def _write_periods_and_risk(night: Night, own: Gold) -> dict[str, int | str]:
-    """Periods and risk that end at the rows just written, from what gold holds with them."""
+def _write_periods_and_risk(night: Night, own: Gold, affected: DataFrame, late: Late) -> dict[str, int | str]:
+    """Periods and risk that end at the rows just written or are asked for again, from what gold holds with them."""
     lake, run, silver = night.lake, night.run, night.silver
+    asked = accounts_asked_again(night, own, affected, late).persist()
     rows = own.unpublished(night.progress)
-    ends = month_ends(rows).persist()
+    ends = month_ends(rows)
+    again = ends_again(own, asked)
+    if again is not None:
+        further = again.join(rows.select(*ACCOUNT, "as_of_date"), [*ACCOUNT, "as_of_date"], "left_anti")
+        ends = month_ends(ends.unionByName(further))
+    ends = ends.persist()
     if ends.isEmpty():
         for name in (PERIOD, MONTH, RISK):
             clear(lake, name, run)
@@ -131,10 +143,11 @@ def _write_periods_and_risk(night: Night, own: Gold) -> dict[str, int | str]:
         days = beside.days.persist()
         changes = BenchmarkChanges(silver, night.progress)
         benchmarks = write_benchmark_returns(silver, run, beside, written, changes)
-        risk = RiskRows(silver, run, ends, beside, changes.levels).write(rows, written)
+        risk = RiskRows(silver, run, ends, beside, asked).write(rows, written)
         days.unpersist()
         return {"periods": periods, "benchmarks": benchmarks, "risk": risk}
     finally:
+        asked.unpersist()
         ends.unpersist()
         if rates is not None:
             rates.unpersist()

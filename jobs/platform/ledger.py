@@ -14,7 +14,7 @@ import psycopg
 from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
-from jobs.platform import database, migrations
+from jobs.platform import database, fencing, migrations
 from jobs.platform.errors import DietzError
 from jobs.platform.logs import bind, configure, get_log
 from jobs.platform.settings import Settings
@@ -257,6 +257,7 @@ class Ledger:
             f" ON CONFLICT (file_id) DO UPDATE SET {', '.join(changing)} RETURNING arrival_no"
         )
         with self.connection.transaction(), self.connection.cursor() as cursor:
+            fencing.check(self.connection)
             for record in records:
                 row = cursor.execute(statement, {**vars(record), "detection": Jsonb(record.detection)}).fetchone()
                 assert row is not None
@@ -269,6 +270,7 @@ class Ledger:
         `replayed_by` is the run whose replays of files are done with that, in the same transaction.
         """
         with self.connection.transaction(), self.connection.cursor() as cursor:
+            fencing.check(self.connection)
             if replayed_by is not None:
                 cursor.execute(
                     "UPDATE ops.replay SET done_at = clock_timestamp() WHERE run_no = %s AND done_at IS NULL",

@@ -20,7 +20,7 @@ from pyspark.sql import types as T
 
 from jobs.calculate.holds import holds
 from jobs.calculate.state import next_state
-from jobs.platform import database
+from jobs.platform import database, fencing, tenant_policy
 from jobs.platform.errors import AccountingError
 from jobs.platform.lake import Lake
 from jobs.platform.ledger import Run
@@ -102,7 +102,10 @@ class Publication:
                 self._advance_state(staged)
 
     def make_visible(self) -> None:
-        """Everything of the night, in the transaction of the caller; may be called again after a rollback."""
+        """Everything of the night, in the transaction of the caller; may be called again after a rollback.
+
+        Raises DietzError where a later run has begun: until the commit none can."""
+        fencing.check(self.connection)
         rows, superseded = 0, 0
         for staged in self.chains:
             restate.open_epochs(self.connection, staged.chain)
@@ -328,9 +331,13 @@ class Publication:
             {"tenant": self.run.tenant},
         )
         tenants = [tenant_id for (tenant_id,) in found]
-        if self.run.from_date is None:
-            for tenant_id in tenants:
+        anew = self.run.from_date is not None
+        for tenant_id in tenants:
+            if not anew:
                 self.run.ledger.advance(tenant_id, self.run.business_date, self.run.run_no, connection=self.connection)
+            tenant_policy.note(
+                self.connection, self.settings, tenant_id, self.run.business_date, self.run.run_id, anew=anew
+            )
         write_night_status(self.connection, tenants, self.run.business_date, self.run.run_id, self.published_at)
 
 

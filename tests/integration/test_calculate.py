@@ -5,8 +5,7 @@ Each account is a case of its own; the nights are shared because each costs seco
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -16,98 +15,9 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from jobs.calculate import job
-from jobs.calculate.epochs import current_rows, owner_of
-from jobs.calculate.group_rows import GROUPS
-from jobs.calculate.state import next_state
-from jobs.platform.lake import Lake
-from jobs.platform.ledger import Progress, Run
-from jobs.platform.schemas import table
-from jobs.platform.settings import Settings
+from tests.firm import Firm
 
 MON, TUE, WED, THU = (date(2026, 3, day) for day in range(2, 6))
-DAILY = "account_performance_daily"
-DEFAULTS: dict[str, dict[str, Any]] = {
-    "transaction": {"status": "new", "type": "DEPOSIT"},
-    "account": {"in_performance": True, "effective_from": date(1900, 1, 1)},
-}
-
-
-@dataclass(frozen=True)
-class File:
-    tenant_id: str
-    file_id: str
-
-
-@dataclass
-class Books:
-    """What the step asks the ledger, kept in memory."""
-
-    withheld: list[str] = field(default_factory=list)
-    done: Progress = field(default_factory=Progress)
-
-    def files(self, *, status: list[str] | None = None, run: Run | None = None) -> list[File]:
-        names = self.withheld if status == ["withheld"] else ["any"]
-        return [File("acme", name) for name in names]
-
-    def progress(self, tenant_id: str) -> Progress:
-        return self.done
-
-
-class Firm:
-    """A firm's lake: deliver rows, run a night, look at gold."""
-
-    def __init__(self, spark: SparkSession) -> None:
-        self.spark, self.settings = spark, Settings()
-        self.lake = Lake(spark, self.settings.lake_root)
-        self.books, self.run_no = Books(), 0
-        self.delivered: dict[str, list[dict[str, Any]]] = defaultdict(list)
-
-    def deliver(self, name: str, **row: Any) -> None:
-        """A row that the next run loads."""
-        self.delivered[name].append({**DEFAULTS.get(name, {}), **row})
-
-    def values(self, day: date, **worth: str) -> None:
-        for account, value in worth.items():
-            self.deliver("valuation", account_id=account, as_of_date=day, market_value=Decimal(value))
-
-    def flow(self, account: str, day: date, amount: str, *, known_as: str | None = None, status: str = "new") -> None:
-        name = known_as or f"{account}-{day}"
-        dates = {"trade_date": day, "performance_date": day}
-        self.deliver(
-            "transaction", transaction_id=name, account_id=account, amount=Decimal(amount), status=status, **dates
-        )
-
-    def night(self, day: date, *, since: date | None = None) -> dict[str, int | str]:
-        """Load what was delivered, run the step, and advance what publishing its rows would advance."""
-        self.run_no += 1
-        for name, rows in self.delivered.items():
-            described = table(name)
-            lineage = {"tenant_id": "acme", "vendor": "canonical", "feed": name, "mapping_version": "1"}
-            numbers = {"record_no": 1, "arrival_no": self.run_no, "run_no": self.run_no, "file_id": f"f{self.run_no}"}
-            full = [{**lineage, **numbers, "line_no": line, **row} for line, row in enumerate(rows)]
-            values = [tuple(row.get(column) for column in described.names) for row in full]
-            self.lake.write_run(self.spark.createDataFrame(values, described.struct), name, self.run_no, "test")
-        self.delivered.clear()
-        counters = self.again(day, since=since)
-        for daily, state, _ in (job.ACCOUNTS, GROUPS):
-            rows = self.lake.read(daily).where(F.col("run_no") == self.run_no)
-            following = next_state(self.lake.read(state), rows, owner_of(daily))
-            self.lake.overwrite(following, state, self.run_no, "test")
-        self.books.done = Progress(day, self.run_no)
-        return counters
-
-    def again(self, day: date, *, since: date | None = None) -> dict[str, int | str]:
-        """The latest run once more."""
-        run = Run(f"run-{self.run_no}", self.run_no, day, since, None, None, self.books)  # type: ignore[arg-type]
-        return job.run(self.spark, self.settings, run)
-
-    def gold(self) -> dict[str, list[dict[str, Any]]]:
-        """Current rows of each account by date."""
-        rows = current_rows(self.lake.read(DAILY), self.lake.read("account_epoch")).orderBy("as_of_date").collect()
-        found: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for row in rows:
-            found[row["account_id"]].append(row.asDict())
-        return found
 
 
 @dataclass
