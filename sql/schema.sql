@@ -1957,7 +1957,7 @@ COMMENT ON COLUMN marts.quarantined_row.failed_rules IS 'JSON array of {rule, co
 
 COMMENT ON COLUMN marts.quarantined_row.raw IS 'The line as delivered. (Personal data.)';
 
-COMMENT ON COLUMN marts.quarantined_row.waits_for IS 'account: taken through when the account arrives; empty: waits for a mended mapping (dietz quarantine replay) or file.';
+COMMENT ON COLUMN marts.quarantined_row.waits_for IS 'account or price: taken through when that arrives; empty: waits for a mended mapping (dietz quarantine replay) or file.';
 
 COMMENT ON COLUMN marts.quarantined_row.state IS 'open; taken (went through later); moved (the mended mapping makes another record of the line).';
 
@@ -2259,6 +2259,14 @@ ALTER TABLE ops.run ALTER COLUMN run_no ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE ops.schema_fingerprint (
+    fingerprint text NOT NULL
+);
+
+COMMENT ON TABLE ops.schema_fingerprint IS 'One row: which schemas/ the published tables were last brought to.';
+
+COMMENT ON COLUMN ops.schema_fingerprint.fingerprint IS 'SHA-256 over the files of schemas/.';
+
 CREATE TABLE ops.schema_version (
     version_num character varying(32) NOT NULL
 );
@@ -2290,6 +2298,23 @@ COMMENT ON COLUMN ops.step_run.status IS 'running, done or failed.';
 
 COMMENT ON COLUMN ops.step_run.details IS 'Counters of the step; the error where it failed.';
 
+CREATE TABLE ops.tenant_policy (
+    tenant_id text NOT NULL,
+    settings jsonb NOT NULL,
+    through date NOT NULL,
+    run_id text NOT NULL
+);
+
+COMMENT ON TABLE ops.tenant_policy IS 'Settings and holidays that the published numbers of a tenant were made with.';
+
+COMMENT ON COLUMN ops.tenant_policy.tenant_id IS 'The client firm.';
+
+COMMENT ON COLUMN ops.tenant_policy.settings IS 'What conf/tenants and conf/calendars said, as far as numbers depend on it.';
+
+COMMENT ON COLUMN ops.tenant_policy.through IS 'Holidays up to this day are in settings: those to come change no number.';
+
+COMMENT ON COLUMN ops.tenant_policy.run_id IS 'The run that published with them.';
+
 CREATE TABLE ops.tenant_progress (
     tenant_id text NOT NULL,
     calculated_through date NOT NULL,
@@ -2303,6 +2328,26 @@ COMMENT ON COLUMN ops.tenant_progress.tenant_id IS 'The client firm.';
 COMMENT ON COLUMN ops.tenant_progress.calculated_through IS 'Every input dated up to this day is in the published numbers.';
 
 COMMENT ON COLUMN ops.tenant_progress.run_no IS 'Inputs loaded by runs up to this number are in the published numbers.';
+
+CREATE TABLE ops.writer (
+    ledger_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    fence bigint DEFAULT 0 NOT NULL,
+    run_id text,
+    step text,
+    claimed_at timestamp with time zone
+);
+
+COMMENT ON TABLE ops.writer IS 'One row: which attempt of a step may write. Whoever began before it is refused.';
+
+COMMENT ON COLUMN ops.writer.ledger_id IS 'Identifier of this ledger, under which its numbers are known to the lake.';
+
+COMMENT ON COLUMN ops.writer.fence IS 'Number of that attempt; each one has the next.';
+
+COMMENT ON COLUMN ops.writer.run_id IS 'Its run.';
+
+COMMENT ON COLUMN ops.writer.step IS 'Its step.';
+
+COMMENT ON COLUMN ops.writer.claimed_at IS 'When it began.';
 
 CREATE TABLE security.tenant_member (
     role_name name NOT NULL,
@@ -2403,6 +2448,9 @@ ALTER TABLE ONLY ops.schema_version
 
 ALTER TABLE ONLY ops.step_run
     ADD CONSTRAINT step_run_pkey PRIMARY KEY (run_id, step, attempt);
+
+ALTER TABLE ONLY ops.tenant_policy
+    ADD CONSTRAINT tenant_policy_pkey PRIMARY KEY (tenant_id);
 
 ALTER TABLE ONLY ops.tenant_progress
     ADD CONSTRAINT tenant_progress_pkey PRIMARY KEY (tenant_id);
