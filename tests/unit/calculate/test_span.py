@@ -31,7 +31,7 @@ def test_the_few_that_go_back_are_named_and_the_others_read_what_is_recent(
     many = spark.createDataFrame(
         [("A", OLD), ("B", OLD), ("C", OLD), ("D", YESTERDAY)], "account_id string, opened date"
     )
-    assert Span.of(spark.createDataFrame(many, "account_id string, opened date"), TODAY) == Span(OLD, TODAY)
+    assert Span.of(many, TODAY) == Span(OLD, TODAY)
 
 
 def test_an_opening_row_is_found_however_long_ago(spark: SparkSession) -> None:
