@@ -123,7 +123,8 @@ class GroupRows:
         if night.wrote_since("held_account") and self.lake.exists("held_account"):
             held_before = self._holds(~is_fresh(night.progress))
             none = holds(self.lake.read("held_account").where("false"))
-            parts.append(changed_holds(self.held or none, held_before or none))
+            now, before = (none if held is None else held for held in (self.held, held_before))
+            parts.append(changed_holds(now, before))
         late = late_rates(night) if self.foreign is not None else None
         if self.foreign is not None and late is not None:
             parts.append(self.foreign.join(F.broadcast(late), "tenant_id").select(*ACCOUNT, "from_date"))

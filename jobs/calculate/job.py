@@ -101,7 +101,7 @@ def _affected(night: Night) -> DataFrame:
 def _foreign(night: Night) -> DataFrame | None:
     """tenant_id, account_id of the accounts in another currency than the reporting one; None where there are none."""
     accounts = latest(night.silver.every("account"), table("account"))
-    foreign = foreign_accounts(accounts, night.policies).persist()
+    foreign = foreign_accounts(accounts, night.policies).localCheckpoint()
     return None if foreign.isEmpty() else foreign
 
 
