@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -11,8 +12,9 @@ from pyspark.sql import SparkSession
 
 from jobs.calculate.epochs import current_rows
 from jobs.calculate.member_changes import GROUP
-from tests.integration.test_calculate import MON, TUE, WED, Firm
+from tests.firm import Firm
 
+MON, TUE, WED = (date(2026, 3, day) for day in range(2, 5))
 MEMBERS = {
     "journal": ["a1", "a2"], "rates": ["dollar", "euro"], "held": ["k1", "k2"], "left": ["mover"], "plain": ["p"],
 }  # fmt: skip

@@ -1,7 +1,6 @@
 """Groups from files to marts: the worked cases in two nights, then a third with what comes late.
 
 Every case is a household of one firm; those with rates are firms of their own, so that no case lends another its rates.
-Accounts of which others have published wrong answers belong to the firm too.
 """
 
 from __future__ import annotations
@@ -26,13 +25,6 @@ from tests.golden.cases import Case, cases, differences, together
 from tests.grouping import Book, groups
 
 CASES = [*cases("groups"), *(case for case in cases("known_wrong_answers") if case.kind == "groups")]
-KNOWN = [
-    case
-    for case in cases("known_wrong_answers")
-    if case.kind in ("daily", "periods")
-    and not case.rows("fx_rates")
-    and all(row["as_of_date"] <= "2026-03-06" for row in case.rows("valuations"))
-]
 WITH_RATES = [case for case in CASES if case.rows("fx_rates")]
 FIRST, SECOND = date(2026, 3, 4), date(2026, 3, 6)
 FIRM, COMPOSITE = "worked_groups", "balanced"
@@ -74,7 +66,7 @@ def nights(spark: SparkSession, database_url: str, tmp_path_factory: pytest.Temp
         patch.setenv("DIETZ_DATABASE_URL", database_url)
         patch.setenv("DIETZ_CONF", str(home / "conf" / "local.yaml"))
         settings = Settings()
-    files = together([*(case for case in CASES if case not in WITH_RATES), *KNOWN])
+    files = together([case for case in CASES if case not in WITH_RATES])
     members = [
         f"composite,{COMPOSITE},{name},2026-03-02," for name in ("household.ann", "household.bob", "household.cat")
     ]
@@ -108,26 +100,6 @@ def test_a_worked_group_comes_out_of_the_marts(nights: Nights, case: Case) -> No
     rows = [row for row in nights.rows[1] if row["group_id"] == f"{case.name}.home"]
     assert [row["as_of_date"] for row in rows] == [row["as_of_date"] for row in case.expected]
     assert [line for want, got in zip(case.expected, rows, strict=True) for line in differences(want, got)] == []
-
-
-@pytest.mark.parametrize("case", [case for case in KNOWN if case.kind == "daily"], ids=lambda case: case.name)
-def test_what_others_got_wrong_is_right_in_the_marts(nights: Nights, case: Case) -> None:
-    rows = nights.asked(
-        "SELECT * FROM marts.account_performance_daily"
-        f" WHERE account_id = '{case.name}.{case.name}' ORDER BY as_of_date"
-    )
-    assert len(rows) == len(case.expected)
-    assert [line for want, got in zip(case.expected, rows, strict=True) for line in differences(want, got)] == []
-
-
-@pytest.mark.parametrize("case", [case for case in KNOWN if case.kind == "periods"], ids=lambda case: case.name)
-def test_what_others_got_wrong_over_periods_is_right_in_the_marts(nights: Nights, case: Case) -> None:
-    rows = nights.asked(
-        "SELECT DISTINCT ON (period) * FROM marts.account_performance_period"
-        f" WHERE account_id = '{case.name}.{case.name}' ORDER BY period, as_of_date DESC"
-    )
-    by_period = {row["period"]: row for row in rows}
-    assert [line for want in case.expected for line in differences(want, by_period[str(want["period"])])] == []
 
 
 def test_what_comes_late_restates_the_groups_concerned_and_no_other(nights: Nights) -> None:
