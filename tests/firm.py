@@ -16,7 +16,7 @@ from jobs.calculate.epochs import ACCOUNT, current_rows, owner_of
 from jobs.calculate.group_rows import GROUPS
 from jobs.calculate.period_rows import month_ends
 from jobs.platform.lake import Lake
-from jobs.platform.ledger import Progress, Run
+from jobs.platform.ledger import FileRecord, Progress, Run
 from jobs.platform.schemas import table
 from jobs.platform.settings import Settings
 from jobs.publish.state import after_restatements, publishable
@@ -44,6 +44,12 @@ class Books:
     def files(self, *, status: list[str] | None = None, run: Run | None = None) -> list[File]:
         names = self.withheld if status == ["withheld"] else ["any"]
         return [File("acme", name) for name in names]
+
+    def files_by_id(self, file_ids: list[str]) -> list[FileRecord]:
+        return []
+
+    def restatement_approvals(self, tenant_ids: list[str]) -> list[tuple[str, str, int]] | None:
+        return None
 
     def progress(self, tenant_id: str) -> Progress:
         return self.done
@@ -81,7 +87,7 @@ class Firm:
             described = table(name)
             lineage = {"tenant_id": "acme", "vendor": "canonical", "feed": name, "mapping_version": "1"}
             numbers = {"record_no": 1, "arrival_no": self.run_no, "run_no": self.run_no, "file_id": f"f{self.run_no}"}
-            full = [{**lineage, **numbers, "line_no": line, **row} for line, row in enumerate(rows)]
+            full = [{**lineage, **numbers, "line_no": line, **row} for line, row in enumerate(rows, 1)]
             self.rows[name] += full
             values = [tuple(row.get(column) for column in described.names) for row in full]
             self.lake.write_run(self.spark.createDataFrame(values, described.struct), name, self.run_no, "test")

@@ -11,23 +11,29 @@ from pyspark.sql import functions as F
 from jobs.calculate.gold import Gold
 from jobs.calculate.inputs import ACCOUNT, Span
 from jobs.calculate.night import Night
+from jobs.calculate.restatement_rows import Restatements
 
 
 @dataclass(frozen=True)
 class AccountChain:
-    """`calculate` is `daily.daily_performance`, or a function with its arguments: what the rows are in."""
+    """`calculate` is `daily.daily_performance`, or a function with its arguments: what the rows are in; `restatements`
+    of the chain that is judged by them."""
 
     night: Night
     gold: Gold
     calculate: Callable[..., DataFrame]
+    restatements: Restatements | None = None
 
     def write(self, affected: DataFrame) -> dict[str, int | str]:
         """Calculate the affected accounts (see `due.affected_accounts`) and write what gold does not hold already."""
         due = self.gold.with_state(affected).persist()
         try:
             counts = _counted(due)
-            written = self._written(due, counts) if counts["accounts"] else {"rows": 0, "restated": 0}
-            return {**counts, **written}
+            if counts["accounts"]:
+                return {**counts, **self._written(due, counts)}
+            if self.restatements is not None:
+                self.restatements.clear()
+            return {**counts, "rows": 0, "restated": 0}
         finally:
             due.unpersist()
 
@@ -55,7 +61,7 @@ class AccountChain:
             rows = self.gold.stamped(self._with_flags(calculated, span))
             if night.run.from_date is not None:
                 rows = rows.where(F.col("as_of_date") >= night.run.from_date)
-            return self.gold.write(rows, self.gold.existing(begin, span.holds("as_of_date")))
+            return self.gold.write(rows, self.gold.existing(begin, span.holds("as_of_date")), self.restatements)
         finally:
             begin.unpersist()
             if rates is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -12,6 +13,19 @@ from jobs.calculate.due import is_fresh
 from jobs.calculate.epochs import current_rows, first_differences, new_epochs, owner_of, rows_to_write, with_epoch
 from jobs.platform.lake import Lake
 from jobs.platform.ledger import Progress, Run
+
+
+class Judge(Protocol):
+    """Who writes down the restatements of a chain and says which of them wait."""
+
+    def judge(self, calculated: DataFrame, existing: DataFrame, opened: DataFrame, *, restated: int) -> int:
+        """How many owners of `opened` (owner, from_date, epoch) wait."""
+
+    def without_held(self, rows: DataFrame) -> DataFrame:
+        """`rows` without those of owners that wait."""
+
+    def clear(self) -> None:
+        """Nothing is restated."""
 
 
 @dataclass(frozen=True)
@@ -69,19 +83,28 @@ class Gold:
         rows = rows.where("opened IS NULL OR as_of_date > opened").drop("opened").persist()
         return None if rows.isEmpty() else rows
 
-    def write(self, calculated: DataFrame, existing: DataFrame | None) -> dict[str, int]:
-        """Append what gold does not hold; where a date differs, the owner's next epoch begins. Returns counters."""
+    def write(self, calculated: DataFrame, existing: DataFrame | None, judge: Judge | None = None) -> dict[str, int]:
+        """Append what gold does not hold; where a date differs, the owner's next epoch begins, unless by `judge` it
+        waits: then none of the owner's rows are written. Returns counters."""
         lake, run = self.lake, self.run
         known = lake.read(self.epochs).where(F.col("run_no") != run.run_no) if lake.exists(self.epochs) else None
         if existing is None:
             written = lake.write_run(with_epoch(calculated, known, self.owner), self.daily, run.run_no, run.run_id)
             if known is not None:
                 clear(lake, self.epochs, run)
+            if judge is not None:
+                judge.clear()
             return {"rows": written, "restated": 0}
-        calculated = calculated.persist()
+        calculated, waits = calculated.persist(), 0
         try:
             differences = first_differences(calculated, existing, self.daily).persist()
             restated = differences.count()
+            if judge is not None:
+                opened = new_epochs(differences, known, self.owner)
+                waits = judge.judge(calculated, existing, opened, restated=restated)
+                if waits:
+                    calculated, differences = judge.without_held(calculated), judge.without_held(differences)
+                    restated -= waits
             new = rows_to_write(calculated, existing, differences, known, self.daily)
             written = lake.write_run(new, self.daily, run.run_no, run.run_id)
             if restated:
@@ -93,7 +116,7 @@ class Gold:
         finally:
             calculated.unpersist()
             existing.unpersist()
-        return {"rows": written, "restated": restated}
+        return {"rows": written, "restated": restated, **({"restatements_waiting": waits} if judge is not None else {})}
 
     def unpublished(self, progress: dict[str, Progress]) -> DataFrame:
         """Current rows that no publication has shown yet: the run's own, and those of runs that died before it."""

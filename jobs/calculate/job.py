@@ -19,6 +19,7 @@ from jobs.calculate.market import market
 from jobs.calculate.night import Night, end_of_month
 from jobs.calculate.period_rows import flows_in_base_currency, month_ends, period_rows
 from jobs.calculate.reporting import affected_foreign, late_rates
+from jobs.calculate.restatement_rows import Restatements, with_waiting
 from jobs.calculate.risk_rows import MONTH, RISK, RiskRows
 from jobs.platform.lake import Lake, latest
 from jobs.platform.ledger import Progress, Run
@@ -48,15 +49,16 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
     progress = {tenant: run.ledger.progress(tenant) for tenant in tenants}
     if all(done.run_no >= run.run_no for done in progress.values()):
         return nothing  # published already: nothing is due, and its rows must stay
-    if _nothing_came(lake, run, progress):
-        return nothing
     withheld = [file.file_id for file in run.ledger.files(status=["withheld"])]
     policies = {tenant: settings.tenant(tenant) for tenant in tenants}
     night = Night(Silver(lake, tenants, withheld), settings, run, policies, progress)
+    restatements = Restatements.of(night)
+    if restatements.waiting is None and _nothing_came(lake, run, progress):
+        return nothing
     own, converted = Gold(lake, run, *ACCOUNTS), Gold(lake, run, *CONVERTED)
-    affected = _affected(night).persist()
+    affected = _affected(night, restatements.waiting).persist()
     try:
-        counters = AccountChain(night, own, daily_performance).write(affected)
+        counters = AccountChain(night, own, daily_performance, restatements).write(affected)
         late = late_benchmarks(night)
         if counters["accounts"] or late or night.wrote_since("account"):
             counters |= _write_periods_and_risk(night, own, affected, late)
@@ -64,7 +66,7 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
             counters |= _write_late_benchmarks(night)
         foreign = _foreign(night)
         if foreign is not None:
-            counters |= _write_converted(night, own, converted, affected, foreign)
+            counters |= _write_converted(night, own, converted, restatements.without_held(affected), foreign)
         counters |= GroupRows(night, own, converted, foreign).write()
     finally:
         affected.unpersist()
@@ -83,9 +85,9 @@ def _nothing_came(lake: Lake, run: Run, progress: dict[str, Progress]) -> bool:
     )
 
 
-def _affected(night: Night) -> DataFrame:
+def _affected(night: Night, waiting: DataFrame | None) -> DataFrame:
     silver = night.silver
-    return due_accounts.affected_accounts(
+    affected = due_accounts.affected_accounts(
         silver.every("valuation"),
         silver.every("transaction"),
         silver.every("account"),
@@ -96,6 +98,7 @@ def _affected(night: Night) -> DataFrame:
         policies=night.policies,
         several_vendors=silver.several_vendors,
     )
+    return affected if waiting is None else with_waiting(affected, waiting)
 
 
 def _foreign(night: Night) -> DataFrame | None:

@@ -341,6 +341,25 @@ class Ledger:
         )
         return dict(found.fetchall())
 
+    # Restatements
+
+    def restatement_approvals(self, tenant_ids: list[str]) -> list[tuple[str, str, int]] | None:
+        """Of the restatements that are not out yet each one's last approval: restatement_id, the class that was
+        approved, the number of the run that had judged it. None where no restatement of these tenants waits at all."""
+        not_out = "r.tenant_id = ANY (%s) AND r.state IN ('waiting', 'approved')"
+        if not self.connection.execute(
+            f"SELECT FROM marts.restatement r WHERE {not_out} LIMIT 1",
+            [tenant_ids],
+        ).rowcount:
+            return None
+        return self.connection.execute(
+            "SELECT DISTINCT ON (a.tenant_id, a.restatement_id) a.restatement_id, a.materiality, u.run_no"  # noqa: S608
+            " FROM ops.restatement_approval a JOIN ops.run u USING (run_id)"
+            f" JOIN marts.restatement r USING (tenant_id, restatement_id) WHERE {not_out}"
+            " ORDER BY a.tenant_id, a.restatement_id, a.approved_at DESC",
+            [tenant_ids],
+        ).fetchall()
+
     # Progress
 
     def progress(self, tenant_id: str) -> Progress:

@@ -41,6 +41,19 @@ def apply(connection: psycopg.Connection) -> list[str]:
                     )
                 connection.execute(statement)
                 changed.append(f"{name}.{column.name}")
+    for owner in ("account", "group"):
+        # The functions list the columns, since the history has them in another order.
+        if {f"marts.{owner}_performance_daily", f"history.{owner}_performance_daily"} & {
+            one.rsplit(".", 1)[0] for one in changed
+        }:
+            connection.execute(
+                "SELECT history.define_as_known(%s::regclass, %s::regclass, %s)",
+                [
+                    f"marts.{owner}_performance_daily",
+                    f"history.{owner}_performance_daily",
+                    f"{owner}_performance_as_known",
+                ],
+            )
     return changed
 
 

@@ -1,4 +1,4 @@
-"""The small marts that travel with the night: account master, breaks, quarantine, holds, quality results."""
+"""The small marts that travel with the night: account master, breaks, quarantine, holds, quality, restatements."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ SMALL = [
         "marts.data_quality_result",
         ["tenant_id", "vendor", "feed", "table_name", "rule", "column_name", "run_no"],
     ),
+    Small("restatement", "marts.restatement", ["tenant_id", "restatement_id"]),
     Small("quarantine", "marts.quarantined_row", ["tenant_id", "file_id", "line_no", "record_no", "target"]),
 ]
 ACCOUNT = Small("account", "marts.account", ["tenant_id", "account_id"], "effective_from")

@@ -28,6 +28,7 @@ class Story:
     gold: dict[str, list[dict[str, Any]]]
     again: dict[str, list[dict[str, Any]]]
     nothing_new: dict[str, int | str]
+    restated: dict[str, dict[str, Any]]
 
     def of(self, account: str, *columns: str) -> list[tuple[Any, ...]]:
         return [tuple(row[column] for column in columns) for row in self.gold[account]]
@@ -78,7 +79,9 @@ def story(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Stor
     gold = firm.gold()
     firm.again(THU)
     again = firm.gold()
-    return Story(counters, gold, again, firm.night(THU))
+    nothing_new = firm.night(THU)
+    restated = {row["account_id"]: row.asDict() for row in firm.lake.read("restatement").collect()}
+    return Story(counters, gold, again, nothing_new, restated)
 
 
 def test_a_night_goes_on_from_the_night_before(story: Story) -> None:
@@ -163,10 +166,50 @@ def test_attributes_that_change_restate_from_their_day_on(story: Story) -> None:
     ]  # fmt: skip
 
 
+def test_each_restatement_says_what_it_changed(story: Story) -> None:
+    """Money exactly; of the returns the one that moved most, since the largest is what materiality goes by."""
+
+    def change(account: str, *columns: str) -> tuple[Any, ...]:
+        return tuple(story.restated[account][column] for column in columns)
+
+    days = ("epoch", "from_date", "last_date", "rows_changed")
+    assert change("corrected", *days) == (2, TUE, WED, 2)  # Thursday is new
+    assert change("retired", *days) == (2, TUE, WED, 2)
+    assert change("leaves", *days) == (2, WED, WED, 1)
+    assert change("corrected", "value_change", "value_change_on", "return_change_of", "return_change_on") == (
+        Decimal(90), TUE, "twrr_daily", TUE,
+    )  # fmt: skip
+    assert story.restated["corrected"]["return_change_bp"] == pytest.approx(900, abs=1e-9)
+    assert change("retired", "value_change", "value_change_on") == (Decimal(-1), TUE)  # the value that is no more
+    assert {row["state"] for row in story.restated.values()} == {"published"}
+    assert {name: row["materiality"] for name, row in story.restated.items()} == {
+        "late_rate": "material", "moved_from": "critical", "cancelled": "critical", "corrected": "critical",
+        "retired": "critical", "leaves": "critical",
+    }  # fmt: skip
+
+
+def test_each_restatement_names_the_input_that_caused_it(story: Story) -> None:
+    causes = {
+        name: (row["cause_kind"], row["file_id"], row["line_no"], row["cause"]) for name, row in story.restated.items()
+    }
+    assert causes == {
+        "late_rate": ("fx_rate", "f2", 1, f"exchange rate EUR/USD of {MON}: f2 line 1 (canonical)"),
+        "moved_from": ("transaction", "f3", 1, "deposit m1 corrected: f3 line 1 (canonical)"),
+        "cancelled": ("transaction", "f3", 2, "deposit c1 cancelled: f3 line 2 (canonical)"),
+        "corrected": ("valuation", "f4", 4, f"valuation of {TUE}: f4 line 4 (canonical)"),
+        "retired": ("valuation", "f4", 5, f"valuation of {TUE} taken back: f4 line 5 (canonical)"),
+        "leaves": (
+            "account", "f4", 1,
+            "account attributes, in_performance false: f4 line 1 (canonical)",
+        ),
+    }  # fmt: skip
+
+
 def test_the_night_counts_what_it_did(story: Story) -> None:
     # Thursday: plain goes on; corrected, leaves and retired go back and are restated.
     assert story.counters[3] == {
         "accounts": 4, "new_accounts": 0, "accounts_going_back": 3, "rows": 7, "restated": 3,
+        "restatements_waiting": 0,
         "periods": 4 * 8, "benchmarks": 0, "risk": 4 * 4,  # no benchmark; one month, so monthly risk only
         "groups": 1, "group_rows": 3, "groups_restated": 1, "group_periods": 8, "composites": 0,
     }  # fmt: skip
