@@ -168,7 +168,7 @@ class Restatements:
 
     def _per_tenant(self, text, otherwise: str) -> str:  # type: ignore[no-untyped-def]
         entries = load_tolerances(self.settings).materiality
-        by_tenant = {tenant: in_force(entries, "account", tenant) for tenant in self.silver.tenants}
+        by_tenant = {tenant: in_force(entries, tenant) for tenant in self.silver.tenants}
         cases = [f"WHEN tenant_id = {literal(tenant)} THEN {text(one)}" for tenant, one in by_tenant.items() if one]
         return f"(CASE {' '.join(cases)} ELSE {otherwise} END)" if cases else otherwise
 

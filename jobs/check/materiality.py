@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Literal
 
 from pydantic import Field, model_validator
 
 from jobs.platform.yaml_model import StrictModel
-
-Kind = Literal["account", "group"]
 
 
 class Below(StrictModel):
@@ -32,10 +29,9 @@ class MaterialityClass(StrictModel):
 
 
 class Materiality(StrictModel):
-    """The classes of a scope, from the smallest change up."""
+    """The classes of a scope, from the smallest change up. They judge accounts: groups follow their members."""
 
     tenant: str | None = None
-    applies_to: Literal["account", "group", "any"] = "any"
     classes: list[MaterialityClass] = Field(min_length=1)
     reason: str = Field(min_length=10)
 
@@ -63,11 +59,6 @@ class Materiality(StrictModel):
             before = given
         return self
 
-    @property
-    def waits(self) -> bool:
-        """Whether any class waits for an approval."""
-        return any(not one.publish for one in self.classes)
-
     def class_sql(self, money: str, bps: str) -> str:
         """SQL: the class of a change as struct(name, place, publish); a change that cannot be told is of the last."""
         measures = {"money": money, "bps": bps}
@@ -82,7 +73,7 @@ class Materiality(StrictModel):
         return f"(CASE {' '.join(cases)} END)" if len(cases) > 1 else cases[0].removeprefix("ELSE ")
 
 
-def in_force(entries: list[Materiality], kind: Kind, tenant: str) -> Materiality | None:
-    """The most specific entry for a tenant's accounts or groups: the tenant says more than what it applies to."""
-    fitting = [one for one in entries if one.tenant in (None, tenant) and one.applies_to in ("any", kind)]
-    return max(fitting, key=lambda one: (one.tenant is not None, one.applies_to != "any"), default=None)
+def in_force(entries: list[Materiality], tenant: str) -> Materiality | None:
+    """The tenant's own entry, else the one for all."""
+    fitting = [one for one in entries if one.tenant in (None, tenant)]
+    return max(fitting, key=lambda one: one.tenant is not None, default=None)

@@ -182,9 +182,9 @@ class Tolerances(StrictModel):
                     raise ValueError(f"rule '{rule.name}' has two measures, {other.measure} and {rule.measure}")
                 if _scope(rule) == _scope(other) and _overlap(rule, other):
                     raise ValueError(f"rule '{rule.name}' stands twice for the same scope and dates")
-        scopes = [(one.tenant, one.applies_to) for one in self.materiality]
-        if len(set(scopes)) < len(scopes):
-            raise ValueError("materiality stands twice for the same scope")
+        tenants = [one.tenant for one in self.materiality]
+        if len(set(tenants)) < len(tenants):
+            raise ValueError("materiality stands twice for the same tenant")
         return self
 
     def in_force(self, measure: Measure, *, table: str, tenant: str, vendor: str, feed: str, on: date) -> list[Rule]:
