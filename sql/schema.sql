@@ -4220,6 +4220,30 @@ COMMENT ON COLUMN ops.held_back.account_id IS 'The firm''s own account identifie
 
 COMMENT ON COLUMN ops.held_back.lake_version IS 'Last Delta version before the rows that were left out.';
 
+CREATE TABLE ops.hold_release (
+    tenant_id text NOT NULL,
+    account_id text NOT NULL,
+    why text NOT NULL,
+    released_by text DEFAULT SESSION_USER NOT NULL,
+    released_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    run_no bigint,
+    CONSTRAINT hold_release_why_check CHECK ((btrim(why) <> ''::text))
+);
+
+COMMENT ON TABLE ops.hold_release IS 'One row per release of a held account by a person.';
+
+COMMENT ON COLUMN ops.hold_release.tenant_id IS 'The client firm.';
+
+COMMENT ON COLUMN ops.hold_release.account_id IS 'The firm''s own account identifier.';
+
+COMMENT ON COLUMN ops.hold_release.why IS 'The reason that was given.';
+
+COMMENT ON COLUMN ops.hold_release.released_by IS 'Login of the database that released it.';
+
+COMMENT ON COLUMN ops.hold_release.released_at IS 'When it was released.';
+
+COMMENT ON COLUMN ops.hold_release.run_no IS 'The run that let the account through; NULL: the next run will.';
+
 CREATE TABLE ops.publication (
     table_name text NOT NULL,
     lake_version bigint NOT NULL,
@@ -4514,6 +4538,9 @@ ALTER TABLE ONLY ops.group_epoch
 
 ALTER TABLE ONLY ops.held_back
     ADD CONSTRAINT held_back_pkey PRIMARY KEY (table_name, tenant_id, account_id);
+
+ALTER TABLE ONLY ops.hold_release
+    ADD CONSTRAINT hold_release_pkey PRIMARY KEY (tenant_id, account_id, released_at);
 
 ALTER TABLE ONLY ops.publication
     ADD CONSTRAINT publication_pkey PRIMARY KEY (table_name, lake_version);

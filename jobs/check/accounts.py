@@ -6,6 +6,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
+from jobs.check import releases
+from jobs.check.holds import ACCOUNT, let_through, present_holds, still_caught
+from jobs.check.releases import Release
 from jobs.check.tolerances import Tolerances
 from jobs.check.verdict import verdict
 from jobs.platform import schemas
@@ -13,7 +16,6 @@ from jobs.platform.lake import Lake
 from jobs.platform.ledger import Run
 
 FLOW_TYPES = ["DEPOSIT", "WITHDRAWAL", "TRANSFER_IN", "TRANSFER_OUT", "JOURNAL"]
-ACCOUNT = ["tenant_id", "account_id"]
 
 
 def value_jumps(valuations: DataFrame, before: DataFrame, transactions: DataFrame, tolerances: Tolerances) -> DataFrame:
@@ -74,32 +76,62 @@ def value_jumps(valuations: DataFrame, before: DataFrame, transactions: DataFram
 
 
 def write(lake: Lake, tolerances: Tolerances, run: Run, run_nos: list[int]) -> dict[str, int | str]:
-    """Look at the accounts that the run's files value and write what is found to gold.held_account."""
-    if not tolerances.has("value_jump") or not lake.exists("account_state") or not lake.exists("valuation"):
-        return {"accounts_held": 0, "accounts_flagged": 0}
-    in_run = F.col("run_no").isin(run_nos) & ~F.coalesce("retired", F.lit(False))
-    scope = F.lit(True)
-    if run.tenant is not None:
-        scope = scope & (F.col("tenant_id") == run.tenant)
-    valuations = lake.read("valuation").where(in_run & scope)
+    """Look at the accounts that the run's files value, and at held ones for which something new came or that somebody
+    released; write what is found, and what is let through, to gold.held_account."""
+    waiting = releases.due(run.ledger.connection, run.run_no, run.tenant)
+    counts = {"held": 0, "flagged": 0, "released": 0}
+    if (tolerances.has("value_jump") or waiting) and lake.exists("account_state") and lake.exists("valuation"):
+        rows = _caught_and_let_through(lake, tolerances, run, run_nos, waiting)
+        rows = rows.withColumns({"run_no": F.lit(run.run_no).cast("long"), "run_id": F.lit(run.run_id)})
+        rows = rows.select(*schemas.table("held_account").names).persist()
+        try:
+            counts |= {row["state"]: row["count"] for row in rows.groupBy("state").count().collect()}
+            if any(counts.values()) or _has_rows_of(lake, run):  # an attempt before may have found what is gone
+                lake.write_run(rows, "held_account", run.run_no, run.run_id)
+        finally:
+            rows.unpersist()
+        releases.taken_up(run.ledger.connection, waiting, run.run_no)
+    return {f"accounts_{state}": count for state, count in counts.items()}
+
+
+def _caught_and_let_through(
+    lake: Lake, tolerances: Tolerances, run: Run, run_nos: list[int], waiting: list[Release]
+) -> DataFrame:
+    in_scope = F.lit(True) if run.tenant is None else F.col("tenant_id") == run.tenant
+    fresh = F.col("run_no").isin(run_nos) & ~F.coalesce("retired", F.lit(False)) & in_scope
+    valuations = lake.read("valuation").where(fresh)
     if run.vendor is not None:
         valuations = valuations.where(F.col("vendor") == run.vendor)
-    rows = (
-        value_jumps(valuations, lake.read("account_state"), lake.read("transaction").where(in_run & scope), tolerances)
-        .withColumns({"run_no": F.lit(run.run_no).cast("long"), "run_id": F.lit(run.run_id)})
-        .select(*schemas.table("held_account").names)
-        .persist()
+    transactions = lake.read("transaction").where(fresh)
+    state = lake.read("account_state")
+    if not lake.exists("held_account"):
+        return value_jumps(valuations, state, transactions, tolerances)
+    earlier = lake.read("held_account").where((F.col("run_no") < run.run_no) & in_scope)
+    held = present_holds(earlier).persist()
+    first = held.agg(F.min("as_of_date")).collect()[0][0]
+    if first is None:
+        return value_jumps(valuations, state, transactions, tolerances)
+    # Of held accounts all that came since their last published row counts: a later file may explain an earlier value.
+    accounts = F.broadcast(held.select(*ACCOUNT).distinct())
+    of_held = [
+        lake.current(name).where(F.col(day) >= first).join(accounts, ACCOUNT, "left_semi")
+        for name, day in (("valuation", "as_of_date"), ("transaction", "performance_date"))
+    ]
+    judged = valuations.select(*ACCOUNT).unionByName(transactions.select(*ACCOUNT)).distinct()
+    found = value_jumps(
+        valuations.join(accounts, ACCOUNT, "left_anti").unionByName(of_held[0]),
+        state,
+        transactions.join(accounts, ACCOUNT, "left_anti").unionByName(of_held[1]),
+        tolerances,
     )
-    try:
-        counts = {row["state"]: row["count"] for row in rows.groupBy("state").count().collect()}
-        earlier = lake.exists("held_account") and not (
-            lake.read("held_account").where(F.col("run_no") == run.run_no).isEmpty()
-        )
-        if counts or earlier:  # an attempt before this one may have found something that is gone
-            lake.write_run(rows, "held_account", run.run_no, run.run_id)
-    finally:
-        rows.unpersist()
-    return {"accounts_held": counts.get("held", 0), "accounts_flagged": counts.get("flagged", 0)}
+    through = let_through(held, found, judged, waiting)
+    return still_caught(found, through).unionByName(through)
+
+
+def _has_rows_of(lake: Lake, run: Run) -> bool:
+    return lake.exists("held_account") and not (
+        lake.read("held_account").where(F.col("run_no") == run.run_no).isEmpty()
+    )
 
 
 def _verdict(move: F.Column, tolerances: Tolerances) -> F.Column:

@@ -11,7 +11,7 @@ from operator import or_
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from jobs.check import accounts, expectations
+from jobs.check import accounts, expectations, releases
 from jobs.check.expectations import Outcome, Slice
 from jobs.check.profiles import GROUP, Profile, collect_profiles, facts_of, measured
 from jobs.check.tolerances import Tolerances, load_currencies, load_tolerances
@@ -62,14 +62,18 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
     """Decide on every normalised file of the run's scope: accepted, or withheld with its feed.
 
     Writes gold.data_quality_result, gold.held_account and the Data Docs, then the files' new status. Without files to
-    decide on nothing is written, so that a step run again leaves the results of the first time.
+    decide on nothing is written, so that a step run again leaves the results of the first time; a release of a held
+    account needs no files.
     """
     delivery = _delivery(run)
-    if not delivery.files:
-        return {"files": 0, "accepted": 0, "withheld": 0, "rules": 0, "findings": 0}
-    expectations.preload()
     lake = Lake(spark, settings.lake_root)
     tolerances = load_tolerances(settings)
+    if not delivery.files:
+        nothing: dict[str, int | str] = {"files": 0, "accepted": 0, "withheld": 0, "rules": 0, "findings": 0}
+        if releases.due(run.ledger.connection, run.run_no, run.tenant):
+            nothing |= accounts.write(lake, tolerances, run, [run.run_no])
+        return nothing
+    expectations.preload()
     slices = _slices(lake, settings, run, delivery, tolerances)
     night = settings.folder("data_docs") / run.business_date.isoformat() / f"run-{run.run_no}"
     outcomes = expectations.validate(slices, f"{run.business_date} run {run.run_no}", night)

@@ -14,6 +14,7 @@ from jobs.cli import (
     demo,
     explain,
     files,
+    holds,
     quarantine,
     restatements,
     returns,
@@ -48,6 +49,7 @@ app.command("demo")(demo.demo)
 app.add_typer(vendor.app, name="vendor")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(restatements.app, name="restatements")
+app.add_typer(holds.app, name="holds")
 app.add_typer(db.app, name="db")
 
 

@@ -1,0 +1,53 @@
+"""Which held accounts are let through: by a later file that corrects or explains the value, or by a person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+from pyspark.sql.window import Window
+
+from jobs.check.releases import Release
+from jobs.platform.local_rows import local_rows
+
+ACCOUNT = ["tenant_id", "account_id"]
+FINDING = [*ACCOUNT, "as_of_date", "rule"]
+RELEASE = T.StructType([T.StructField(name, T.StringType()) for name in (*ACCOUNT, "by_person")])
+
+
+def present_holds(rows: DataFrame) -> DataFrame:
+    """Of gold.held_account the findings that are held now: per account, date and rule the latest run's row counts."""
+    latest = Window.partitionBy(*FINDING).orderBy(F.desc("run_no"))
+    return rows.withColumn("_place", F.row_number().over(latest)).where("_place = 1 AND state = 'held'").drop("_place")
+
+
+def let_through(held: DataFrame, found: DataFrame, judged: DataFrame, releases: Sequence[Release]) -> DataFrame:
+    """The held findings that hold no longer: columns of FINDING, reason, severity, state (`released`).
+
+    held: as `present_holds` gives them. found: what the rules found in this run, in which all values of the `judged`
+    accounts (tenant_id, account_id) since their last published row were looked at again. A finding that is not found
+    again in a judged account was corrected or explained by a later file; a release lets all of an account through.
+    """
+    words = [(one.tenant_id, one.account_id, one.in_words) for one in releases]
+    by_person = local_rows(held.sparkSession, words, RELEASE)
+    again = found.select(*FINDING, F.lit(True).alias("again"))
+    looked_at = judged.select(*ACCOUNT).distinct().withColumn("is_judged", F.lit(True))
+    return (
+        held.join(F.broadcast(by_person), ACCOUNT, "left")
+        .join(looked_at, ACCOUNT, "left")
+        .join(again, FINDING, "left")
+        .where("by_person IS NOT NULL OR (is_judged AND again IS NULL)")
+        .select(
+            *FINDING,
+            F.coalesce("by_person", F.lit("a later file corrects or explains it")).alias("reason"),
+            "severity",
+            F.lit("released").alias("state"),
+        )
+    )
+
+
+def still_caught(found: DataFrame, let_through: DataFrame) -> DataFrame:
+    """What the rules found, without what is let through."""
+    return found.join(let_through.select(*FINDING), FINDING, "left_anti")

@@ -1,0 +1,43 @@
+"""Which held findings are let through: corrected by a file, released by a person, or neither."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from chispa import assert_df_equality
+from pyspark.sql import SparkSession
+
+from jobs.check.holds import let_through, still_caught
+from jobs.check.releases import Release
+
+MONDAY, TUESDAY = date(2026, 1, 5), date(2026, 1, 6)
+HELD = "tenant_id string, account_id string, as_of_date date, rule string, severity string"
+FOUND = "tenant_id string, account_id string, as_of_date date, rule string"
+THROUGH = f"{FOUND}, reason string, severity string, state string"
+
+
+def test_a_hold_ends_by_a_file_or_a_person_and_stays_otherwise(spark: SparkSession) -> None:
+    names = ["corrected", "still_wrong", "no_news", "released", "released_and_wrong"]
+    held = spark.createDataFrame([("acme", name, MONDAY, "jump", "hold") for name in names], HELD)
+    found = spark.createDataFrame(
+        [
+            ("acme", "still_wrong", MONDAY, "jump"),
+            ("acme", "released_and_wrong", MONDAY, "jump"),  # a person has seen it
+            ("acme", "released_and_wrong", TUESDAY, "jump"),  # nobody has seen this one
+        ],
+        FOUND,
+    )
+    news = [("acme", name) for name in ("corrected", "still_wrong", "released_and_wrong")]
+    judged = spark.createDataFrame(news, "tenant_id string, account_id string")
+    releases = [Release("acme", name, "ann", "seen") for name in ("released", "released_and_wrong")]
+
+    through = let_through(held, found, judged, releases)
+
+    expected = [
+        ("acme", "corrected", MONDAY, "jump", "a later file corrects or explains it", "hold", "released"),
+        ("acme", "released", MONDAY, "jump", "released by ann: seen", "hold", "released"),
+        ("acme", "released_and_wrong", MONDAY, "jump", "released by ann: seen", "hold", "released"),
+    ]
+    assert_df_equality(through, spark.createDataFrame(expected, THROUGH), ignore_row_order=True, ignore_nullable=True)
+    caught = {(row["account_id"], row["as_of_date"]) for row in still_caught(found, through).collect()}
+    assert caught == {("still_wrong", MONDAY), ("released_and_wrong", TUESDAY)}
