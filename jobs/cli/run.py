@@ -51,7 +51,6 @@ ATTENTION = [
     ("normalise", "refused"),
     ("check", "accounts_held"),
     ("check", "withheld"),
-    ("calculate", "restatements_waiting"),
     ("reconcile", "breaks"),
 ]
 

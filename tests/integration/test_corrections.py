@@ -11,17 +11,8 @@ from pyspark.sql import functions as F
 from tests.nights import Workspace, taken
 
 NUMBERS = {"ABC1234561": "G1", "ABC7654321": "G2"}
-# In kind, without an amount: T1 of a security whose price is corrected, T2 priced by the file, T3 priced later.
-TRANSFERS = """transaction_id,account_id,trade_date,type,security_id,quantity,price
-T1,G1,2026-03-02,TRANSFER_IN,X,3,
-T2,G1,2026-03-02,TRANSFER_IN,X,3,20
-T3,G2,2026-03-02,TRANSFER_OUT,Y,3,
-"""
 KNOWN = {
     "canonical_accounts_1.csv": "account_id,base_currency\nG1,USD\nG2,USD\n",
-    "canonical_valuations_1.csv": "account_id,as_of_date,market_value\nG1,2026-03-02,100\nG2,2026-03-02,oops\n",
-    "canonical_prices_1.csv": "security_id,as_of_date,price,currency\nX,2026-03-02,10,USD\n",
-    "canonical_transactions_1.csv": TRANSFERS,
     "canonical_account_xref_1.csv": "vendor,vendor_account_number,account_id\n"
     + "".join(f"gcus,{number},{account}\n" for number, account in NUMBERS.items()),
 }
@@ -52,8 +43,6 @@ FIRST = {
     for day in (2, 3, 4)
 }
 LATER = {
-    "canonical_valuations_2.csv": "account_id,as_of_date,market_value\nG1,2026-03-02,100\nG2,2026-03-02,200\n",
-    "canonical_prices_2.csv": "security_id,as_of_date,price,currency\nX,2026-03-02,11,USD\nY,2026-03-02,7,USD\n",
     # sold, and one quantity corrected
     "GCUS_2_C.txt": holdings(2, "REFRESHED", (A, "037833100", "11"), (B, "037833100", "5")),
     # a delta says nothing of what it does not list
@@ -73,8 +62,6 @@ LATER = {
 @pytest.fixture(scope="module")
 def corrected(spark: SparkSession, database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     workspace = taken({**KNOWN, **FIRST}, spark, database_url, tmp_path_factory.mktemp("corrections"))
-    bad = workspace.files["canonical_valuations_1.csv"].file_id
-    workspace.ledger.update_files({bad: {"status": "withheld"}})
     workspace.put({**LATER})
     workspace.take(date(2026, 3, 11))
     return workspace
@@ -117,18 +104,3 @@ def test_books_count_records_of_files_not_retired_rows(corrected: Workspace) -> 
     counts = {name: (f.records, f.silver, f.quarantined, f.skipped) for name, f in corrected.files.items()}
     assert counts["GCUS_2_C.txt"] == (4, 1, 0, 3)  # header, trailer and an unchanged row are skipped
     assert counts["GCUS_4_C.txt"] == (4, 1, 1, 2)
-
-
-def test_what_a_withheld_file_said_is_not_known_so_that_the_next_one_says_it(corrected: Workspace) -> None:
-    """The first file was withheld whole; the second one repeats a row of it."""
-    assert corrected.files["canonical_valuations_2.csv"].silver == 2
-
-
-def test_transfers_in_kind_are_worth_what_the_price_table_says_now(corrected: Workspace) -> None:
-    rows = {row["transaction_id"]: row for row in corrected.lake.current("transaction").collect()}
-    assert {name: int(row["amount"]) for name, row in rows.items()} == {"T1": 33, "T2": 60, "T3": -21}
-    files = corrected.files
-    assert rows["T1"]["file_id"] == files["canonical_prices_2.csv"].file_id  # the line that changed it
-    assert rows["T3"]["file_id"] == files["canonical_transactions_1.csv"].file_id
-    counts = files["canonical_transactions_1.csv"]
-    assert (counts.silver, counts.quarantined) == (3, 0)
