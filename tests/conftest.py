@@ -19,7 +19,7 @@ from jobs.platform.spark import get_spark
 
 SMALL_SPARK = {
     "master": "local[2]",
-    "driver_memory": "3g",
+    "driver_memory": "4g",
     "shuffle_partitions": 1,
     "conf": {
         # Tests are short: the second compiler never earns back what it costs. Without it the JVM keeps too little room
