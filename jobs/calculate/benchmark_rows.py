@@ -31,8 +31,6 @@ def write_benchmark_returns(
     earlier = changes.concerned(lake.read(PERIOD).where(F.col("run_no") != run.run_no), lake.read(EPOCH))
     if earlier is not None:
         wanted = last_of_month(written.unionByName(earlier))
-    # Who never had a benchmark has no rows; who has one no more has rows that say so.
-    named = silver.every("account").where("benchmark_id IS NOT NULL").select(*ACCOUNT).distinct()
     rows = benchmark_returns(
         wanted.join(named, ACCOUNT, "left_semi"), market.benchmarks, market.days, market.definitions
     )

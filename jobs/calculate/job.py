@@ -234,11 +234,13 @@ def _write_periods_and_risk(
         periods = lake.write_run(found, PERIOD, run.run_no, run.run_id)
         written = lake.written_by(PERIOD, [run.run_no])
         beside = market(silver, settings, end_of_month(span.through))
-        days = beside.days.persist()
         changes = BenchmarkChanges(silver, {tenant: run.ledger.progress(tenant) for tenant in silver.tenants})
-        benchmarks = write_benchmark_returns(silver, run, beside, written, changes)
-        risk = RiskRows(silver, run, ends, beside, changes.levels).write(rows, written)
-        days.unpersist()
+        days = beside.days.persist()
+        try:
+            benchmarks = write_benchmark_returns(silver, run, beside, written, changes)
+            risk = RiskRows(silver, run, ends, beside, changes.levels).write(rows, written)
+        finally:
+            days.unpersist()
         return {"periods": periods, "benchmarks": benchmarks, "risk": risk}
     finally:
         ends.unpersist()

@@ -75,10 +75,11 @@ def value_jumps(valuations: DataFrame, before: DataFrame, transactions: DataFram
     )
 
 
-def write(lake: Lake, tolerances: Tolerances, run: Run, run_nos: list[int]) -> dict[str, int | str]:
+def write(
+    lake: Lake, tolerances: Tolerances, run: Run, run_nos: list[int], waiting: list[Release]
+) -> dict[str, int | str]:
     """Look at the accounts that the run's files value, and at held ones for which something new came or that somebody
-    released; write what is found, and what is let through, to gold.held_account."""
-    waiting = releases.due(run.ledger.connection, run.run_no, run.tenant)
+    released (`waiting`); write what is found, and what is let through, to gold.held_account."""
     counts = {"held": 0, "flagged": 0, "released": 0}
     if (tolerances.has("value_jump") or waiting) and lake.exists("account_state") and lake.exists("valuation"):
         rows = _caught_and_let_through(lake, tolerances, run, run_nos, waiting)

@@ -68,18 +68,17 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
     delivery = _delivery(run)
     lake = Lake(spark, settings.lake_root)
     tolerances = load_tolerances(settings)
+    waiting = releases.due(run.ledger.connection, run.run_no, run.tenant)
     if not delivery.files:
         nothing: dict[str, int | str] = {"files": 0, "accepted": 0, "withheld": 0, "rules": 0, "findings": 0}
-        if releases.due(run.ledger.connection, run.run_no, run.tenant):
-            nothing |= accounts.write(lake, tolerances, run, [run.run_no])
-        return nothing
+        return nothing | (accounts.write(lake, tolerances, run, [run.run_no], waiting) if waiting else {})
     expectations.preload()
     slices = _slices(lake, settings, run, delivery, tolerances)
     night = settings.folder("data_docs") / run.business_date.isoformat() / f"run-{run.run_no}"
     outcomes = expectations.validate(slices, f"{run.business_date} run {run.run_no}", night)
     expectations.write_index(settings.folder("data_docs"))
     lake.write_run(_result_rows(spark, outcomes, run), "data_quality_result", run.run_no, run.run_id)
-    caught = accounts.write(lake, tolerances, run, delivery.run_nos)
+    caught = accounts.write(lake, tolerances, run, delivery.run_nos, waiting)
     return _decide(run, delivery, outcomes) | caught | {"data_docs": str(night / "index.html")}
 
 

@@ -215,9 +215,10 @@ def _recognised(
 def _error_document(base: FileRecord, content: landing.Content, mappings: dict[str, Mapping]) -> FileRecord | None:
     """The record of a file that holds a vendor's error message in place of data; None where it is none."""
     for mapping in mappings.values():
+        if mapping.error_document is None:
+            continue
         lines = recognise.first_lines(content.head, content.encoding or mapping.reader.encoding) or []
-        hits = (re.search(mapping.error_document, line) for line in lines) if mapping.error_document else ()
-        hit = next((one for one in hits if one), None)
+        hit = next((one for line in lines if (one := re.search(mapping.error_document, line))), None)
         if hit:
             said = f"an error message in place of data: {hit.group(1) if hit.groups() else hit.group()}"
             return replace(base, vendor=mapping.vendor, feed=mapping.feed, status="refused", message=said)

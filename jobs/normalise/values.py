@@ -10,7 +10,7 @@ from pyspark.sql import Column as SparkColumn
 from pyspark.sql import functions as F
 
 from jobs.normalise.records import rule_struct
-from jobs.platform.mapping_columns import DAY_COUNTS, DateFormats, NumberStyle, NumberStyles
+from jobs.platform.mapping_columns import DAY_COUNT, DAY_COUNTS, DateFormats, NumberStyle, NumberStyles
 from jobs.platform.schemas import MONEY, Column
 
 SPACE = "[ \u00a0\u2009\u202f]"
@@ -175,7 +175,7 @@ def _one_of(ways: Sequence[str]) -> str:
 def date_shape(date_format: str) -> str:
     """The pattern that a whole cell in this date format matches."""
     if date_format in DAY_COUNTS:
-        return r"^\d{1,15}(\.\d+)?$"
+        return f"^{DAY_COUNT}$"
     tokens = "|".join(DATE_TOKENS)
     return "^" + re.sub(tokens, lambda hit: DATE_TOKENS[hit.group()], re.escape(date_format).replace("\\ ", " ")) + "$"
 
@@ -200,7 +200,7 @@ def _day(text: SparkColumn, date_format: str) -> SparkColumn:
 def _counted_day(text: SparkColumn, count: str) -> SparkColumn:
     """The day of a number of days (a spreadsheet's; a part of a day is its time) or of seconds or milliseconds."""
     origin, unit = DAY_COUNTS[count]
-    days = F.floor(F.when(text.rlike(r"^\d{1,15}(\.\d+)?$"), text).try_cast("decimal(38,10)") / F.lit(unit))
+    days = F.floor(F.when(text.rlike(date_shape(count)), text).try_cast("decimal(38,10)") / F.lit(unit))
     return F.date_add(F.lit(origin), F.when(days <= LAST_DAY_COUNT, days).cast("int"))
 
 

@@ -18,12 +18,13 @@ NumberStyle = Literal[
 NumberStyles = NumberStyle | list[NumberStyle]
 WORD = "{word}"  # what a rule gives that gives the vendor's own word
 
-# Parts of a date format, the longer ones first, as strptime calls them.
 # Dates that are a count: (day 0, how many make a day). Spreadsheets count a 29 February 1900 that never was.
 DAY_COUNTS = {
     "serial": ("1899-12-30", 1), "serial_1904": ("1904-01-01", 1),
     "epoch_seconds": ("1970-01-01", 86_400), "epoch_millis": ("1970-01-01", 86_400_000),
 }  # fmt: skip
+DAY_COUNT = r"\d{1,15}(\.\d+)?"
+# Parts of a date format, the longer ones first, as strptime calls them.
 DIRECTIVES = {
     "yyyy": "%Y", "yy": "%y", "MMMM": "%B", "MMM": "%b", "MM": "%m", "M": "%m", "dd": "%d", "d": "%d",
     "HH": "%H", "mm": "%M", "ss": "%S", "'T'": "T",
@@ -48,7 +49,7 @@ def day_as(text: str, date_format: str) -> date | None:
     """The day that a text is in a mapping's date format; None where it is none."""
     if date_format in DAY_COUNTS:
         origin, unit = DAY_COUNTS[date_format]
-        if not re.fullmatch(r"\d{1,15}(\.\d+)?", text):
+        if not re.fullmatch(DAY_COUNT, text):
             return None
         try:
             return date.fromisoformat(origin) + timedelta(days=int(float(text)) // unit)

@@ -11,9 +11,8 @@ from typing import IO, TYPE_CHECKING
 if TYPE_CHECKING:  # the look-out over landing reads names and sizes only, and starts no Spark
     from jobs.platform.mapping import Mapping
 
-MAX_WHOLE_BYTES = (
-    256 * 1024 * 1024
-)  # of a file that must be in memory as a whole: a workbook, an OFX statement, a JSON text
+# Of a file that must be in memory as a whole: a workbook, an OFX statement, a JSON text.
+MAX_WHOLE_BYTES = 256 * 1024 * 1024
 
 
 class FormatError(Exception):
