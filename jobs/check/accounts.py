@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date
+from functools import reduce
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
@@ -75,14 +78,15 @@ def value_jumps(valuations: DataFrame, before: DataFrame, transactions: DataFram
     )
 
 
-def write(
-    lake: Lake, tolerances: Tolerances, run: Run, run_nos: list[int], waiting: list[Release]
+def write(  # noqa: PLR0917
+    lake: Lake, tolerances: Tolerances, run: Run, run_nos: list[int], replayed: list[int], waiting: list[Release]
 ) -> dict[str, int | str]:
-    """Look at the accounts that the run's files value, and at held ones for which something new came or that somebody
-    released (`waiting`); write what is found, and what is let through, to gold.held_account."""
+    """Look at the accounts that the run's files value, at those of rows that replays have taken through (`replayed`:
+    their runs), and at held ones for which something new came or that somebody released (`waiting`); write what is
+    found, and what is let through, to gold.held_account."""
     counts = {"held": 0, "flagged": 0, "released": 0}
     if (tolerances.has("value_jump") or waiting) and lake.exists("account_state") and lake.exists("valuation"):
-        rows = _caught_and_let_through(lake, tolerances, run, run_nos, waiting)
+        rows = _caught_and_let_through(lake, tolerances, run, run_nos, replayed, waiting)
         rows = rows.withColumns({"run_no": F.lit(run.run_no).cast("long"), "run_id": F.lit(run.run_id)})
         rows = rows.select(*schemas.table("held_account").names).persist()
         try:
@@ -95,38 +99,52 @@ def write(
     return {f"accounts_{state}": count for state, count in counts.items()}
 
 
-def _caught_and_let_through(
-    lake: Lake, tolerances: Tolerances, run: Run, run_nos: list[int], waiting: list[Release]
+def _caught_and_let_through(  # noqa: PLR0917
+    lake: Lake, tolerances: Tolerances, run: Run, run_nos: list[int], replayed: list[int], waiting: list[Release]
 ) -> DataFrame:
     in_scope = F.lit(True) if run.tenant is None else F.col("tenant_id") == run.tenant
-    fresh = F.col("run_no").isin(run_nos) & ~F.coalesce("retired", F.lit(False)) & in_scope
+    fresh = F.col("run_no").isin([*run_nos, *replayed]) & ~F.coalesce("retired", F.lit(False)) & in_scope
     valuations = lake.read("valuation").where(fresh)
     if run.vendor is not None:
         valuations = valuations.where(F.col("vendor") == run.vendor)
     transactions = lake.read("transaction").where(fresh)
     state = lake.read("account_state")
-    if not lake.exists("held_account"):
-        return value_jumps(valuations, state, transactions, tolerances)
-    earlier = lake.read("held_account").where((F.col("run_no") < run.run_no) & in_scope)
-    held = present_holds(earlier).persist()
-    first = held.agg(F.min("as_of_date")).collect()[0][0]
+    held = None
+    if lake.exists("held_account"):
+        earlier = lake.read("held_account").where((F.col("run_no") < run.run_no) & in_scope)
+        held = present_holds(earlier).persist()
+    # Of held accounts, and of those of replayed rows, all that came since their last published row counts: a later file
+    # may explain an earlier value, and a flow may have come with the file whose valuation waited.
+    whole = [] if held is None else [held.select(*ACCOUNT, "as_of_date")]
+    if replayed:
+        whole.append(valuations.where(F.col("run_no").isin(replayed)).select(*ACCOUNT, "as_of_date"))
+    first = _last_published(whole, state) if whole else None
     if first is None:
         return value_jumps(valuations, state, transactions, tolerances)
-    # Of held accounts all that came since their last published row counts: a later file may explain an earlier value.
-    accounts = F.broadcast(held.select(*ACCOUNT).distinct())
-    of_held = [
+    accounts = F.broadcast(reduce(DataFrame.unionByName, whole).select(*ACCOUNT).distinct())
+    of_whole = [
         lake.current(name).where(F.col(day) >= first).join(accounts, ACCOUNT, "left_semi")
         for name, day in (("valuation", "as_of_date"), ("transaction", "performance_date"))
     ]
-    judged = valuations.select(*ACCOUNT).unionByName(transactions.select(*ACCOUNT)).distinct()
     found = value_jumps(
-        valuations.join(accounts, ACCOUNT, "left_anti").unionByName(of_held[0]),
+        valuations.join(accounts, ACCOUNT, "left_anti").unionByName(of_whole[0]),
         state,
-        transactions.join(accounts, ACCOUNT, "left_anti").unionByName(of_held[1]),
+        transactions.join(accounts, ACCOUNT, "left_anti").unionByName(of_whole[1]),
         tolerances,
     )
+    if held is None:
+        return found
+    judged = valuations.select(*ACCOUNT).unionByName(transactions.select(*ACCOUNT)).distinct()
     through = let_through(held, found, judged, waiting)
     return still_caught(found, through).unionByName(through)
+
+
+def _last_published(accounts: list[DataFrame], state: DataFrame) -> date | None:
+    """The earliest last published row of these accounts; None where there are none."""
+    published = state.select(*ACCOUNT, F.col("as_of_date").alias("_published"))
+    every = reduce(DataFrame.unionByName, accounts).join(published, ACCOUNT, "left")
+    first: date | None = every.agg(F.min(F.coalesce("_published", "as_of_date"))).collect()[0][0]
+    return first
 
 
 def _has_rows_of(lake: Lake, run: Run) -> bool:

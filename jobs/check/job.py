@@ -63,22 +63,25 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
 
     Writes gold.data_quality_result, gold.held_account and the Data Docs, then the files' new status. Without files to
     decide on nothing is written, so that a step run again leaves the results of the first time; a release of a held
-    account needs no files.
+    account needs no files, nor does a replay, whose rows may be those of files that were accepted without them.
     """
     delivery = _delivery(run)
     lake = Lake(spark, settings.lake_root)
     tolerances = load_tolerances(settings)
     waiting = releases.due(run.ledger.connection, run.run_no, run.tenant)
+    replayed = run.ledger.unpublished_replays(run)
     if not delivery.files:
         nothing: dict[str, int | str] = {"files": 0, "accepted": 0, "withheld": 0, "rules": 0, "findings": 0}
-        return nothing | (accounts.write(lake, tolerances, run, [run.run_no], waiting) if waiting else {})
+        if not (waiting or replayed):
+            return nothing
+        return nothing | accounts.write(lake, tolerances, run, [run.run_no], replayed, waiting)
     expectations.preload()
     slices = _slices(lake, settings, run, delivery, tolerances)
     night = settings.folder("data_docs") / run.business_date.isoformat() / f"run-{run.run_no}"
     outcomes = expectations.validate(slices, f"{run.business_date} run {run.run_no}", night)
     expectations.write_index(settings.folder("data_docs"))
     lake.write_run(_result_rows(spark, outcomes, run), "data_quality_result", run.run_no, run.run_id)
-    caught = accounts.write(lake, tolerances, run, delivery.run_nos, waiting)
+    caught = accounts.write(lake, tolerances, run, delivery.run_nos, replayed, waiting)
     return _decide(run, delivery, outcomes) | caught | {"data_docs": str(night / "index.html")}
 
 

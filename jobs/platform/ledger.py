@@ -312,6 +312,18 @@ class Ledger:
         )
         return dict(found.fetchall())
 
+    def unpublished_replays(self, run: Run) -> list[int]:
+        """The runs, within the run's tenant and vendor, that took waiting rows through which are not published yet."""
+        found = self.connection.execute(
+            "SELECT DISTINCT r.run_no FROM ops.replay r JOIN ops.file f USING (file_id)"
+            " LEFT JOIN ops.tenant_progress p USING (tenant_id)"
+            " WHERE r.done_at IS NOT NULL AND r.run_no > coalesce(p.run_no, 0)"
+            " AND (%(tenant)s::text IS NULL OR tenant_id = %(tenant)s)"
+            " AND (%(vendor)s::text IS NULL OR f.vendor = %(vendor)s) ORDER BY 1",
+            {"tenant": run.tenant, "vendor": run.vendor},
+        )
+        return [row[0] for row in found]
+
     def seen_paths(self, tenant_id: str) -> dict[tuple[str, str], tuple[int, datetime]]:
         """Per (path, member) of the tenant: size and modification time of the newest record."""
         found = self.connection.execute(

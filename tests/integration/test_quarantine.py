@@ -116,12 +116,21 @@ PRICES = """
       price: {title: amount}
       currency: {constant: USD}
 """
-DRAFTS = {"harbor_flows": FLOWS, "harbor_values": VALUES, "harbor_fees": FEES, "harbor_mixed": MIXED}
+# Of accounts of its own: a file that is accepted with a few rows waiting.
+MARKS = (
+    VALUES.replace("harbor_values", "harbor_marks")
+    .replace("[Konto, Tag, Wert]", "[Konto, Tag, Marke]")
+    .replace("title: Wert", "title: Marke")
+)
+DRAFTS = {
+    "harbor_flows": FLOWS, "harbor_values": VALUES, "harbor_fees": FEES, "harbor_mixed": MIXED, "harbor_marks": MARKS,
+}  # fmt: skip
 MENDED = {
     "harbor_flows": FLOWS.replace(
         "gives: {type: DEPOSIT}}", "gives: {type: DEPOSIT}}\n      - {is: STK, gives: {type: INTEREST}}"
     ),
     "harbor_values": VALUES.replace("numbers: plain", "numbers: european"),
+    "harbor_marks": MARKS.replace("numbers: plain", "numbers: [plain, european]"),
     "harbor_fees": FEES.replace("number: plain", "number: us"),
     "harbor_mixed": MIXED.replace(
         "  - {kind: value,",
@@ -130,18 +139,37 @@ MENDED = {
     + PRICES,
 }
 
-ACCOUNTS = "account_id,base_currency\nA1,USD\nA2,USD\nA3,USD\n"
+JUMPS = """
+  - name: value_jump
+    measure: value_jump
+    applies_to: valuation
+    vendor: harbor
+    limits: [{unit: fraction, max: 0.5}, {unit: money, max: 5000}]
+    severity: hold
+    reason: Half as much again without a flow is a wrong file, not a market.
+"""
+ACCOUNTS = "account_id,base_currency\nA1,USD\nA2,USD\nA3,USD\nA4,USD\nA5,USD\n"
 OPENING = "account_id,as_of_date,market_value,currency\n" + "".join(
-    f"{account},2026-03-0{day},1000.00,USD\n" for account in ("A1", "A2", "A3") for day in (5, 6, 9)
+    f"{account},2026-03-0{day},1000.00,USD\n" for account in ("A1", "A2", "A3", "A4", "A5") for day in (5, 6, 9)
 )
+EARLIER = [f"{account};2026-02-{day:02d};1000.00" for account in ("A4", "A5") for day in range(2, 12)]
 # 20 good rows around 1 of an unknown code and 1 of an account that nobody knows: below the gate's tenth
 FLOW_LINES = [f"R{number},A3,2026-03-09,DEP,1.00" for number in range(1, 21)]
 FILES = {
     "canonical_accounts_1.csv": ACCOUNTS,
     "canonical_valuations_1.csv": OPENING,
     "flows.csv": "\n".join(
-        ["Ref,Account,Date,Code,Amount", *FLOW_LINES, "S1,A1,2026-03-09,STK,25.00", "S2,A1,2026-03-09,XXX,7.00", ""]
+        [
+            "Ref,Account,Date,Code,Amount",
+            *FLOW_LINES,
+            "S1,A1,2026-03-09,STK,25.00",
+            "S2,A1,2026-03-09,XXX,7.00",
+            "S3,A5,2026-03-10,DEP,9000.00",
+            "",
+        ]
     ),
+    # what waits moves both accounts: of one a flow has come that explains it
+    "marks.csv": "\n".join(["Konto;Tag;Marke", *EARLIER, "A4;2026-03-10;9.999,00", "A5;2026-03-10;10.000,00", ""]),
     # half of it does not fit, so that the gate withholds it together with its neighbour, in which all is well
     "values.csv": "Konto;Tag;Wert\nA1;2026-03-10;1050.00\nA2;2026-03-10;2.000,00\n",
     "values_too.csv": "Konto;Tag;Wert\nA3;2026-03-10;1020.00\n",
@@ -213,6 +241,8 @@ def story(spark: SparkSession, database_url: str, tmp_path_factory: pytest.TempP
     home = tmp_path_factory.mktemp("quarantine")
     shutil.copytree(PROJECT_ROOT / "conf", home / "conf")
     (home / "conf" / "local.yaml").write_text("file_settle_seconds: 0\n", encoding="utf-8")
+    with (home / "conf" / "tolerances.yaml").open("a", encoding="utf-8") as tolerances:
+        tolerances.write(JUMPS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DIETZ_HOME", str(home))
         patch.setenv("DIETZ_DATABASE_URL", database_url)
@@ -247,9 +277,10 @@ def _killed(*_: object) -> None:
 
 def test_the_night_withholds_refuses_and_quarantines_as_planted(story: Story) -> None:
     assert {name: (file.status, *counts(file)) for name, file in story.waited.items() if name in FILES} == {
-        "canonical_accounts_1.csv": ("accepted", 4, 3, 0, 1),
-        "canonical_valuations_1.csv": ("accepted", 10, 9, 0, 1),
-        "flows.csv": ("accepted", 23, 20, 2, 1),
+        "canonical_accounts_1.csv": ("accepted", 6, 5, 0, 1),
+        "canonical_valuations_1.csv": ("accepted", 16, 15, 0, 1),
+        "flows.csv": ("accepted", 24, 21, 2, 1),
+        "marks.csv": ("accepted", 23, 20, 2, 1),
         "values.csv": ("withheld", 3, 1, 1, 1),
         "values_too.csv": ("withheld", 2, 1, 0, 1),
         "fees.csv": ("refused", 4, 0, 2, 2),
@@ -272,6 +303,7 @@ def test_ls_counts_by_file_rule_and_column_and_says_what_a_replay_can_take(story
         ("flows.csv", "unknown_code", "Code"): (2, 22, "STK", "mapping mended"),
         ("flows.csv", "required", "type"): (2, 22, "", "mapping mended"),
         ("values.csv", "number", "market_value"): (1, 3, "2.000,00", "mapping mended"),
+        ("marks.csv", "number", "market_value"): (2, 22, "9.999,00", "mapping mended"),
         ("mixed.txt", "unknown_record", ""): (2, 3, "", "mapping mended"),
         ("mixed.txt", "unknown_account", "account_id"): (1, 4, "***", "mapping mended"),
     }
@@ -303,6 +335,8 @@ def test_exactly_the_rows_that_waited_went_through_each_once_after_a_kill(story:
     assert came == {
         ("transaction", "flows.csv", 22, 1),
         ("valuation", "values.csv", 3, 1),
+        ("valuation", "marks.csv", 22, 1),
+        ("valuation", "marks.csv", 23, 1),
         ("transaction", "fees.csv", 2, 1),
         ("transaction", "fees.csv", 3, 1),
         ("price", "mixed.txt", 3, 1),
@@ -321,7 +355,8 @@ def test_a_row_in_silver_keeps_its_value_though_the_mended_mapping_would_read_an
 
 def test_the_books_of_every_file_stay_true(story: Story) -> None:
     assert {name: (file.status, *counts(file)) for name, file in story.replayed.items() if file.vendor == "harbor"} == {
-        "flows.csv": ("accepted", 23, 21, 1, 1),
+        "flows.csv": ("accepted", 24, 22, 1, 1),
+        "marks.csv": ("accepted", 23, 22, 0, 1),
         "values.csv": ("normalised", 3, 2, 0, 1),
         "values_too.csv": ("normalised", 2, 1, 0, 1),
         "fees.csv": ("normalised", 4, 2, 0, 2),
@@ -335,6 +370,8 @@ def test_what_became_of_each_waiting_row_is_written_down(story: Story) -> None:
     assert closed == {
         ("flows.csv", 22, 1, "transaction"): "taken",
         ("values.csv", 3, 1, "valuation"): "taken",
+        ("marks.csv", 22, 1, "valuation"): "taken",
+        ("marks.csv", 23, 1, "valuation"): "taken",
         ("fees.csv", 2, 1, "transaction"): "taken",
         ("fees.csv", 3, 1, "transaction"): "taken",
         ("mixed.txt", 3, 0, "valuation"): "moved",  # an unknown record is a price now
@@ -380,9 +417,16 @@ def test_the_next_night_accepts_and_publishes_what_went_through(story: Story) ->
         ("A1", "2026-03-10", Decimal("1050.00")),
         ("A2", "2026-03-10", Decimal("2000.00")),
         ("A3", "2026-03-10", Decimal("1020.00")),
+        ("A5", "2026-03-10", Decimal("10000.00")),
     ]
     assert fees == [(Decimal("1200.00"),)]
-    assert states == [("moved", 2), ("open", 1), ("taken", 5)]
+    assert states == [("moved", 2), ("open", 1), ("taken", 7)]
+
+
+def test_values_that_waited_in_an_accepted_file_are_looked_at_for_jumps(story: Story) -> None:
+    """9,000 came into A5 by a file of the first night; nothing explains why A4 is worth ten times as much."""
+    found = story.lake.read("held_account").select("account_id", "as_of_date", "state").collect()
+    assert [tuple(row) for row in found] == [("A4", NIGHT, "held")]
 
 
 def test_the_mappings_are_those_of_the_folder_that_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
