@@ -47,7 +47,7 @@ def load(batch: Batch, name: str, parts: list[DataFrame]) -> None:
         typed = stopped.without(read, _stop(batch, described, per_file))
         bounds = [row["first"] for row in per_file if row["first"]], [row["last"] for row in per_file if row["last"]]
         before = _before(batch, described, typed, *((min(bounds[0]), max(bounds[1])) if bounds[0] else (None, None)))
-        judged = with_outcome(typed, described, before)
+        judged = with_outcome(typed, described, before, stamped=_stamped(batch, name))
         written = _write(batch, described, judged, before)
         batch.loaded.add(name)
         if written == sum(row["rows"] for row in per_file):
@@ -65,6 +65,11 @@ def load(batch: Batch, name: str, parts: list[DataFrame]) -> None:
         in_silver = sum(count for _, outcome, count in counted if outcome == "silver")
         if in_silver != written:
             raise AccountingError(f"{name}: {in_silver} rows fit, but {written} were written to silver")
+
+
+def _stamped(batch: Batch, name: str) -> bool:
+    feeds = {*batch.by_feed, *batch.replayed_files}
+    return any(t.newest_by for feed in feeds for t in batch.mappings[feed].targets if t.table == name)
 
 
 def _stop(batch: Batch, described: schemas.Table, per_file: list[Row]) -> dict[str, dict[str, str]]:

@@ -33,7 +33,8 @@ def canonical_rows(
 
     Columns: the table's own and its lineage; raw; failed_rules (empty: fits); account_number (the vendor's) where the
     account is to be looked up (account_id is then NULL); skip (why the record is declared to be none, or NULL);
-    may_repeat (whether its key may come again in the file); reverses (whether it takes an equal row back).
+    may_repeat (whether its key may come again in the file); stamp (by which the newest of a key's rows is known, or
+    NULL); reverses (whether it takes an equal row back).
     """
     described = schemas.table(target.table)
     names = [column.name for column in described.columns]
@@ -80,6 +81,7 @@ def canonical_rows(
         number.alias("account_number"),
         skip.alias("skip"),
         F.lit(target.later_line_wins).alias("may_repeat"),
+        (cells.at([target.newest_by]) if target.newest_by else F.lit(None).cast("string")).alias("stamp"),
         F.lit(False).alias("retired"),
         _reverses(target, mapping).alias("reverses"),
     )
@@ -103,6 +105,7 @@ def unknown_records(lines: DataFrame, mapping: Mapping, target: Target) -> DataF
         "account_number": F.lit(None).cast("string"),
         "skip": F.lit(None).cast("string"),
         "may_repeat": F.lit(False),
+        "stamp": F.lit(None).cast("string"),
         "retired": F.lit(False),
         "reverses": F.lit(False),
     }

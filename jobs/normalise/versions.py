@@ -11,13 +11,15 @@ from jobs.normalise.targets import RULES_TYPE
 from jobs.platform.schemas import Table
 
 
-def with_outcome(rows: DataFrame, described: Table, before: DataFrame | None) -> DataFrame:
+def with_outcome(rows: DataFrame, described: Table, before: DataFrame | None, *, stamped: bool = False) -> DataFrame:
     """Adds outcome (silver, quarantined, or skipped:<why>) to typed rows; `before` has the lake's current rows.
+    `stamped`: whether rows have a `stamp`.
 
     skipped:unchanged   equal to the version that counts already (the same row delivered again)
     skipped:duplicate   equal to an earlier line of the same file
     skipped:cancelled   taken back by a line above it (a file that lists the newest first), found by its values;
                         where an earlier file's booking is what that line took back, it is a rebooking and goes on
+    skipped:superseded  an earlier stamp than another of these rows with its key has
     skipped:<skip>      declared by the mapping (a cell that means no record)
     quarantined         a failed rule, among them duplicate_key: one file says two things under one key. In a log,
                         later lines with status correct or cancel are versions, not contradictions, and so are all
@@ -32,9 +34,14 @@ def with_outcome(rows: DataFrame, described: Table, before: DataFrame | None) ->
     if before is not None:
         old = before.withColumns({"_is_row": F.lit(False), "_fits": F.lit(True), "_content": content})
         every = every.unionByName(old, allowMissingColumns=True)
-    # Rows that do not fit take no part in the comparison: each is a key of its own.
-    own = F.when(~F.col("_fits"), F.concat_ws("/", "file_id", "line_no", "record_no"))
-    every = every.withColumn("_own", own)
+    superseded = F.lit(False)
+    if stamped:
+        newest = F.max(F.when(F.col("_fits"), F.col("stamp"))).over(Window.partitionBy(*key))
+        superseded = F.coalesce(F.col("_fits") & (F.col("stamp") < newest), F.lit(False))
+    every = every.withColumn("_superseded", superseded)
+    # Rows that do not fit, or are superseded, take no part in the comparison: each is a key of its own.
+    alone = ~F.col("_fits") | F.col("_superseded")
+    every = every.withColumn("_own", F.when(alone, F.concat_ws("/", "file_id", "line_no", "record_no")))
     among = Window.partitionBy(*key, "_own").orderBy("arrival_no", "line_no", "record_no")
     in_file = Window.partitionBy(*key, "_own", "arrival_no")
     previous = F.lag("_content").over(among)
@@ -60,6 +67,7 @@ def with_outcome(rows: DataFrame, described: Table, before: DataFrame | None) ->
     outcome = (
         F.when(F.col("skip").isNotNull(), F.concat(F.lit("skipped:"), F.col("skip")))
         .when(~F.col("_fits") | contradicts, "quarantined")
+        .when(F.col("_superseded"), "skipped:superseded")
         .when(F.col("_cancelled"), "skipped:cancelled")
         .when(F.col("_same") & (F.col("_previous_file") == F.col("file_id")), "skipped:duplicate")
         .when(F.col("_same"), "skipped:unchanged")
@@ -69,5 +77,15 @@ def with_outcome(rows: DataFrame, described: Table, before: DataFrame | None) ->
     return (
         every.withColumns({"outcome": outcome, "failed_rules": rules})
         .where("_is_row")
-        .drop("_is_row", "_fits", "_content", "_own", "_same", "_previous_file", "_contradicts", "_cancelled")
+        .drop(
+            "_is_row",
+            "_fits",
+            "_content",
+            "_own",
+            "_same",
+            "_superseded",
+            "_previous_file",
+            "_contradicts",
+            "_cancelled",
+        )
     )

@@ -64,6 +64,11 @@ class Target(StrictModel):
     later_line_wins: bool = Field(
         default=False, description="whether a key may come again in a file, the last counting"
     )
+    newest_by: str | None = Field(
+        default=None,
+        description="title of a stamp (as text that sorts, such as ISO 8601 in UTC): of a key's records that one run "
+        "takes, those with an earlier one count for nothing, wherever they stand",
+    )
     columns: dict[str, ColumnSource] = Field(description="where each column comes from; left out: its default or NULL")
 
     @model_validator(mode="after")
@@ -230,6 +235,7 @@ class Mapping(StrictModel):
             title for control in self.controls for title in (control.total_title, control.stated) if title
         }
         for target in self.targets:
+            named.update([target.newest_by] if target.newest_by else [])
             for source in target.columns.values():
                 named.update(source.titles)
         return named

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from jobs.normalise.targets import RULES_TYPE
@@ -55,6 +56,19 @@ def test_a_row_equal_to_the_one_in_the_lake_is_skipped_and_a_return_to_older_fig
         (2, 2): "skipped:unchanged",
         (2, 3): "silver",
         (3, 2): "silver",
+    }
+
+
+def test_of_rows_with_a_stamp_the_newest_counts_wherever_it_stands(spark: SparkSession) -> None:
+    rows = prices(spark, [(1, 2, "A", "12"), (1, 3, "A", "11"), (2, 2, "A", "10"), (2, 3, "A", "12"), (2, 4, "B", "5")])
+    hours = F.create_map(*[F.lit(one) for one in ("12", "T09", "11", "T08", "10", "T07")])
+    stamped = rows.withColumns({"stamp": hours[F.col("price").cast("int").cast("string")], "may_repeat": F.lit(True)})
+    assert outcomes(with_outcome(stamped, PRICE, None, stamped=True)) == {
+        (1, 2): "silver",
+        (1, 3): "skipped:superseded",
+        (2, 2): "skipped:superseded",  # a page that overlaps, with what was true before
+        (2, 3): "skipped:unchanged",
+        (2, 4): "silver",  # without a stamp
     }
 
 
