@@ -21,6 +21,7 @@ NUMBERS = {  # account_id: vendor, its number
     "M1": ("mt940", "70050000/1234"),
     "C1": ("camt053", "DE02100100100006820101"),
     "O1": ("ofx", "55-01"),
+    "O2": ("ofx", "55-02"),
     "X1": ("flex", "U700001"),
     "X2": ("flex", "U700002"),
     "H1": ("hst", "A100023"),
@@ -83,6 +84,38 @@ NEWFILEUID:NONE
 </INVPOSLIST><INVBAL><AVAILCASH>1404.95<MARGINBALANCE>-50<SHORTBALANCE>0</INVBAL></INVSTMTRS></INVSTMTTRNRS>
 </INVSTMTMSGSRSV1></OFX>
 """
+
+
+def ofx_of_version_2() -> str:
+    """A statement with the bookings that are neither trade nor cash, each of its own kind."""
+    security = "<SECID><UNIQUEID>037833100</UNIQUEID><UNIQUEIDTYPE>CUSIP</UNIQUEIDTYPE></SECID>"
+    dividend = f"{security}<INCOMETYPE>DIV</INCOMETYPE>"
+    booked = [
+        ("INCOME", f"{dividend}<TOTAL>12.40</TOTAL>"),
+        ("REINVEST", f"{dividend}<TOTAL>-30</TOTAL><UNITS>2</UNITS><UNITPRICE>15</UNITPRICE>"),
+        ("REINVEST", f"{dividend}<TOTAL>8</TOTAL><UNITS>1</UNITS><UNITPRICE>8</UNITPRICE>"),
+        ("SPLIT", f"{security}<OLDUNITS>10</OLDUNITS><NEWUNITS>30</NEWUNITS><FRACCASH>0.50</FRACCASH>"),
+        ("TRANSFER", f"{security}<UNITS>10</UNITS><TFERACTION>OUT</TFERACTION><UNITPRICE>5</UNITPRICE>"),
+        ("INVEXPENSE", f"{security}<TOTAL>-3</TOTAL>"),
+        ("RETOFCAP", f"{security}<TOTAL>9</TOTAL>"),
+        ("MARGININTEREST", "<TOTAL>-0.75</TOTAL>"),
+        ("JRNLFUND", "<SUBACCTTO>MARGIN</SUBACCTTO><SUBACCTFROM>CASH</SUBACCTFROM><TOTAL>5</TOTAL>"),
+        ("CLOSUREOPT", f"{security}<OPTACTION>EXPIRE</OPTACTION><UNITS>-1</UNITS>"),
+    ]
+    rows = "".join(
+        f"<{name}><INVTRAN><FITID>r{n}</FITID><DTTRADE>20260304</DTTRADE></INVTRAN>{fields}</{name}>\n"
+        for n, (name, fields) in enumerate(booked, start=1)
+    )
+    return (
+        '<?xml version="1.0" encoding="UTF-8" standalone="no"?>\n'
+        '<?OFX OFXHEADER="200" VERSION="211" SECURITY="NONE" OLDFILEUID="NONE" NEWFILEUID="NONE"?>\n'
+        "<OFX><INVSTMTMSGSRSV1><INVSTMTTRNRS><INVSTMTRS><DTASOF>20260304</DTASOF><CURDEF>USD</CURDEF><INVACCTFROM>"
+        "<BROKERID>b</BROKERID><ACCTID>55-02</ACCTID></INVACCTFROM><INVTRANLIST><DTSTART>20260304</DTSTART>"
+        f"<DTEND>20260304</DTEND>\n{rows}</INVTRANLIST><INVBAL><AVAILCASH>1</AVAILCASH><MARGINBALANCE>0"
+        "</MARGINBALANCE><SHORTBALANCE>0</SHORTBALANCE></INVBAL></INVSTMTRS></INVSTMTTRNRS></INVSTMTMSGSRSV1></OFX>\n"
+    )
+
+
 FLEX = """<FlexQueryResponse queryName="Q" type="AF"><FlexStatements count="2">
 <FlexStatement accountId="U700001" fromDate="20260302" toDate="20260303" whenGenerated="20260304;010101">
 <EquitySummaryInBase>
@@ -119,6 +152,15 @@ APX = [
      "amount": {"value": "5", "currency": "USD"}, "status": "deleted"}},
     {"id": "p1", "type": "portfolio_views", "attributes": {"as_of": "2026-03-03", "owner_id": "22", "value": "1000.5"}},
 ]  # fmt: skip
+
+
+def _lines(*records: dict[str, Any]) -> str:
+    return "".join(json.dumps(one) + "\n" for one in records)
+
+
+def as_of(hour: int, record: dict[str, Any]) -> dict[str, Any]:
+    """The record as it was modified at that hour."""
+    return record | {"attributes": record["attributes"] | {"modified_at": f"2026-04-01T{hour:02d}:14:15Z"}}
 
 
 def gcus(*, count: int = 2) -> str:
@@ -226,13 +268,17 @@ def night(spark: SparkSession, database_url: str, tmp_path_factory: pytest.TempP
         "camt.xml": CAMT,
         "camt_cut.xml": CAMT.replace("<Id>S1", "<Id>S2")[:600],
         "statement.ofx": OFX,
+        "statement2.ofx": ofx_of_version_2(),
         "flex.xml": FLEX,
         "HST_TXN_20260303.psv": HST,
         "HST_TXN_20260304.psv": HST.replace("T778", "T779").replace("T|3|", "T|4|"),
         "HST_TXN_20260305.psv": HST.replace("T778", "T780").replace("300069", "300070"),
-        "apx_transactions_p0001.jsonl": "".join(json.dumps(one) + "\n" for one in APX)
+        "apx_transactions_p0001.jsonl": _lines(*APX[:2], as_of(5, APX[2]), *APX[3:])
         + '{"id":"t9","type":"transactions","attr',
-        "apx_transactions_p0002.jsonl": json.dumps(APX[0] | {"id": "t8"}) + '\n{"id":"h1","type":"households"}\n',
+        # overlaps: what the page before ends with, and what was true before that
+        "apx_transactions_p0002.jsonl": _lines(
+            APX[0] | {"id": "t8"}, as_of(5, APX[2]), as_of(3, APX[0]), {"id": "h1", "type": "households"}
+        ),
         "GCUS.txt": gcus(),
         "GCUS2.txt": gcus(count=3),
         "PerfSummary.xlsx": workbook(),
@@ -266,6 +312,7 @@ def test_every_file_is_recognised_and_its_books_balance(night: Workspace) -> Non
         "camt.xml": "camt053_statement",
         "camt_cut.xml": "camt053_statement",
         "statement.ofx": "ofx_investment",
+        "statement2.ofx": "ofx_investment",
         "flex.xml": "flex_statement",
         "HST_TXN_20260303.psv": "hst_transactions",
         "HST_TXN_20260304.psv": "hst_transactions",
@@ -307,11 +354,11 @@ def test_a_file_that_contradicts_itself_is_refused_in_words(night: Workspace, na
 
 
 def test_mt940(night: Workspace) -> None:
-    booked = silver(night, "transaction", "mt940", "account_id", "trade_date", "type", "amount")
+    booked = silver(night, "transaction", "mt940", "account_id", "trade_date", "type", "amount", "currency")
     assert booked == [
-        ("M1", date(2026, 3, 3), "DEPOSIT", Decimal("250.5")),
-        ("M1", date(2026, 3, 3), "MISC_EXPENSE", Decimal(-20)),
-        ("M1", date(2026, 3, 4), "WITHDRAWAL", Decimal("-30.5")),
+        ("M1", date(2026, 3, 3), "DEPOSIT", Decimal("250.5"), "EUR"),
+        ("M1", date(2026, 3, 3), "MISC_EXPENSE", Decimal(-20), "EUR"),
+        ("M1", date(2026, 3, 4), "WITHDRAWAL", Decimal("-30.5"), "EUR"),
     ]
     assert silver(night, "valuation", "mt940", "as_of_date", "market_value", "currency") == [
         (date(2026, 3, 3), Decimal("1230.5"), "EUR"),
@@ -329,15 +376,36 @@ def test_camt_takes_what_is_booked(night: Workspace) -> None:
 
 def test_ofx_of_version_1(night: Workspace) -> None:
     columns = ("transaction_id", "account_id", "trade_date", "type", "amount", "quantity", "security_id")
-    assert silver(night, "transaction", "ofx", *columns) == [
+    assert [row for row in silver(night, "transaction", "ofx", *columns) if row[1] == "O1"] == [
         ("55-01|t1", "O1", date(2026, 3, 2), "SELL", Decimal("1704.95"), Decimal(-10), "037833100"),
         ("55-01|t2", "O1", date(2026, 3, 3), "WITHDRAWAL", Decimal(-300), None, None),
     ]
-    assert silver(night, "position", "ofx", "as_of_date", "security_id", "quantity", "market_value") == [
+    held = silver(night, "position", "ofx", "account_id", "as_of_date", "security_id", "quantity", "market_value")
+    assert [row[1:] for row in held if row[0] == "O1"] == [
         (date(2026, 3, 3), "037833100", Decimal(90), Decimal(15390)),
         (date(2026, 3, 3), "CASH", Decimal("1404.95"), Decimal("1404.95")),
         (date(2026, 3, 3), "MARGIN", Decimal(-50), Decimal(-50)),
     ]
+
+
+def test_ofx_of_version_2_with_every_other_kind_of_booking(night: Workspace) -> None:
+    columns = ("account_id", "transaction_id", "type", "subtype", "amount", "quantity")
+    booked = [row[1:] for row in silver(night, "transaction", "ofx", *columns) if row[0] == "O2"]
+    assert booked == [
+        ("55-02|r1", "DIVIDEND", None, Decimal("12.4"), None),
+        ("55-02|r2", "BUY", "reinvestment", Decimal(-30), Decimal(2)),
+        ("55-02|r2|income", "DIVIDEND", None, Decimal(30), None),
+        ("55-02|r3", "BUY", "reinvestment", Decimal(-8), Decimal(1)),  # what was spent, though the file has no sign
+        ("55-02|r3|income", "DIVIDEND", None, Decimal(8), None),
+        ("55-02|r4", "CORPORATE_ACTION", "split", Decimal("0.5"), Decimal(20)),
+        ("55-02|r5", "TRANSFER_OUT", None, Decimal(-50), Decimal(10)),
+        ("55-02|r6", "MISC_EXPENSE", None, Decimal(-3), None),
+        ("55-02|r7", "DIVIDEND", "return_of_capital", Decimal(9), None),
+        ("55-02|r8", "INTEREST", "margin", Decimal("-0.75"), None),
+    ]
+    file = night.files["statement2.ofx"]
+    [waiting] = night.lake.read("quarantine").where(F.col("file_id") == file.file_id).collect()
+    assert "CLOSUREOPT" in waiting["raw"]  # no rule says what its money is
 
 
 def test_flex_keeps_one_level_of_detail_and_several_accounts(night: Workspace) -> None:
@@ -390,9 +458,9 @@ def test_a_page_cut_in_the_middle_of_a_line_loses_that_line_to_the_quarantine_on
 
 def test_a_record_of_a_type_that_no_rule_knows_waits_in_the_quarantine(night: Workspace) -> None:
     file = night.files["apx_transactions_p0002.jsonl"]
-    assert (file.records, file.silver, file.quarantined) == (2, 1, 1)
+    assert (file.records, file.silver, file.quarantined, file.skipped) == (4, 1, 1, 2)
     [waiting] = night.lake.read("quarantine").where(F.col("file_id") == file.file_id).collect()
-    assert waiting["line_no"] == 2
+    assert waiting["line_no"] == 4
     assert json.loads(waiting["failed_rules"])[0]["rule"] == "unknown_record"
 
 

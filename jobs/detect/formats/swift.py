@@ -3,7 +3,7 @@
 A field is `:61:` and the lines that follow it until the next. A `:86:` belongs to the field before it; reference,
 account and number of the statement (`:20:`, `:25:`, `:28C:`) are given to every field after them. The parts of
 balances and entries have names of their own: mark, date, currency, amount; value_date, entry_date, type, reference,
-mark_and_type.
+mark_and_type. An entry says no currency (or a letter of it): it is that of the opening balance above it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ ENTRY = re.compile(
 )
 PARTS = {"61": ENTRY, **dict.fromkeys(("60F", "60M", "62F", "62M", "64", "65"), BALANCE)}
 AROUND = ("20", "25", "28C", "28")
+OPENING = ("60F", "60M")
 ENDS = re.compile(r"^(-\}?|-?\{[1-5S]:.*|\x03|)$")  # between two messages
 
 
@@ -34,6 +35,7 @@ def lines(stream: IO[bytes], encoding: str) -> Iterator[str]:
     Raises FormatError for text outside any field.
     """
     around: dict[str, str] = {}
+    currency: dict[str, str] = {}
     waiting: dict[str, str] | None = None
     for tag, text in _fields(io.TextIOWrapper(stream, encoding=encoding)):
         if tag == "86" and waiting is not None and "86" not in waiting:
@@ -42,10 +44,13 @@ def lines(stream: IO[bytes], encoding: str) -> Iterator[str]:
         if waiting is not None:
             yield json.dumps(waiting, ensure_ascii=False)
         if tag == "20":
-            around = {}
-        waiting = {ELEMENT: tag, **around, tag: text, **_parts(tag, text)}
+            around, currency = {}, {}
+        parts = _parts(tag, text)
+        waiting = {ELEMENT: tag, **around, tag: text, **(currency if tag == "61" else {}), **parts}
         if tag in AROUND:
             around[tag] = text
+        elif tag in OPENING:
+            currency = {"currency": parts["currency"]} if parts else {}
     if waiting is not None:
         yield json.dumps(waiting, ensure_ascii=False)
 

@@ -7,7 +7,8 @@ import json
 
 import pytest
 
-from jobs.detect.formats import FormatError, document, ofx, swift, xml
+from jobs.detect import formats
+from jobs.detect.formats import FormatError, document, ofx, swift, workbook, xml
 from jobs.platform.mapping import Mapping, load_mappings
 
 MAPPING = Mapping.model_validate(
@@ -71,3 +72,27 @@ def test_swift_blocks_before_a_message_and_tags_of_a_bank_s_own() -> None:
     found = [json.loads(line) for line in swift.lines(io.BytesIO(text.encode()), "utf-8")]
     assert [one["element"] for one in found] == ["20", "25", "NS", "61"]
     assert found[3] | {"amount": "5,", "86": "?20:x:", "20": "S1", "25": "7"} == found[3]
+
+
+def test_an_entry_has_the_currency_of_its_own_statement_s_opening_balance() -> None:
+    def statement(number: int, *fields: str) -> str:
+        return "\n".join([f":20:S{number}", ":25:7", *fields, ":61:260331C5,NTRF", "-", ""])
+
+    text = statement(1, ":60F:C260331EUR1,") + statement(2, ":60M:D260331CHF1,") + statement(3) + statement(4, ":60F:?")
+    found = [json.loads(line) for line in swift.lines(io.BytesIO(text.encode()), "utf-8")]
+    entries = [(one["20"], one.get("currency")) for one in found if one["element"] == "61"]
+    assert entries == [("S1", "EUR"), ("S2", "CHF"), ("S3", None), ("S4", None)]
+
+
+def test_what_must_be_read_whole_has_a_limit_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formats, "MAX_WHOLE_BYTES", 1 << 20)
+    readers = {
+        "ofx": lambda stream: list(ofx.lines(stream, load_mappings()["ofx_investment"])),
+        "one JSON text": lambda stream: list(document.lines(stream, MAPPING)),
+        "workbook": workbook.sheets,
+    }
+    for read in readers.values():
+        with pytest.raises(FormatError, match="larger than 1 MB, which this format cannot be read above"):
+            read(io.BytesIO(b" " * ((1 << 20) + 1)))
+        with pytest.raises(FormatError, match=r"not|cut"):  # at the limit it is looked at
+            read(io.BytesIO(b" " * (1 << 20)))
