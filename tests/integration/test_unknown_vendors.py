@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from datetime import date
 from decimal import Decimal
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
@@ -15,7 +18,7 @@ from tests.nights import Workspace, taken
 
 NUMBERS = {  # the vendor's number: vendor
     "CH-1": "bern", "F-1": "funds", "JS-7": "portal", "JS-8": "portal", "WD-9": "months", "WD-10": "months",
-    "SC-10": "tables",
+    "SC-10": "tables", "7001": "lots",
 }  # fmt: skip
 # Debit and credit in columns of their own, quoted cells over lines, apostrophes between thousands.
 BERN = r"""vendor: bern
@@ -183,6 +186,45 @@ controls:
   - {name: held, total_title: Value, add_lines: [holding], stated_on: total_held}
   - {name: moved, total_title: Value, add_lines: [movement]}
 """
+# Titles over two lines, found by what they say together.
+CRS = r"""vendor: crs
+feed: crs_prices
+meaning: "Prices with record types."
+delivery: upsert
+fingerprint: {required: [Security CUSIP, Close Price]}
+reader: {delimiter: '|', header_rows: 2}
+lines:
+  - {kind: total, match: '^T1'}
+context: {day: {from: preamble, match: '^H1\|PRICES (\d{8})'}}
+dates: yyyyMMdd
+targets:
+  - table: price
+    columns:
+      security_id: {title: Security CUSIP}
+      as_of_date: {context: day}
+      price: {title: Close Price}
+      currency: {constant: USD}
+controls:
+  - {name: details, check: count, stated_title: Security CUSIP}
+"""
+# Parquet in one file, without a partition or a marker.
+LOTS = r"""vendor: lots
+feed: lots
+meaning: "Holdings."
+format: parquet
+delivery: upsert
+fingerprint: {required: [acct, day, isin, units]}
+numbers: [plain, scientific]
+targets:
+  - table: position
+    columns:
+      account_id: {account_title: acct}
+      as_of_date: {title: day}
+      security_id: {title: isin}
+      quantity: {title: units}
+      market_value: {title: value}
+      currency: {constant: USD}
+"""
 STATEMENT = (
     "\ufeffKontoauszug;;;;;;\r\nKunde 0815;;;;;;\r\n\r\n"
     'Konto;Valuta;"Text";Ref;Belastung;Gutschrift;Währung\r\n'
@@ -264,7 +306,24 @@ def fund_shares() -> str:
     return "\r\n".join(line.ljust(60) for line in lines) + "\r\n\x1a"
 
 
-FILES = {
+def parquet(**columns: pa.Array) -> bytes:
+    content = io.BytesIO()
+    pq.write_table(pa.table(columns), content)
+    return content.getvalue()
+
+
+DAY = pa.array([date(2026, 3, 31)] * 2, pa.date32())
+HELD = {"acct": pa.array([7001, 7001], pa.int64()), "day": DAY, "isin": pa.array(["US0378331005", "DE0007164600"])}
+FILES: dict[str, str | bytes] = {
+    "CRS20260331.RPS": "H1|PRICES 20260331\nH2|Security|Close|\nH3|CUSIP|Price|Note\nDL|037833100|170.25|x\n"
+    "DL|594918104|410.5|\nT1|2\n",
+    "lots.parquet": parquet(
+        **HELD, units=pa.array([1e7, 1e-05]), value=pa.array([Decimal("12.50"), None], pa.decimal128(18, 2))
+    ),
+    # columns in another order, one more, and one whose type has become text
+    "lots_new.parquet": parquet(
+        **dict(reversed(HELD.items())), units=pa.array([3, 4]), note=pa.array(["a", "b"]), value=pa.array(["9", "9,5"])
+    ),
     "canonical_accounts_1.csv": "account_id,base_currency\n" + "".join(f"{number},USD\n" for number in NUMBERS),
     "canonical_account_xref_1.csv": "vendor,vendor_account_number,account_id\n"
     + "".join(f"{vendor},{number},{number}\n" for number, vendor in NUMBERS.items()),
@@ -297,7 +356,8 @@ def night(spark: SparkSession, database_url: str, tmp_path_factory: pytest.TempP
     home = tmp_path_factory.mktemp("unknown_vendors")
     folder = home / "mappings"
     shutil.copytree(mappings_folder(), folder)
-    for name, text in {"bern": BERN, "funds": FUNDS, "portal": PORTAL, "months": MONTHS, "tables": TABLES}.items():
+    own = {"bern": BERN, "funds": FUNDS, "portal": PORTAL, "months": MONTHS, "tables": TABLES, "lots": LOTS}
+    for name, text in {**own, "crs_prices": CRS}.items():
         (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DIETZ_MAPPINGS", str(folder))
@@ -372,6 +432,27 @@ def test_tables_that_only_their_headings_tell_apart(night: Workspace) -> None:
         (date(2026, 3, 2), "DEPOSIT", Decimal(500)),
         (date(2026, 3, 2), "FEE", Decimal("-1.5")),
     ]
+
+
+def test_titles_over_two_lines(night: Workspace) -> None:
+    assert silver(night, "price", "CRS20260331.RPS", "line_no", "security_id", "as_of_date", "price") == [
+        (4, "037833100", date(2026, 3, 31), Decimal("170.25")),
+        (5, "594918104", date(2026, 3, 31), Decimal("410.5")),
+    ]
+    assert (night.files["CRS20260331.RPS"].records, night.files["CRS20260331.RPS"].skipped) == (6, 4)
+
+
+def test_parquet_in_one_file_and_with_a_type_that_has_changed(night: Workspace) -> None:
+    columns = ("security_id", "quantity", "market_value")
+    assert silver(night, "position", "lots.parquet", *columns) == [
+        ("US0378331005", Decimal(10_000_000), Decimal("12.5")),
+        ("DE0007164600", Decimal("0.00001"), None),
+    ]
+    assert silver(night, "position", "lots_new.parquet", *columns) == [("US0378331005", Decimal(3), Decimal(9))]
+    changed = night.files["lots_new.parquet"]
+    assert (changed.records, changed.silver, changed.quarantined) == (2, 1, 1)
+    assert changed.detection["drift"] == ["note"]
+    assert changed.detection["changes"] == ["'note' is new"]
 
 
 def test_an_error_message_in_place_of_data_is_said(night: Workspace) -> None:
