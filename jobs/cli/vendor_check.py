@@ -46,7 +46,7 @@ def check(
             typer.echo(json.dumps([_facts(one) for one in found], default=str, indent=1))
             return
         for one in found:
-            _print(console, one)
+            print_answer(console, one)
 
 
 def _tenant(settings: Settings, wanted: str | None) -> str:
@@ -78,7 +78,8 @@ def _facts(one: Any) -> dict[str, Any]:
     }
 
 
-def _print(console: Console, one: Any) -> None:
+def print_answer(console: Console, one: Any) -> None:
+    """What would become of a file, for people: its candidates, lines, records, controls, misfits and some records."""
     name = f"{Path(one.file.path).name}{' / ' + one.file.member if one.file.member else ''}"
     console.print(f"[bold]{name}[/bold]")
     for candidate in (one.file.detection or {}).get("candidates", []):

@@ -1,13 +1,16 @@
-"""Later files about the same day: a full one retires what it lists no more, a delta does not, history stays."""
+"""Later files about the same days: full ones, deltas, cumulative ones, cancels; what they supersede stays readable."""
 
 from __future__ import annotations
 
+import shutil
 from datetime import date
+from decimal import Decimal
 
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from jobs.platform.mapping import mappings_folder
 from tests.nights import Workspace, taken
 
 NUMBERS = {"ABC1234561": "G1", "ABC7654321": "G2"}
@@ -16,6 +19,29 @@ KNOWN = {
     "canonical_account_xref_1.csv": "vendor,vendor_account_number,account_id\n"
     + "".join(f"gcus,{number},{account}\n" for number, account in NUMBERS.items()),
 }
+# Bookings without numbers: a cancel says what it takes back by its values alone.
+NOTES = """vendor: notes
+feed: notes
+meaning: "Bookings of a bank."
+delivery: log
+fingerprint: {required: [Day, What, Sum, Who]}
+codes:
+  words:
+    title: What
+    rules:
+      - {is: DEP, gives: {type: DEPOSIT, status: new}}
+      - {is: DEP CXL, gives: {type: DEPOSIT, status: cancel, back: 'yes'}}
+targets:
+  - table: transaction
+    columns:
+      transaction_id: {identity: [trade_date, type, amount], reversed_when: words.back}
+      account_id: {title: Who}
+      trade_date: {title: Day}
+      performance_date: {same_as: trade_date}
+      type: {code: words.type}
+      amount: {title: Sum}
+      status: {code: words.status}
+"""
 A, B = NUMBERS
 
 
@@ -42,6 +68,11 @@ FIRST = {
     f"GCUS_{day}.txt": holdings(day, "REFRESHED", (A, "037833100", "10"), (A, "594918104", "20"), (B, "037833100", "5"))
     for day in (2, 3, 4)
 }
+VALUES = "account_id,as_of_date,market_value\n"
+FIRST |= {
+    "canonical_valuations_1.csv": VALUES + "G1,2026-03-02,10\nG1,2026-03-03,11\nG1,2026-03-04,12\n",
+    "notes_1.csv": "Day,What,Sum,Who\n2026-03-02,DEP,100.00,G1\n2026-03-02,DEP,100.00,G1\n",
+}
 LATER = {
     # sold, and one quantity corrected
     "GCUS_2_C.txt": holdings(2, "REFRESHED", (A, "037833100", "11"), (B, "037833100", "5")),
@@ -56,14 +87,25 @@ LATER = {
     "GCUS_6_NY.txt": holdings(6, "REFRESHED", (A, "037833100", "1"), (A, "594918104", "2"), office="NY01"),
     "GCUS_6_LA.txt": holdings(6, "REFRESHED", (B, "037833100", "3"), office="LA01"),
     "GCUS_6_NY_C.txt": holdings(6, "REFRESHED", (A, "037833100", "4"), office="NY01"),
+    # a cumulative file: a day more, and one of its history silently restated; then the whole month once more
+    "canonical_valuations_2.csv": VALUES + "G1,2026-03-02,10\nG1,2026-03-03,11.5\nG1,2026-03-04,12\nG1,2026-03-05,13\n",
+    "canonical_valuations_3.csv": VALUES
+    + "G1,2026-03-05,13\nG1,2026-03-04,12.0\nG1,2026-03-03,11.5\nG1,2026-03-02,10\n",
+    # one of two twins is taken back and booked anew
+    "notes_2.csv": "Day,What,Sum,Who\n2026-03-02,DEP CXL,-100.00,G1\n2026-03-02,DEP,110.00,G1\n",
 }
 
 
 @pytest.fixture(scope="module")
 def corrected(spark: SparkSession, database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    workspace = taken({**KNOWN, **FIRST}, spark, database_url, tmp_path_factory.mktemp("corrections"))
-    workspace.put({**LATER})
-    workspace.take(date(2026, 3, 11))
+    home = tmp_path_factory.mktemp("corrections")
+    shutil.copytree(mappings_folder(), home / "mappings")
+    (home / "mappings" / "notes.yaml").write_text(NOTES, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DIETZ_MAPPINGS", str(home / "mappings"))
+        workspace = taken({**KNOWN, **FIRST}, spark, database_url, home)
+        workspace.put({**LATER})
+        workspace.take(date(2026, 3, 11))
     return workspace
 
 
@@ -104,3 +146,28 @@ def test_books_count_records_of_files_not_retired_rows(corrected: Workspace) -> 
     counts = {name: (f.records, f.silver, f.quarantined, f.skipped) for name, f in corrected.files.items()}
     assert counts["GCUS_2_C.txt"] == (4, 1, 0, 3)  # header, trailer and an unchanged row are skipped
     assert counts["GCUS_4_C.txt"] == (4, 1, 1, 2)
+
+
+def test_history_restated_inside_a_cumulative_file_gives_a_version_more_of_that_day_alone(corrected: Workspace) -> None:
+    files = corrected.files
+    counts = {name: (files[name].silver, files[name].skipped) for name in files if name.startswith("canonical_val")}
+    assert counts == {
+        "canonical_valuations_1.csv": (3, 1),
+        "canonical_valuations_2.csv": (2, 3),
+        "canonical_valuations_3.csv": (0, 5),
+    }
+    rows = corrected.lake.read("valuation").orderBy("as_of_date", "arrival_no").collect()
+    assert [(row["as_of_date"].day, row["market_value"]) for row in rows] == [
+        (2, Decimal(10)), (3, Decimal(11)), (3, Decimal("11.5")), (4, Decimal(12)), (5, Decimal(13)),
+    ]  # fmt: skip
+    now = corrected.lake.current("valuation").where("day(as_of_date) = 3").collect()
+    assert [row["market_value"] for row in now] == [Decimal("11.5")]
+
+
+def test_a_cancel_without_a_number_takes_back_one_of_two_twins(corrected: Workspace) -> None:
+    now = corrected.lake.current("transaction").where("vendor = 'notes'").orderBy("amount").collect()
+    assert [(row["status"], row["amount"]) for row in now] == [
+        ("cancel", Decimal(-100)), ("new", Decimal(100)), ("new", Decimal(110)),
+    ]  # fmt: skip
+    every = corrected.lake.read("transaction").where("vendor = 'notes'").orderBy("arrival_no", "line_no").collect()
+    assert [row["amount"] for row in every] == [Decimal(100), Decimal(100), Decimal(-100), Decimal(110)]

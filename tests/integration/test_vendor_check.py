@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,9 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
+from rich.console import Console
 
+from jobs.cli.vendor_check import print_answer
 from jobs.platform.mapping import load_mappings
 from jobs.vendor.check import Checked, checked
 from tests.nights import TENANT, Workspace, taken
@@ -116,3 +120,23 @@ def test_an_unknown_file_is_answered_with_its_candidates(workspace: Workspace, t
     with checked(workspace.spark, workspace.settings, path, TENANT, load_mappings(), rows=False) as found:
         assert [(one.file.status, one.books) for one in found] == [("unrecognised", None)]
         assert "no mapping fits" in found[0].file.message
+
+
+def test_people_are_told_lines_controls_reasons_and_rows_before_and_after(dry: dict[str, Checked]) -> None:
+    said = io.StringIO()
+    statement = dry["General_XX876_Transactions_20260303-142105.csv"]
+    for one in (dry["canonical_valuations_2.csv"], statement, replace(statement, broken=[])):
+        print_answer(Console(file=said, width=400), one)
+    for line in (
+        "canonical_valuations, ",
+        "title unknown to the mapping: note",
+        "lines    7: 6 record, 1 header",
+        "records  7 = 2 silver + 2 quarantined + 3 skipped",
+        "1 quarantined for number of market_value: line 6 has '1,5', expected a number such as 1234.56",
+        "1 quarantined for unknown_account of account_id: line 5 has '**', expected an account in an accounts file",
+        "line 3  A2,2026-03-02,20,new",
+        "-> valuation: account_id A2, as_of_date 2026-03-02, market_value 20.00000000",
+        "control transactions_total, line 4: 'Amount' adds up to 1.25, the file states 1.26 (file refused)",
+        "controls met: transactions_total",
+    ):
+        assert f"  {line}" in said.getvalue(), said.getvalue()
