@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 from datetime import date
 from decimal import Decimal
@@ -25,6 +26,7 @@ feed: notes
 meaning: "Bookings of a bank."
 delivery: log
 fingerprint: {required: [Day, What, Sum, Who]}
+flow_timing: end_of_day
 codes:
   words:
     title: What
@@ -73,7 +75,7 @@ FIRST |= {
     "canonical_valuations_1.csv": VALUES + "G1,2026-03-02,10\nG1,2026-03-03,11\nG1,2026-03-04,12\n",
     "notes_1.csv": "Day,What,Sum,Who\n2026-03-02,DEP,100.00,G1\n2026-03-02,DEP,100.00,G1\n",
 }
-LATER = {
+LATER: dict[str, str | bytes] = {
     # sold, and one quantity corrected
     "GCUS_2_C.txt": holdings(2, "REFRESHED", (A, "037833100", "11"), (B, "037833100", "5")),
     # a delta says nothing of what it does not list
@@ -92,7 +94,7 @@ LATER = {
     "canonical_valuations_3.csv": VALUES
     + "G1,2026-03-05,13\nG1,2026-03-04,12.0\nG1,2026-03-03,11.5\nG1,2026-03-02,10\n",
     # one of two twins is taken back and booked anew
-    "notes_2.csv": "Day,What,Sum,Who\n2026-03-02,DEP CXL,-100.00,G1\n2026-03-02,DEP,110.00,G1\n",
+    "notes_2.csv.gz": gzip.compress(b"Day,What,Sum,Who\n2026-03-02,DEP CXL,-100.00,G1\n2026-03-02,DEP,110.00,G1\n"),
 }
 
 
@@ -171,3 +173,8 @@ def test_a_cancel_without_a_number_takes_back_one_of_two_twins(corrected: Worksp
     ]  # fmt: skip
     every = corrected.lake.read("transaction").where("vendor = 'notes'").orderBy("arrival_no", "line_no").collect()
     assert [row["amount"] for row in every] == [Decimal(100), Decimal(100), Decimal(-100), Decimal(110)]
+
+
+def test_flows_count_when_their_feed_says(corrected: Workspace) -> None:
+    rows = corrected.lake.read("transaction").where("vendor = 'notes'").select("feed_flow_timing").distinct().collect()
+    assert [row[0] for row in rows] == ["end_of_day"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import zipfile
 from datetime import date
 from decimal import Decimal
 
@@ -191,18 +192,20 @@ CRS = r"""vendor: crs
 feed: crs_prices
 meaning: "Prices with record types."
 delivery: upsert
-fingerprint: {required: [Security CUSIP, Close Price]}
+fingerprint: {required: [Security CUSIP], signature: '^H1\|PRICES'}
 reader: {delimiter: '|', header_rows: 2}
 lines:
   - {kind: total, match: '^T1'}
 context: {day: {from: preamble, match: '^H1\|PRICES (\d{8})'}}
+business_date: day
 dates: yyyyMMdd
+title_dates: {Close Price: {until: 2026-03-31}}  # from April on it is the day's before
 targets:
   - table: price
     columns:
       security_id: {title: Security CUSIP}
       as_of_date: {context: day}
-      price: {title: Close Price}
+      price: {title: [Close Price, Last Price]}
       currency: {constant: USD}
 controls:
   - {name: details, check: count, stated_title: Security CUSIP}
@@ -312,11 +315,26 @@ def parquet(**columns: pa.Array) -> bytes:
     return content.getvalue()
 
 
+def zipped(members: dict[str, str]) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, text in members.items():
+            archive.writestr(name, text)
+    return content.getvalue()
+
+
 DAY = pa.array([date(2026, 3, 31)] * 2, pa.date32())
 HELD = {"acct": pa.array([7001, 7001], pa.int64()), "day": DAY, "isin": pa.array(["US0378331005", "DE0007164600"])}
 FILES: dict[str, str | bytes] = {
     "CRS20260331.RPS": "H1|PRICES 20260331\nH2|Security|Close|\nH3|CUSIP|Price|Note\nDL|037833100|170.25|x\n"
     "DL|594918104|410.5|\nT1|2\n",
+    "april.zip": zipped(
+        {
+            "CRS20260401.RPS": "H1|PRICES 20260401\nH2|Security|Close|Last\nH3|CUSIP|Price|Price\n"
+            "DL|037833100|170.25|171.5\nT1|1\n",
+            "wide_april.csv": 'Acct,Mar-26 (USD),Note\nWD-9,"1,100",x\n',
+        }
+    ),
     "lots.parquet": parquet(
         **HELD, units=pa.array([1e7, 1e-05]), value=pa.array([Decimal("12.50"), None], pa.decimal128(18, 2))
     ),
@@ -440,6 +458,20 @@ def test_titles_over_two_lines(night: Workspace) -> None:
         (5, "594918104", date(2026, 3, 31), Decimal("410.5")),
     ]
     assert (night.files["CRS20260331.RPS"].records, night.files["CRS20260331.RPS"].skipped) == (6, 4)
+
+
+def test_members_of_an_archive_are_files_of_their_own_and_a_title_means_something_for_its_time(
+    night: Workspace,
+) -> None:
+    members = {one.member: one for one in night.ledger.files() if one.member}
+    assert {name: (one.feed, one.status, one.silver) for name, one in members.items()} == {
+        "CRS20260401.RPS": ("crs_prices", "normalised", 1),
+        "wide_april.csv": ("months", "normalised", 1),
+    }
+    [price] = night.lake.read("price").where("as_of_date = '2026-04-01'").collect()
+    assert (price["price"], price["file_id"]) == (Decimal("171.5"), members["CRS20260401.RPS"].file_id)
+    [value] = night.lake.read("valuation").where("as_of_date = '2026-03-31' AND vendor = 'months'").collect()
+    assert value["market_value"] == 1_100_000
 
 
 def test_parquet_in_one_file_and_with_a_type_that_has_changed(night: Workspace) -> None:

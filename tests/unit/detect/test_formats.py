@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import date, datetime, time
 
+import openpyxl
 import pytest
+from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900
 
 from jobs.detect import formats
 from jobs.detect.formats import FormatError, document, ofx, swift, workbook, xml
@@ -96,3 +99,37 @@ def test_what_must_be_read_whole_has_a_limit_that_is_said(monkeypatch: pytest.Mo
             read(io.BytesIO(b" " * ((1 << 20) + 1)))
         with pytest.raises(FormatError, match=r"not|cut"):  # at the limit it is looked at
             read(io.BytesIO(b" " * (1 << 20)))
+
+
+@pytest.mark.parametrize("base", [CALENDAR_WINDOWS_1900, CALENDAR_MAC_1904])
+def test_cells_of_a_sheet_are_texts_that_lose_nothing(base: datetime) -> None:
+    book = openpyxl.Workbook()
+    book.epoch = base
+    book.active.append(["Read me"])
+    sheet = book.create_sheet("Returns")
+    sheet.sheet_state = "hidden"
+    sheet.merge_cells("A1:C1")
+    sheet["A1"] = "Performance"
+    for row in (
+        [],
+        ["Account", "Value", "Return", "As Of"],
+        [12345678.0, 1000.1, 0.0274, date(2026, 3, 31)],
+        ["00123", "1,000.10", "2.74%", "31 March 2026"],
+        [3.78331e7, "=B4*2", 0.1, datetime.combine(date(2026, 3, 31), time(16))],
+        ["", None, " ", ""],
+    ):
+        sheet.append(row)
+    sheet["C4"].number_format = "0.00%"
+    sheet["D4"].number_format = "yyyy-mm-dd"
+    content = io.BytesIO()
+    book.save(content)
+    assert workbook.sheets(io.BytesIO(content.getvalue())) == ["Sheet", "Returns"]
+    found = [line and json.loads(line) for line in workbook.lines(io.BytesIO(content.getvalue()), "Returns")]
+    assert found == [
+        ["Performance"],
+        "",
+        ["Account", "Value", "Return", "As Of"],
+        ["12345678", "1000.1", "2.74%", "2026-03-31"],
+        ["00123", "1,000.10", "2.74%", "31 March 2026"],
+        ["37833100", "=B4*2 (never calculated)", "0.1", "2026-03-31 16:00:00"],
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,18 @@ def test_a_german_account_statement_by_its_titles_signs_and_footer(tmp_path: Pat
     assert columns(draft)["account_id"] == {"account": "account"}
     assert draft["controls"] == [{"name": "betrag_total", "total_title": "Betrag", "number": "european"}]
     assert draft["lines"] == [{"kind": "total", "match": r'^"?Summe"?\s*(?:;|$)'}]
+
+
+def test_beside_each_choice_stands_how_sure_it_is_and_why(tmp_path: Path) -> None:
+    path = tmp_path / "holdings_20260314.csv"
+    path.write_text(HOLDINGS, encoding="utf-8")
+    lines = next(drafts(path)).text.splitlines()
+    chosen = [line.strip() for line in lines if re.match(r" {6}\w+: ", line)]
+    assert len(chosen) == 7
+    assert [line for line in chosen if not re.search(r"\}  # 0\.\d\d its title", line)] == []
+    reasons = {line.split(":")[0]: line.split("#")[1] for line in chosen}
+    assert "its day is the one that the file states" in reasons["as_of_date"]
+    assert "quantity x price = market_value" in reasons["market_value"]
 
 
 def test_a_word_that_is_no_general_one_is_open_and_the_others_are_not(tmp_path: Path) -> None:
