@@ -160,6 +160,18 @@ def test_a_word_that_no_map_knows_is_said_once_and_the_other_rows_go_on(night: W
     }  # fmt: skip
 
 
+def test_a_word_that_no_map_knows_is_said_once_and_the_other_rows_go_on(night: Workspace) -> None:
+    file = night.files["New_XX876_Transactions_20260306-142105.csv"]
+    assert (file.status, file.silver, file.quarantined) == ("normalised", 1, 1)
+    log = (night.settings.folder("logs") / "dietz.jsonl").read_text(encoding="utf-8").splitlines()
+    [line] = [one for one in map(json.loads, log) if one.get("rule") == "unknown_code"]
+    said = {name: line[name] for name in ("event", "level", "file_id", "column", "rows", "first_line", "value")}
+    assert said == {
+        "event": "rows_quarantined", "level": "warning", "file_id": file.file_id, "column": "Action", "rows": 1,
+        "first_line": 3, "value": "Crypto Staking Reward",
+    }  # fmt: skip
+
+
 def test_a_column_of_another_type_is_stopped_and_its_rows_go_on(night: Workspace) -> None:
     file = night.files["canonical_transactions_retyped.csv"]
     assert counts(file) == (5, 3, 1, 1)

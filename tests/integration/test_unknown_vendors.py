@@ -19,7 +19,7 @@ from tests.nights import Workspace, taken
 
 NUMBERS = {  # the vendor's number: vendor
     "CH-1": "bern", "F-1": "funds", "JS-7": "portal", "JS-8": "portal", "WD-9": "months", "WD-10": "months",
-    "SC-10": "tables", "7001": "lots",
+    "SC-10": "tables", "7001": "lots", "U55": "sections", "X12345678": "sentences",
 }  # fmt: skip
 # Debit and credit in columns of their own, quoted cells over lines, apostrophes between thousands.
 BERN = r"""vendor: bern
@@ -210,6 +210,112 @@ targets:
 controls:
   - {name: details, check: count, stated_title: Security CUSIP}
 """
+# Sections that begin and end with control records, each stating its count and a sum of its own.
+SECTIONS = r"""vendor: sections
+feed: sections
+meaning: "Trades and holdings between control records."
+delivery: log
+fingerprint: {signature: '^BOF\|\w+\|'}
+reader: {delimiter: '|', header: repeated}
+lines:
+  - {kind: preamble, match: '^(BOF|BOA|EOA|EOF)\|'}
+  - {kind: section, match: '^BOS\|'}
+  - {kind: header, match: '^ClientAccountID\|'}
+  - {kind: traded, match: '^EOS\|', under: '^BOS\|TRNT'}
+  - {kind: held, match: '^EOS\|', under: '^BOS\|POST'}
+  - {kind: trade, under: '^BOS\|TRNT'}
+  - {kind: holding, under: '^BOS\|POST'}
+dates: yyyyMMdd
+codes:
+  sides:
+    title: Buy/Sell
+    rules:
+      - {starts: BUY, gives: {type: BUY}}
+      - {starts: SELL, gives: {type: SELL}}
+targets:
+  - table: transaction
+    lines: trade
+    columns:
+      transaction_id: {title: TransactionID}
+      account_id: {account_title: ClientAccountID}
+      trade_date: {title: TradeDate}
+      performance_date: {same_as: trade_date}
+      type: {code: sides.type}
+      amount: {title: NetCash}
+      currency: {title: CurrencyPrimary}
+      quantity: {title: Quantity}
+  - table: position
+    lines: holding
+    columns:
+      account_id: {account_title: ClientAccountID}
+      as_of_date: {title: ReportDate}
+      security_id: {title: Symbol}
+      quantity: {title: Quantity}
+      market_value: {title: PositionValue}
+      currency: {title: CurrencyPrimary}
+controls:  # EOS|CODE|count|sum: the places of the third and the fourth title
+  - {name: trades, check: count, stated_title: Model, add_lines: [trade], stated_on: traded}
+  - {name: trade_money, total_title: TradeMoney, stated_title: CurrencyPrimary, add_lines: [trade], stated_on: traded}
+  - {name: holdings, check: count, stated_title: Model, add_lines: [holding], stated_on: held}
+  - {name: held_value, total_title: PositionValue, stated_title: CurrencyPrimary, add_lines: [holding], stated_on: held}
+"""
+FLEX_TEXT = """BOF|U55|Q|2|20260331|20260331|20260401;010101|100|100
+BOA|U55
+BOS|TRNT|Trades
+ClientAccountID|AccountAlias|Model|CurrencyPrimary|TradeDate|TransactionID|Buy/Sell|Quantity|TradeMoney|NetCash
+U55|||USD|20260331|91|BUY|2|10.5|-11.5
+U55|||USD|20260331|92|SELL|-1|-6|5
+EOS|TRNT|2|4.5
+BOS|POST|Positions
+ClientAccountID|AccountAlias|Model|CurrencyPrimary|Symbol|ReportDate|Quantity|PositionValue
+U55|||USD|AAPL|20260331|1|6
+EOS|POST|1|6
+EOA|U55
+EOF|U55|Q
+"""
+# What a booking is stands in a sentence; blank rows before the titles, a disclaimer with commas below the records.
+SENTENCES = r"""vendor: sentences
+feed: sentences
+meaning: "History of an account."
+delivery: log
+fingerprint: {required: [Run Date, Account, Action, Amount]}
+reader: {short_rows: true}
+lines: [{kind: footer, match: '^(?!\s*\d{2}/\d{2}/\d{4},)'}]
+dates: MM/dd/yyyy
+codes:
+  what:
+    title: Action
+    rules:
+      - {starts: YOU BOUGHT, gives: {type: BUY}}
+      - {starts: DIVIDEND RECEIVED, gives: {type: DIVIDEND}}
+      - {matches: 'TRANSFERRED FROM\b.*', gives: {type: DEPOSIT}}
+targets:
+  - table: transaction
+    columns:
+      transaction_id: {identity: [trade_date, type, security_id, amount]}
+      account_id: {account_title: Account}
+      trade_date: {title: Run Date}
+      performance_date: {same_as: trade_date}
+      type: {code: what.type}
+      amount: {title: Amount}
+      currency: {constant: USD}
+      security_id: {title: Symbol}
+      quantity: {title: Quantity}
+"""
+HISTORY = """
+
+,,,,,
+Run Date,Account,Action,Symbol,Quantity,Amount ($)
+ 03/31/2026,X12345678, YOU BOUGHT APPLE INC (AAPL) (Cash), AAPL,10,-1705
+ 03/30/2026,X12345678, DIVIDEND RECEIVED APPLE INC (AAPL), AAPL,,12.4
+ 03/30/2026,X12345678,"TRANSFERRED FROM VS Z11-222, 333", ,,1000
+ 03/30/2026,X12345678, YOU DREAMT OF APPLE INC, AAPL,,1
+
+"The data in this spreadsheet is provided to you solely for your use, and is not
+intended to provide advice, nor should it be construed as an offer"
+
+Date downloaded 03/31/2026 9:10 pm
+"""
 # Parquet in one file, without a partition or a marker.
 LOTS = r"""vendor: lots
 feed: lots
@@ -335,6 +441,9 @@ FILES: dict[str, str | bytes] = {
             "wide_april.csv": 'Acct,Mar-26 (USD),Note\nWD-9,"1,100",x\n',
         }
     ),
+    "flex.txt": FLEX_TEXT,
+    "flex_wrong.txt": FLEX_TEXT.replace("|4.5\n", "|4.6\n").replace("|9", "|8"),
+    "History.csv": HISTORY,
     "lots.parquet": parquet(
         **HELD, units=pa.array([1e7, 1e-05]), value=pa.array([Decimal("12.50"), None], pa.decimal128(18, 2))
     ),
@@ -375,7 +484,8 @@ def night(spark: SparkSession, database_url: str, tmp_path_factory: pytest.TempP
     folder = home / "mappings"
     shutil.copytree(mappings_folder(), folder)
     own = {"bern": BERN, "funds": FUNDS, "portal": PORTAL, "months": MONTHS, "tables": TABLES, "lots": LOTS}
-    for name, text in {**own, "crs_prices": CRS}.items():
+    own |= {"crs_prices": CRS, "sections": SECTIONS, "sentences": SENTENCES}
+    for name, text in own.items():
         (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DIETZ_MAPPINGS", str(folder))
@@ -458,6 +568,28 @@ def test_titles_over_two_lines(night: Workspace) -> None:
         (5, "594918104", date(2026, 3, 31), Decimal("410.5")),
     ]
     assert (night.files["CRS20260331.RPS"].records, night.files["CRS20260331.RPS"].skipped) == (6, 4)
+
+
+def test_sections_between_control_records_meet_their_own_totals(night: Workspace) -> None:
+    booked = silver(night, "transaction", "flex.txt", "account_id", "transaction_id", "type", "amount", "quantity")
+    assert booked == [
+        ("U55", "91", "BUY", Decimal("-11.5"), Decimal(2)),
+        ("U55", "92", "SELL", Decimal(5), Decimal(-1)),
+    ]
+    assert silver(night, "position", "flex.txt", "security_id", "market_value") == [("AAPL", Decimal(6))]
+    wrong = night.files["flex_wrong.txt"]
+    assert (wrong.status, wrong.silver, wrong.quarantined) == ("refused", 0, 3)
+    assert wrong.message == "line 7: trade_money: 'TradeMoney' adds up to 4.50, the file states 4.60"
+
+
+def test_bookings_told_in_sentences_above_a_disclaimer(night: Workspace) -> None:
+    assert silver(night, "transaction", "History.csv", "trade_date", "type", "security_id", "amount") == [
+        (date(2026, 3, 31), "BUY", "AAPL", Decimal(-1705)),
+        (date(2026, 3, 30), "DIVIDEND", "AAPL", Decimal("12.4")),
+        (date(2026, 3, 30), "DEPOSIT", None, Decimal(1000)),
+    ]
+    file = night.files["History.csv"]
+    assert (file.lines, file.records, file.silver, file.quarantined, file.skipped) == (13, 13, 3, 1, 9)
 
 
 def test_members_of_an_archive_are_files_of_their_own_and_a_title_means_something_for_its_time(
