@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from datetime import date
-from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
-from structlog.testing import capture_logs
 
 from jobs.platform.ledger import FileRecord
 from tests.nights import Workspace, taken
@@ -61,21 +59,9 @@ BINARY = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00"
 
 
 @pytest.fixture(scope="module")
-def said() -> list[Any]:
-    """The lines of the night's log."""
-    return []
-
-
-@pytest.fixture(scope="module")
-def night(
-    spark: SparkSession, database_url: str, tmp_path_factory: pytest.TempPathFactory, said: list[Any]
-) -> Workspace:
+def night(spark: SparkSession, database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """All files of FILES and a picture through detect, ingest and normalise."""
-    with capture_logs() as lines:
-        home = tmp_path_factory.mktemp("bad_input")
-        workspace = taken({**FILES, "picture.csv": BINARY}, spark, database_url, home)
-    said += lines
-    return workspace
+    return taken({**FILES, "picture.csv": BINARY}, spark, database_url, tmp_path_factory.mktemp("bad_input"))
 
 
 def reasons(night: Workspace, name: str) -> list[tuple[int, str, str, str, str]]:
@@ -147,17 +133,6 @@ def test_each_misfit_names_line_column_value_and_what_was_expected(
     night: Workspace, name: str, expected: list[tuple[int, str, str, str, str]]
 ) -> None:
     assert [one for one in reasons(night, name) if one[1] != "required"] == expected
-
-
-def test_a_word_that_no_map_knows_is_said_once_and_the_other_rows_go_on(night: Workspace, said: list[Any]) -> None:
-    file = night.files["New_XX876_Transactions_20260306-142105.csv"]
-    assert (file.status, file.silver, file.quarantined) == ("normalised", 1, 1)
-    [line] = [one for one in said if one.get("rule") == "unknown_code"]
-    assert line == {
-        "event": "rows_quarantined", "log_level": "warning", "file_id": file.file_id, "file": file.path,
-        "rule": "unknown_code", "column": "Action", "rows": 1, "first_line": 3, "value": "Crypto Staking Reward",
-        "expected": "a word of 'actions'",
-    }  # fmt: skip
 
 
 def test_a_word_that_no_map_knows_is_said_once_and_the_other_rows_go_on(night: Workspace) -> None:
