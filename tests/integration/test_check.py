@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
+from pyspark.sql import types as T
 
 from jobs.check.job import run as check
 from jobs.platform import schemas
@@ -17,6 +18,14 @@ from jobs.platform.ledger import FileRecord, Ledger, Run
 from jobs.platform.settings import Settings
 
 MONDAY = date(2026, 1, 5)
+JUMPS = """
+  - name: value_jump
+    measure: value_jump
+    applies_to: valuation
+    limits: [{unit: fraction, max: 0.5}, {unit: money, max: 100}]
+    severity: hold
+    reason: Half as much again without a flow is a wrong file, not a market.
+"""
 
 
 @pytest.fixture
@@ -64,6 +73,19 @@ def silver(
         }
         every.append(tuple({**lineage, **values}.get(name) for name in schemas.table(table).names))
     lake.write_run(spark.createDataFrame(every, schemas.table(table).struct), table, run.run_no, run.run_id)
+
+
+def published(spark: SparkSession, lake: Lake, run: Run, values: dict[str, str], on: date) -> None:
+    """The last published rows of accounts: what each is worth on that day, all else empty."""
+    empty: dict[type, Any] = {
+        T.StringType: "", T.DecimalType: Decimal(0), T.DoubleType: 0.0, T.DateType: on, T.BooleanType: False,
+    }  # fmt: skip
+    rows = []
+    for account, amount in values.items():
+        given = {"tenant_id": "acme", "account_id": account, "end_market_value": Decimal(amount)}
+        struct = schemas.table("account_state").struct
+        rows.append(tuple(given.get(field.name, empty.get(type(field.dataType), 0)) for field in struct))
+    lake.overwrite(spark.createDataFrame(rows, schemas.table("account_state").struct), "account_state", 1, "r")
 
 
 def value(account: str, amount: str, currency: str | None = "USD", on: date = MONDAY) -> dict[str, Any]:
@@ -159,3 +181,36 @@ def test_rows_of_a_feed_are_compared_with_its_trailing_average(
     assert now.status == "accepted"
     assert now.message is not None
     assert "row_count" in now.message
+
+
+def test_rows_that_a_replay_takes_through_are_looked_at_without_a_file(
+    spark: SparkSession, settings: Settings, ledger: Ledger
+) -> None:
+    """By rows that waited in an accepted file both accounts are worth 10,000 instead of 1,000. The deposit that
+    explains it of one of them came with that file's night."""
+    with (settings.home / "conf" / "tolerances.yaml").open("a", encoding="utf-8") as tolerances:
+        tolerances.write(JUMPS)
+    lake, tuesday = Lake(spark, settings.lake_root), date(2026, 1, 6)
+    night = ledger.open_run(tuesday)
+    marks = a_file(night, "acme", "broker", "harbor_marks", records=3, silver=1, quarantined=2)
+    deposit = {"transaction_id": "T", "account_id": "PAID", "type": "DEPOSIT", "status": "new", "currency": "USD"}
+    deposit |= {"trade_date": tuesday, "performance_date": tuesday, "amount": Decimal(9000)}
+    silver(spark, lake, "transaction", night, [(marks, deposit)])
+    published(spark, lake, night, {"PAID": "1000", "JUMPS": "1000"}, MONDAY)
+    ledger.update_files({marks.file_id: {"status": "accepted"}})
+    ledger.close_run(night, "done", {})
+    replay = ledger.open_run(tuesday, run_id="replay-1")
+    ledger.begin_replay(replay, {marks.file_id: {"mapping_version": "mended"}})
+    assert ledger.unpublished_replays(replay) == [], "begun, not done"
+    silver(spark, lake, "valuation", replay, [(marks, value(name, "10000", on=tuesday)) for name in ("PAID", "JUMPS")])
+    ledger.update_files({}, replayed_by=replay.run_no)
+    ledger.close_run(replay, "done", {})
+    tonight = ledger.open_run(date(2026, 1, 7))
+
+    counters = check(spark, settings, tonight)
+
+    assert (counters["files"], counters["accounts_held"]) == (0, 1)
+    [held] = lake.read("held_account").collect()
+    assert (held["account_id"], held["as_of_date"], held["run_no"]) == ("JUMPS", tuesday, tonight.run_no)
+    ledger.advance("acme", tuesday, tonight.run_no)
+    assert ledger.unpublished_replays(ledger.open_run(date(2026, 1, 8))) == []
