@@ -33,6 +33,8 @@ def spark_conf(settings: Settings) -> dict[str, str]:
         "spark.ui.retainedStages": "50",
         "spark.ui.retainedTasks": "500",
         "spark.databricks.delta.snapshotPartitions": "1",
+        # By default every sort, every aggregate and every broadcast of two rows takes (and clears) 64 MB at once.
+        "spark.buffer.pageSize": "2m",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.speculation": "false",
         # Titles and codes are compared in lower case; ICU's tables would take a second to build for it.
