@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from jobs.platform.errors import ConfigError
 
 M = TypeVar("M", bound=BaseModel)
+# libyaml's parser, where PyYAML was built with it: fifteen times as fast, and every command reads all mappings.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class StrictModel(BaseModel):
@@ -29,10 +31,10 @@ def load_yaml(path: Path, model: type[M]) -> M:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(text, Loader=LOADER)
         _refuse_duplicate_keys(path, root)
         _refuse_open_places(path, root)
-        data = yaml.safe_load(text)
+        data = yaml.load(text, Loader=LOADER)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"{path}:{line}: not valid YAML: {error.problem}") from error

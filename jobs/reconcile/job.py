@@ -13,7 +13,7 @@ from jobs.calculate.epochs import current_rows
 from jobs.check.tolerances import load_tolerances
 from jobs.platform import schemas
 from jobs.platform.lake import Lake, latest
-from jobs.platform.ledger import Run
+from jobs.platform.ledger import Progress, Run
 from jobs.platform.logs import get_log
 from jobs.platform.settings import Settings
 from jobs.reconcile.breaks import compared, remembered
@@ -25,7 +25,7 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
     """Compare and write gold.reconciliation_break; counts what is open, resolved and not comparable."""
     nothing: dict[str, int | str] = {"breaks": 0, "resolved": 0, "not_comparable": 0}
     lake = Lake(spark, settings.lake_root)
-    if not lake.exists(THEIRS):
+    if not lake.exists(THEIRS) or _nothing_came(lake, settings, run):
         return nothing
     theirs = _reported(lake, settings, run)
     ours = lake.read(OURS).where(F.col("as_of_date") <= run.business_date)
@@ -46,6 +46,18 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
     return _counted(lake, run)
 
 
+def _nothing_came(lake: Lake, settings: Settings, run: Run) -> bool:
+    """Whether it is plain from the tables' last commits that neither side has rows which were not compared yet."""
+    compared_through = min([run.run_no - 1, *(progress.run_no for progress in _progress(settings, run).values())])
+    return lake.last_run(THEIRS) <= compared_through and lake.last_run(OURS) < run.run_no
+
+
+def _progress(settings: Settings, run: Run) -> dict[str, Progress]:
+    """How far each tenant of the run is published."""
+    tenants = [run.tenant] if run.tenant else sorted(p.name for p in settings.landing.iterdir() if p.is_dir())
+    return {tenant: run.ledger.progress(tenant) for tenant in tenants}
+
+
 def _reported(lake: Lake, settings: Settings, run: Run) -> DataFrame:
     """Reported rows up to the business date, of files that were not withheld, with _fresh: not yet reconciled."""
     rows = lake.read(THEIRS).where(F.col("as_of_date") <= run.business_date)
@@ -61,8 +73,7 @@ def _reported(lake: Lake, settings: Settings, run: Run) -> DataFrame:
 def _fresh(settings: Settings, run: Run) -> Column:
     """Loaded since what the tenant last published, or by this run itself (which may be run again after publishing)."""
     tests = [F.col("run_no") == run.run_no]
-    for tenant in [run.tenant] if run.tenant else sorted(p.name for p in settings.landing.iterdir() if p.is_dir()):
-        progress = run.ledger.progress(tenant)
+    for tenant, progress in _progress(settings, run).items():
         tests.append((F.col("tenant_id") == tenant) & (F.col("run_no") > progress.run_no))
     return reduce(or_, tests)
 
