@@ -9,9 +9,12 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
+from jobs.platform import fencing, lake_schema
+from jobs.platform.errors import RetriedError
 from jobs.platform.ledger import Run
 from jobs.platform.logs import bind, unbind
 from jobs.platform.settings import Settings
+from jobs.platform.turns import alive
 
 STEPS = ["detect", "ingest", "normalise", "check", "calculate", "reconcile", "publish"]
 
@@ -24,7 +27,9 @@ def run_step(step: str, spark: SparkSession | None, settings: Settings, run: Run
     bind(step=step)
     began = time.monotonic()
     try:
-        with run.ledger.step(run, step) as details:
+        with alive(run), run.ledger.step(run, step) as details, fencing.claimed(run, step):
+            if spark is not None:
+                lake_schema.ensure(spark, settings)
             details.update(job.run(spark, settings, run))
             details["seconds"] = round(time.monotonic() - began, 2)
             return dict(details)
@@ -41,12 +46,15 @@ def run_all(
     """
     done: dict[str, dict[str, Any]] = {}
     try:
-        for step in STEPS:
-            if watch:
-                watch(step, None)
-            done[step] = run_step(step, spark, settings, run)
-            if watch:
-                watch(step, done[step])
+        with alive(run):
+            for step in STEPS:
+                if watch:
+                    watch(step, None)
+                done[step] = run_step(step, spark, settings, run)
+                if watch:
+                    watch(step, done[step])
+    except RetriedError:
+        raise
     except BaseException:
         run.ledger.close_run(run, "failed", done)
         raise

@@ -19,6 +19,378 @@ CREATE SCHEMA stage;
 
 COMMENT ON SCHEMA stage IS 'Rows on their way in; for dietz_loader only.';
 
+CREATE FUNCTION history.define_as_known(mart regclass, past regclass, name text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog'
+    AS $_$
+DECLARE
+    columns text;
+
+BEGIN
+    SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) INTO columns
+    FROM pg_attribute WHERE attrelid = mart AND attnum > 0 AND NOT attisdropped;
+
+    EXECUTE format(
+        'CREATE OR REPLACE FUNCTION marts.%I(known_at timestamptz) RETURNS SETOF %s'
+        ' LANGUAGE sql STABLE PARALLEL SAFE AS $$'
+        ' SELECT %s FROM %s WHERE published_at <= known_at'
+        ' UNION ALL'
+        ' SELECT %s FROM %s WHERE known_from <= known_at AND known_to > known_at'
+        ' $$', name, mart, columns, mart, columns, past);
+
+END
+$_$;
+
+COMMENT ON FUNCTION history.define_as_known(mart regclass, past regclass, name text) IS 'Makes the function marts.<name>(known_at) of a mart and its history, by the columns that they have now.';
+
+CREATE FUNCTION history.define_closed(mart regclass, kept text, official text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog'
+    AS $_$
+DECLARE
+    columns text;
+
+    one record;
+
+BEGIN
+    SELECT string_agg(format('k.%I', attname), ', ' ORDER BY attnum) INTO columns
+    FROM pg_attribute WHERE attrelid = mart AND attnum > 0 AND NOT attisdropped;
+
+    EXECUTE format('CREATE TABLE history.%1$I (LIKE %2$s, closing_no bigint NOT NULL)', kept, mart);
+
+    EXECUTE format('CREATE INDEX ON history.%1$I (tenant_id, closing_no)', kept);
+
+    PERFORM security.protect(format('history.%I', kept)::regclass);
+
+    EXECUTE format(
+        'CREATE VIEW marts.%I WITH (security_invoker) AS SELECT %s, c.closed_at FROM history.%I k'
+        ' JOIN marts.closed_period c ON c.tenant_id = k.tenant_id AND c.closing_no = k.closing_no',
+        official, columns, kept);
+
+    EXECUTE format('GRANT SELECT ON history.%I, marts.%I TO dietz_analyst', kept, official);
+
+    EXECUTE format('COMMENT ON TABLE history.%I IS %L', kept,
+        format('Rows of %s as they were when the period of their date was closed.', mart));
+
+    EXECUTE format('COMMENT ON VIEW marts.%I IS %L', official,
+        format('The rows of %s of closed periods as they were published when the period was closed.', mart));
+
+    FOR one IN SELECT a.attname, a.attrelid::regclass AS relation FROM pg_attribute a
+        WHERE a.attrelid IN (format('marts.%I', official)::regclass, format('history.%I', kept)::regclass)
+        AND a.attnum > 0
+    LOOP
+        EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', one.relation, one.attname, CASE one.attname
+            WHEN 'closed_at' THEN 'When the period that the date belongs to was closed.'
+            WHEN 'closing_no' THEN 'The closing, as in marts.period_closing.'
+            ELSE format('As in %s, as published when the period was closed.', mart) END);
+
+    END LOOP;
+
+END
+$_$;
+
+COMMENT ON FUNCTION history.define_closed(mart regclass, kept text, official text) IS 'Makes the table that keeps a mart''s rows when a period is closed, and the view of those that are official.';
+
+CREATE FUNCTION history.define_official(mart regclass, past regclass, owner text[], official text, bridge text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog'
+    AS $_$
+DECLARE
+    rows_of text := $$ %1$s d JOIN marts.closed_period c
+        ON c.tenant_id = d.tenant_id AND d.as_of_date > c.after_date AND d.as_of_date <= c.through_date$$;
+
+    columns text;
+
+    owners text := (SELECT string_agg(format('d.%I', name), ', ' ORDER BY n) FROM unnest(owner) WITH ORDINALITY o(name, n));
+
+    partition text := (SELECT string_agg(format('v.%I', name), ', ' ORDER BY n) FROM unnest(owner) WITH ORDINALITY o(name, n));
+
+    same_owner text := (SELECT string_agg(format('r.%I = v.%I', name, name), ' AND ') FROM unnest(owner) name);
+
+    money text[] := ARRAY['end_market_value', 'net_flow', 'fees', 'gain_loss'];
+
+    returns text[] := ARRAY['twrr_daily', 'twrr_mtd', 'twrr_qtd', 'twrr_ytd', 'twrr_itd'];
+
+    figures text[];
+
+    raw text;
+
+    whole text;
+
+    lags text;
+
+    arrival text;
+
+    removal text;
+
+    names text;
+
+    one record;
+
+BEGIN
+    SELECT string_agg(format('d.%I', attname), ', ' ORDER BY attnum) INTO columns
+    FROM pg_attribute WHERE attrelid = mart AND attnum > 0 AND NOT attisdropped;
+
+    EXECUTE format(
+        'CREATE VIEW marts.%I WITH (security_invoker) AS SELECT %s, c.closed_at FROM %s WHERE d.published_at <= c.closed_at'
+        ' UNION ALL SELECT %s, c.closed_at FROM %s WHERE d.known_from <= c.closed_at AND d.known_to > c.closed_at',
+        official, columns, format(rows_of, mart), columns, format(rows_of, past));
+
+    -- Money as it is, returns in basis points.
+    figures := money || (SELECT array_agg(name || '_bp' ORDER BY n) FROM unnest(returns) WITH ORDINALITY o(name, n));
+
+    raw := (SELECT string_agg(format('d.%I', name), ', ' ORDER BY n) FROM unnest(money) WITH ORDINALITY o(name, n))
+        || ', ' || (SELECT string_agg(format('10000 * d.%I AS %I', name, name || '_bp'), ', ' ORDER BY n)
+                    FROM unnest(returns) WITH ORDINALITY o(name, n));
+
+    SELECT string_agg(format('v.%I', name), ', ' ORDER BY n),
+           string_agg(format('lag(v.%I) OVER w AS %I', name, 'before_' || name), ', ' ORDER BY n),
+           string_agg(format('coalesce(v.%I, 0) - CASE WHEN v.before_to = v.known_from THEN coalesce(v.%I, 0) ELSE 0 END',
+                             name, 'before_' || name), ', ' ORDER BY n),
+           string_agg(format('- coalesce(v.%I, 0)', name), ', ' ORDER BY n),
+           string_agg(format('i.%I', name), ', ' ORDER BY n)
+    INTO whole, lags, arrival, removal, names
+    FROM unnest(figures) WITH ORDINALITY o(name, n);
+
+    EXECUTE format($view$
+        CREATE VIEW marts.%1$I WITH (security_invoker) AS
+        SELECT %2$s, v.as_of_date, v.currency, v.closed_at, i.item, i.known_at, i.epoch,
+               r.restatement_id,
+               CASE WHEN i.item = 'correction' THEN coalesce(r.cause_kind, 'late') END AS cause_kind,
+               CASE WHEN i.item = 'correction'
+                    THEN coalesce(r.cause, 'first published after the closing, by run ' || v.run_id) END AS cause,
+               r.file_id, r.path, r.line_no, r.vendor, r.feed, %3$s
+        FROM (
+            SELECT v.*, lag(v.known_to) OVER w AS before_to, lead(v.known_from) OVER w AS next_from, %4$s
+            FROM (
+                SELECT %5$s, d.as_of_date, d.currency, d.epoch, d.run_id, c.closed_at, d.published_at AS known_from,
+                       timestamptz 'infinity' AS known_to, %6$s FROM %7$s
+                UNION ALL
+                SELECT %5$s, d.as_of_date, d.currency, d.epoch, d.run_id, c.closed_at, d.known_from, d.known_to, %6$s
+                FROM %8$s WHERE d.known_to > c.closed_at
+            ) v
+            WINDOW w AS (PARTITION BY %2$s, v.as_of_date ORDER BY v.known_from)
+        ) v
+        CROSS JOIN LATERAL (
+            SELECT 'official', v.closed_at, v.epoch, NULL::integer, %9$s WHERE v.known_from <= v.closed_at
+            UNION ALL
+            SELECT 'correction', v.known_from, v.epoch, v.epoch, %10$s WHERE v.known_from > v.closed_at
+            UNION ALL
+            SELECT 'correction', v.known_to, NULL, NULL, %11$s
+            WHERE v.known_to <> 'infinity' AND v.next_from IS DISTINCT FROM v.known_to
+            UNION ALL
+            SELECT 'current', v.known_from, v.epoch, NULL, %9$s WHERE v.known_to = 'infinity'
+        ) i (item, known_at, epoch, arrived, %12$s)
+        LEFT JOIN LATERAL (
+            SELECT r.* FROM marts.restatement r
+            WHERE %13$s AND r.state = 'published' AND r.published_at > v.closed_at AND i.item = 'correction'
+            AND v.as_of_date BETWEEN r.from_date AND r.last_date
+            AND CASE WHEN i.arrived IS NULL THEN r.epoch > v.epoch ELSE r.epoch = i.arrived END
+            ORDER BY r.epoch LIMIT 1
+        ) r ON true
+        WHERE i.item <> 'correction' OR ROW(%14$s) IS DISTINCT FROM ROW(%15$s)
+        $view$,
+        bridge, partition, names, lags, owners, raw, format(rows_of, mart), format(rows_of, past),
+        whole, arrival, removal, (SELECT string_agg(quote_ident(name), ', ' ORDER BY n)
+                                  FROM unnest(figures) WITH ORDINALITY o(name, n)),
+        same_owner, names, array_to_string(array_fill('0'::text, ARRAY[cardinality(figures)]), ', '));
+
+    EXECUTE format('GRANT SELECT ON marts.%I, marts.%I TO dietz_analyst', official, bridge);
+
+    FOR one IN SELECT attname, format('marts.%I', official) AS view FROM pg_attribute
+        WHERE attrelid = format('marts.%I', official)::regclass AND attnum > 0
+    LOOP
+        EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', one.view, one.attname, CASE one.attname
+            WHEN 'closed_at' THEN 'When the period that the date belongs to was closed.'
+            ELSE format('As in %s, as published when the period was closed.', mart) END);
+
+    END LOOP;
+
+    FOR one IN SELECT attname, format('marts.%I', bridge) AS view FROM pg_attribute
+        WHERE attrelid = format('marts.%I', bridge)::regclass AND attnum > 0
+    LOOP
+        EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', one.view, one.attname, CASE
+            WHEN one.attname = 'item' THEN
+                'official, then corrections, then current: the first and the corrections add up to the last.'
+            WHEN one.attname = 'closed_at' THEN 'When the period that the date belongs to was closed.'
+            WHEN one.attname = 'known_at' THEN 'Since when the figures count: the closing, or a publication.'
+            WHEN one.attname = 'epoch' THEN 'Version of the history; NULL where a correction takes a row away.'
+            WHEN one.attname = 'cause_kind' THEN
+                'Of a correction: as in marts.restatement; late for a row that was first published after the closing.'
+            WHEN one.attname IN ('restatement_id', 'cause', 'file_id', 'path', 'line_no', 'vendor', 'feed') THEN
+                'Of a correction: as in marts.restatement.'
+            WHEN one.attname = ANY (figures) AND one.attname LIKE '%\_bp' THEN
+                format('%s in basis points; of a correction its change.', left(one.attname, -3))
+            WHEN one.attname = ANY (figures) THEN 'Amount in currency; of a correction its change.'
+            ELSE format('As in %s.', mart) END);
+
+    END LOOP;
+
+END
+$_$;
+
+COMMENT ON FUNCTION history.define_official(mart regclass, past regclass, owner text[], official text, bridge text) IS 'Makes the views of official figures and of their bridge to the current ones, of a mart and its history.';
+
+CREATE FUNCTION history.keep_closed() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog'
+    AS $_$
+DECLARE
+    one record;
+
+    columns text;
+
+BEGIN
+    FOR one IN SELECT * FROM (VALUES
+        ('marts.account_performance_period'::regclass, 'history.closed_account_performance_period'::regclass),
+        ('marts.group_performance_period', 'history.closed_group_performance_period'),
+        ('marts.account_risk', 'history.closed_account_risk')) AS kept (mart, past)
+    LOOP
+        -- By name: a column that was added to a mart only since is not kept.
+        SELECT string_agg(quote_ident(m.attname), ', ') INTO columns FROM pg_attribute m
+        JOIN pg_attribute k ON k.attrelid = one.past AND k.attname = m.attname
+        WHERE m.attrelid = one.mart AND m.attnum > 0 AND NOT m.attisdropped AND NOT k.attisdropped;
+
+        EXECUTE format(
+            'INSERT INTO %1$s (closing_no, %2$s) SELECT c.closing_no, %3$s FROM %4$s d JOIN marts.closed_period c'
+            ' ON c.tenant_id = d.tenant_id AND d.as_of_date > c.after_date AND d.as_of_date <= c.through_date'
+            ' WHERE c.tenant_id = $1 AND c.closing_no = $2',
+            one.past, columns, 'd.' || replace(columns, ', ', ', d.'), one.mart) USING NEW.tenant_id, NEW.closing_no;
+
+    END LOOP;
+
+    RETURN NULL;
+
+END
+$_$;
+
+COMMENT ON FUNCTION history.keep_closed() IS 'Trigger: keeps the period and risk figures of a period that is closed.';
+
+CREATE TABLE marts.account_performance_daily (
+    tenant_id text NOT NULL,
+    account_id text NOT NULL,
+    as_of_date date NOT NULL,
+    currency text,
+    begin_market_value numeric(28,8),
+    contributions numeric(28,8),
+    distributions numeric(28,8),
+    net_flow numeric(28,8),
+    cumulative_net_flow numeric(28,8),
+    fees numeric(28,8),
+    end_market_value numeric(28,8),
+    gain_loss numeric(28,8),
+    weighted_capital numeric(28,8),
+    days integer,
+    method text,
+    twrr_daily double precision,
+    twrr_daily_gross double precision,
+    twrr_mtd double precision,
+    twrr_qtd double precision,
+    twrr_ytd double precision,
+    twrr_itd double precision,
+    twrr_mtd_gross double precision,
+    twrr_qtd_gross double precision,
+    twrr_ytd_gross double precision,
+    twrr_itd_gross double precision,
+    track_no integer,
+    inception_date date,
+    status text NOT NULL,
+    quality_flags text NOT NULL,
+    epoch integer NOT NULL,
+    run_id text NOT NULL,
+    published_at timestamp with time zone NOT NULL,
+    begin_date date,
+    chain_net double precision,
+    chain_gross double precision,
+    wiped_out_on date,
+    wiped_out_gross_on date
+)
+PARTITION BY RANGE (as_of_date);
+
+ALTER TABLE ONLY marts.account_performance_daily FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE marts.account_performance_daily IS 'One row per account and valuation date: the sub-period since the account''s previous row, its return, and the returns linked from it.';
+
+COMMENT ON COLUMN marts.account_performance_daily.tenant_id IS 'The client firm: the folder in landing.';
+
+COMMENT ON COLUMN marts.account_performance_daily.account_id IS 'The firm''s own account identifier.';
+
+COMMENT ON COLUMN marts.account_performance_daily.as_of_date IS 'Valuation date; the row covers the time after the previous row''s date up to and including this one.';
+
+COMMENT ON COLUMN marts.account_performance_daily.currency IS 'Base currency of the account: the currency of every amount in the row.';
+
+COMMENT ON COLUMN marts.account_performance_daily.begin_market_value IS 'End market value of the previous row, 0 in the first row; NULL in an opening row.';
+
+COMMENT ON COLUMN marts.account_performance_daily.contributions IS 'Sum of the sub-period''s external flows into the account, not negative; NULL where status is no_fx.';
+
+COMMENT ON COLUMN marts.account_performance_daily.distributions IS 'Sum of the sub-period''s external flows out of the account, not positive; NULL where status is no_fx.';
+
+COMMENT ON COLUMN marts.account_performance_daily.net_flow IS 'contributions + distributions; NULL where status is no_fx.';
+
+COMMENT ON COLUMN marts.account_performance_daily.cumulative_net_flow IS 'Sum of net_flow since the account''s first row, never reset; NULL where status is no_fx.';
+
+COMMENT ON COLUMN marts.account_performance_daily.fees IS 'Fees charged to the account in the sub-period, positive for a charge; NULL where status is no_fx.';
+
+COMMENT ON COLUMN marts.account_performance_daily.end_market_value IS 'Market value on as_of_date; NULL where it has no exchange rate.';
+
+COMMENT ON COLUMN marts.account_performance_daily.gain_loss IS 'end_market_value - begin_market_value - net_flow; 0 in an opening row, NULL where status is no_fx.';
+
+COMMENT ON COLUMN marts.account_performance_daily.weighted_capital IS 'begin_market_value + sum of weight x flow, summed exactly, rounded to 8 decimals half away from zero: the divisor of the return.';
+
+COMMENT ON COLUMN marts.account_performance_daily.days IS 'Business days of the sub-period, at least 1.';
+
+COMMENT ON COLUMN marts.account_performance_daily.method IS 'daily where days is 1, else modified_dietz.';
+
+COMMENT ON COLUMN marts.account_performance_daily.twrr_daily IS 'gain_loss / weighted_capital, net of fees, a fraction; NULL where the status is neither ok nor wiped_out.';
+
+COMMENT ON COLUMN marts.account_performance_daily.twrr_daily_gross IS '(gain_loss + fees) / weighted_capital, before fees, a fraction; NULL like twrr_daily.';
+
+COMMENT ON COLUMN marts.account_performance_daily.twrr_mtd IS 'Net returns of the track linked over the rows of the month so far, a fraction.';
+
+COMMENT ON COLUMN marts.account_performance_daily.twrr_qtd IS 'Net returns of the track linked over the rows of the fiscal quarter so far, a fraction.';
+
+COMMENT ON COLUMN marts.account_performance_daily.twrr_ytd IS 'Net returns of the track linked over the rows of the fiscal year so far, a fraction.';
+
+COMMENT ON COLUMN marts.account_performance_daily.twrr_itd IS 'Net returns linked since the track began, a fraction.';
+
+COMMENT ON COLUMN marts.account_performance_daily.twrr_mtd_gross IS 'As twrr_mtd, before fees.';
+
+COMMENT ON COLUMN marts.account_performance_daily.twrr_qtd_gross IS 'As twrr_qtd, before fees.';
+
+COMMENT ON COLUMN marts.account_performance_daily.twrr_ytd_gross IS 'As twrr_ytd, before fees.';
+
+COMMENT ON COLUMN marts.account_performance_daily.twrr_itd_gross IS 'As twrr_itd, before fees.';
+
+COMMENT ON COLUMN marts.account_performance_daily.track_no IS 'Unbroken performance record that the row belongs to, from 1; NULL where status is excluded or no_fx.';
+
+COMMENT ON COLUMN marts.account_performance_daily.inception_date IS 'First day of the track; NULL where track_no is.';
+
+COMMENT ON COLUMN marts.account_performance_daily.status IS 'Why the return is what it is, or why there is none.';
+
+COMMENT ON COLUMN marts.account_performance_daily.quality_flags IS 'Tolerances that the row''s inputs broke without being held, comma-separated; empty where none.';
+
+COMMENT ON COLUMN marts.account_performance_daily.epoch IS 'Version of the account''s history, from 1; one more with each restatement.';
+
+COMMENT ON COLUMN marts.account_performance_daily.run_id IS 'The run that calculated the row, as in ops.run.';
+
+COMMENT ON COLUMN marts.account_performance_daily.published_at IS 'When this version of the row became visible.';
+
+COMMENT ON COLUMN marts.account_performance_daily.begin_date IS 'End of the previous sub-period, after which this one starts: the previous row''s date; in the first row the day before the earliest flow, else the day before as_of_date.';
+
+COMMENT ON COLUMN marts.account_performance_daily.chain_net IS 'Running product of the track''s positive net factors 1 + twrr_daily: two rows of a track give the return between them.';
+
+COMMENT ON COLUMN marts.account_performance_daily.chain_gross IS 'As chain_net, before fees.';
+
+COMMENT ON COLUMN marts.account_performance_daily.wiped_out_on IS 'Date of the track''s last row that lost everything net of fees: every window that holds it returns -1.';
+
+COMMENT ON COLUMN marts.account_performance_daily.wiped_out_gross_on IS 'As wiped_out_on, before fees.';
+
+CREATE FUNCTION marts.account_performance_as_known(known_at timestamp with time zone) RETURNS SETOF marts.account_performance_daily
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$ SELECT tenant_id, account_id, as_of_date, currency, begin_market_value, contributions, distributions, net_flow, cumulative_net_flow, fees, end_market_value, gain_loss, weighted_capital, days, method, twrr_daily, twrr_daily_gross, twrr_mtd, twrr_qtd, twrr_ytd, twrr_itd, twrr_mtd_gross, twrr_qtd_gross, twrr_ytd_gross, twrr_itd_gross, track_no, inception_date, status, quality_flags, epoch, run_id, published_at, begin_date, chain_net, chain_gross, wiped_out_on, wiped_out_gross_on FROM marts.account_performance_daily WHERE published_at <= known_at UNION ALL SELECT tenant_id, account_id, as_of_date, currency, begin_market_value, contributions, distributions, net_flow, cumulative_net_flow, fees, end_market_value, gain_loss, weighted_capital, days, method, twrr_daily, twrr_daily_gross, twrr_mtd, twrr_qtd, twrr_ytd, twrr_itd, twrr_mtd_gross, twrr_qtd_gross, twrr_ytd_gross, twrr_itd_gross, track_no, inception_date, status, quality_flags, epoch, run_id, published_at, begin_date, chain_net, chain_gross, wiped_out_on, wiped_out_gross_on FROM history.account_performance_daily WHERE known_from <= known_at AND known_to > known_at $$;
+
+COMMENT ON FUNCTION marts.account_performance_as_known(known_at timestamp with time zone) IS 'marts.account_performance_daily as it was published at known_at: a row counts from its published_at until the row that superseded it was published.';
+
 CREATE FUNCTION marts.account_row(tenant_id text, account_id text, after date, through date, known_at timestamp with time zone, in_chain boolean) RETURNS TABLE(as_of_date date, status text, track_no integer, inception_date date, chain_net double precision, chain_gross double precision, wiped_out_on date, wiped_out_gross_on date)
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
@@ -56,6 +428,140 @@ CREATE FUNCTION marts.account_row_apart(tenant_id text, account_id text, after d
 $$;
 
 COMMENT ON FUNCTION marts.account_row_apart(tenant_id text, account_id text, after date, through date, known_at timestamp with time zone, in_chain boolean) IS 'marts.account_row, planned when it is called.';
+
+CREATE TABLE marts.group_performance_daily (
+    tenant_id text NOT NULL,
+    group_type text NOT NULL,
+    group_id text NOT NULL,
+    as_of_date date NOT NULL,
+    currency text,
+    members integer,
+    carried_members integer,
+    begin_market_value numeric(28,8),
+    contributions numeric(28,8),
+    distributions numeric(28,8),
+    net_flow numeric(28,8),
+    cumulative_net_flow numeric(28,8),
+    fees numeric(28,8),
+    end_market_value numeric(28,8),
+    gain_loss numeric(28,8),
+    weighted_capital numeric(28,8),
+    days integer,
+    method text,
+    twrr_daily double precision,
+    twrr_daily_gross double precision,
+    twrr_mtd double precision,
+    twrr_qtd double precision,
+    twrr_ytd double precision,
+    twrr_itd double precision,
+    twrr_mtd_gross double precision,
+    twrr_qtd_gross double precision,
+    twrr_ytd_gross double precision,
+    twrr_itd_gross double precision,
+    track_no integer,
+    inception_date date,
+    status text NOT NULL,
+    quality_flags text NOT NULL,
+    epoch integer NOT NULL,
+    run_id text NOT NULL,
+    published_at timestamp with time zone NOT NULL,
+    begin_date date,
+    chain_net double precision,
+    chain_gross double precision,
+    wiped_out_on date,
+    wiped_out_gross_on date
+)
+PARTITION BY RANGE (as_of_date);
+
+ALTER TABLE ONLY marts.group_performance_daily FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE marts.group_performance_daily IS 'One row per group and date on which a member has a row: the members'' sub-periods added up, the group''s return, and the returns linked from it.';
+
+COMMENT ON COLUMN marts.group_performance_daily.tenant_id IS 'The client firm: the folder in landing.';
+
+COMMENT ON COLUMN marts.group_performance_daily.group_type IS 'Kind of group.';
+
+COMMENT ON COLUMN marts.group_performance_daily.group_id IS 'The group; of the group tenant the tenant_id.';
+
+COMMENT ON COLUMN marts.group_performance_daily.as_of_date IS 'Date on which a member has a row; the group''s row covers the time after its previous row''s date up to and including this one.';
+
+COMMENT ON COLUMN marts.group_performance_daily.currency IS 'Reporting currency of the tenant: the currency of every amount in the row.';
+
+COMMENT ON COLUMN marts.group_performance_daily.members IS 'Members with a row on the date, and those carried.';
+
+COMMENT ON COLUMN marts.group_performance_daily.carried_members IS 'Members without a row on the date, carried at their last value because it is not 0 and they are not closed.';
+
+COMMENT ON COLUMN marts.group_performance_daily.begin_market_value IS 'End market value of the group''s previous row, 0 in the first row; NULL in an opening row.';
+
+COMMENT ON COLUMN marts.group_performance_daily.contributions IS 'Inflows from outside the group: the members'' own, values of members that join, and members whose value no capital explains.';
+
+COMMENT ON COLUMN marts.group_performance_daily.distributions IS 'Outflows from the group, not positive: the members'' own, and values of members that leave.';
+
+COMMENT ON COLUMN marts.group_performance_daily.net_flow IS 'contributions + distributions; without journals and transfers between members.';
+
+COMMENT ON COLUMN marts.group_performance_daily.cumulative_net_flow IS 'Sum of net_flow since the group''s first row, never reset.';
+
+COMMENT ON COLUMN marts.group_performance_daily.fees IS 'Sum of the members'' fees, positive for a charge; without those of opening rows.';
+
+COMMENT ON COLUMN marts.group_performance_daily.end_market_value IS 'Sum of the members'' last market values.';
+
+COMMENT ON COLUMN marts.group_performance_daily.gain_loss IS 'Sum of the members'' gains, with what revaluing carried members in foreign currency gives; 0 in an opening row. Where one leg of a transfer between members is not valued yet, end_market_value - begin_market_value - net_flow differs by it.';
+
+COMMENT ON COLUMN marts.group_performance_daily.weighted_capital IS 'begin_market_value + the members'' weighted flows without those between members + values of members that join or leave, rounded to 8 decimals half away from zero: the divisor of the return.';
+
+COMMENT ON COLUMN marts.group_performance_daily.days IS 'Business days of the sub-period, at least 1.';
+
+COMMENT ON COLUMN marts.group_performance_daily.method IS 'daily where days is 1, else modified_dietz.';
+
+COMMENT ON COLUMN marts.group_performance_daily.twrr_daily IS 'gain_loss / weighted_capital, net of fees, a fraction; NULL where the status is neither ok nor wiped_out.';
+
+COMMENT ON COLUMN marts.group_performance_daily.twrr_daily_gross IS '(gain_loss + fees) / weighted_capital, before fees, a fraction; NULL like twrr_daily.';
+
+COMMENT ON COLUMN marts.group_performance_daily.twrr_mtd IS 'Net returns of the track linked over the rows of the month so far, a fraction.';
+
+COMMENT ON COLUMN marts.group_performance_daily.twrr_qtd IS 'Net returns of the track linked over the rows of the fiscal quarter so far, a fraction.';
+
+COMMENT ON COLUMN marts.group_performance_daily.twrr_ytd IS 'Net returns of the track linked over the rows of the fiscal year so far, a fraction.';
+
+COMMENT ON COLUMN marts.group_performance_daily.twrr_itd IS 'Net returns linked since the track began, a fraction.';
+
+COMMENT ON COLUMN marts.group_performance_daily.twrr_mtd_gross IS 'As twrr_mtd, before fees.';
+
+COMMENT ON COLUMN marts.group_performance_daily.twrr_qtd_gross IS 'As twrr_qtd, before fees.';
+
+COMMENT ON COLUMN marts.group_performance_daily.twrr_ytd_gross IS 'As twrr_ytd, before fees.';
+
+COMMENT ON COLUMN marts.group_performance_daily.twrr_itd_gross IS 'As twrr_itd, before fees.';
+
+COMMENT ON COLUMN marts.group_performance_daily.track_no IS 'Unbroken performance record that the row belongs to, from 1.';
+
+COMMENT ON COLUMN marts.group_performance_daily.inception_date IS 'First day of the track.';
+
+COMMENT ON COLUMN marts.group_performance_daily.status IS 'Why the return is what it is, or why there is none.';
+
+COMMENT ON COLUMN marts.group_performance_daily.quality_flags IS 'Tolerances that the members'' inputs broke, comma-separated; empty where none is known.';
+
+COMMENT ON COLUMN marts.group_performance_daily.epoch IS 'Version of the group''s history, from 1; one more with each restatement.';
+
+COMMENT ON COLUMN marts.group_performance_daily.run_id IS 'The run that calculated the row, as in ops.run.';
+
+COMMENT ON COLUMN marts.group_performance_daily.published_at IS 'When this version of the row became visible.';
+
+COMMENT ON COLUMN marts.group_performance_daily.begin_date IS 'End of the previous sub-period, after which this one starts: the previous row''s date; in the first row the earliest of its members'' sub-periods, but not before their membership.';
+
+COMMENT ON COLUMN marts.group_performance_daily.chain_net IS 'Running product of the track''s positive net factors 1 + twrr_daily: two rows of a track give the return between them.';
+
+COMMENT ON COLUMN marts.group_performance_daily.chain_gross IS 'As chain_net, before fees.';
+
+COMMENT ON COLUMN marts.group_performance_daily.wiped_out_on IS 'Date of the track''s last row that lost everything net of fees: every window that holds it returns -1.';
+
+COMMENT ON COLUMN marts.group_performance_daily.wiped_out_gross_on IS 'As wiped_out_on, before fees.';
+
+CREATE FUNCTION marts.group_performance_as_known(known_at timestamp with time zone) RETURNS SETOF marts.group_performance_daily
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$ SELECT tenant_id, group_type, group_id, as_of_date, currency, members, carried_members, begin_market_value, contributions, distributions, net_flow, cumulative_net_flow, fees, end_market_value, gain_loss, weighted_capital, days, method, twrr_daily, twrr_daily_gross, twrr_mtd, twrr_qtd, twrr_ytd, twrr_itd, twrr_mtd_gross, twrr_qtd_gross, twrr_ytd_gross, twrr_itd_gross, track_no, inception_date, status, quality_flags, epoch, run_id, published_at, begin_date, chain_net, chain_gross, wiped_out_on, wiped_out_gross_on FROM marts.group_performance_daily WHERE published_at <= known_at UNION ALL SELECT tenant_id, group_type, group_id, as_of_date, currency, members, carried_members, begin_market_value, contributions, distributions, net_flow, cumulative_net_flow, fees, end_market_value, gain_loss, weighted_capital, days, method, twrr_daily, twrr_daily_gross, twrr_mtd, twrr_qtd, twrr_ytd, twrr_itd, twrr_mtd_gross, twrr_qtd_gross, twrr_ytd_gross, twrr_itd_gross, track_no, inception_date, status, quality_flags, epoch, run_id, published_at, begin_date, chain_net, chain_gross, wiped_out_on, wiped_out_gross_on FROM history.group_performance_daily WHERE known_from <= known_at AND known_to > known_at $$;
+
+COMMENT ON FUNCTION marts.group_performance_as_known(known_at timestamp with time zone) IS 'marts.group_performance_daily as it was published at known_at: a row counts from its published_at until the row that superseded it was published.';
 
 CREATE FUNCTION marts.group_row(tenant_id text, group_type text, group_id text, after date, through date, known_at timestamp with time zone, in_chain boolean) RETURNS TABLE(as_of_date date, status text, track_no integer, inception_date date, chain_net double precision, chain_gross double precision, wiped_out_on date, wiped_out_gross_on date)
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -187,6 +693,141 @@ CREATE FUNCTION marts.twrr(tenant_id text, account_id text, from_date date, to_d
 $$;
 
 COMMENT ON FUNCTION marts.twrr(tenant_id text, account_id text, from_date date, to_date date, known_at timestamp with time zone) IS 'Return of an account from the end of from_date to its last row up to to_date, as published at known_at; NULL where the status is not ok.';
+
+CREATE FUNCTION security.enter_approval() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog'
+    AS $$
+DECLARE
+    asked marts.restatement;
+
+    closed marts.closed_period;
+
+BEGIN
+    -- Not while a night is published, which may bring another state of it. (ONE_PUBLISHER of jobs/publish/visible.py)
+    PERFORM pg_advisory_xact_lock(1886740993);
+
+    SELECT * INTO asked FROM marts.restatement r
+    WHERE r.tenant_id = NEW.tenant_id AND r.restatement_id = NEW.restatement_id FOR UPDATE;
+
+    SELECT * INTO closed FROM marts.closed_period p
+    WHERE p.tenant_id = NEW.tenant_id AND p.closed_by = session_user AND p.through_date >= asked.from_date LIMIT 1;
+
+    IF asked.restatement_id IS NULL THEN
+        RAISE EXCEPTION 'there is no restatement ''%''', NEW.restatement_id;
+
+    ELSIF asked.state <> 'waiting' THEN
+        RAISE EXCEPTION 'restatement ''%'' does not wait: it is %', NEW.restatement_id, asked.state;
+
+    ELSIF btrim(coalesce(NEW.why, '')) = '' THEN
+        RAISE EXCEPTION 'an approval needs a reason';
+
+    ELSIF closed.closing_no IS NOT NULL THEN
+        RAISE EXCEPTION 'login ''%'' closed the period through %, which it reaches into: another login must approve it',
+            session_user, closed.through_date;
+
+    END IF;
+
+    NEW.materiality := asked.materiality;
+
+    NEW.value_change := asked.value_change;
+
+    NEW.return_change_bp := asked.return_change_bp;
+
+    NEW.run_id := asked.run_id;
+
+    NEW.why := btrim(NEW.why);
+
+    NEW.approved_by := session_user;
+
+    NEW.approved_at := clock_timestamp();
+
+    UPDATE marts.restatement r SET state = 'approved', published_at = NEW.approved_at
+    WHERE r.tenant_id = NEW.tenant_id AND r.restatement_id = NEW.restatement_id;
+
+    RETURN NEW;
+
+END
+$$;
+
+COMMENT ON FUNCTION security.enter_approval() IS 'Trigger: login and time of an approval are the session''s own, the restatement waits, and another login closed.';
+
+CREATE FUNCTION security.enter_closing() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog'
+    AS $$
+DECLARE
+    last marts.closed_period;
+
+    published date;
+
+BEGIN
+    -- A publication takes its time and then this lock: one that is under way must end first, or its rows would count as
+    -- published at a moment at which nobody could see them. (The number is ONE_PUBLISHER of jobs/publish/visible.py.)
+    PERFORM pg_advisory_xact_lock(1886740993);
+
+    NEW.login := session_user;
+
+    NEW.at := clock_timestamp();
+
+    NEW.why := btrim(coalesce(NEW.why, ''));
+
+    SELECT * INTO last FROM marts.closed_period p WHERE p.tenant_id = NEW.tenant_id ORDER BY through_date DESC LIMIT 1;
+
+    IF NEW.event = 'close' THEN
+        SELECT calculated_through INTO published FROM ops.tenant_progress t WHERE t.tenant_id = NEW.tenant_id;
+
+        IF published IS NULL THEN
+            RAISE EXCEPTION 'nothing of tenant ''%'' is published: there is nothing to close', NEW.tenant_id;
+
+        ELSIF NEW.through_date > published THEN
+            RAISE EXCEPTION 'tenant ''%'' is published through %: it cannot be closed through %',
+                NEW.tenant_id, published, NEW.through_date;
+
+        ELSIF NEW.through_date <= last.through_date THEN
+            RAISE EXCEPTION 'tenant ''%'' is closed through % already', NEW.tenant_id, last.through_date;
+
+        END IF;
+
+        RETURN NEW;
+
+    END IF;
+
+    IF last.closing_no IS NULL THEN
+        RAISE EXCEPTION 'no period of tenant ''%'' is closed', NEW.tenant_id;
+
+    ELSIF NEW.through_date IS DISTINCT FROM last.through_date THEN
+        RAISE EXCEPTION 'the period of tenant ''%'' closed last ends on %: reopen that one first',
+            NEW.tenant_id, last.through_date;
+
+    ELSIF NEW.why = '' THEN
+        RAISE EXCEPTION 'reopening a period needs a reason';
+
+    ELSIF last.closed_by = session_user THEN
+        RAISE EXCEPTION 'login ''%'' closed the period: another login must reopen it', session_user;
+
+    END IF;
+
+    NEW.reopens := last.closing_no;
+
+    RETURN NEW;
+
+END
+$$;
+
+COMMENT ON FUNCTION security.enter_closing() IS 'Trigger: login and time of a closing or reopening are the session''s own, and the rules of closing hold.';
+
+CREATE FUNCTION security.keep_for_ever() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog'
+    AS $$
+BEGIN
+    RAISE EXCEPTION '%.% is a record: rows are added, never changed or removed', TG_TABLE_SCHEMA, TG_TABLE_NAME;
+
+END
+$$;
+
+COMMENT ON FUNCTION security.keep_for_ever() IS 'Trigger of append-only tables: refuses UPDATE, DELETE and TRUNCATE.';
 
 CREATE FUNCTION security.protect(protected regclass) RETURNS void
     LANGUAGE plpgsql
@@ -339,6 +980,418 @@ COMMENT ON COLUMN history.account_performance_daily.chain_gross IS 'As chain_net
 COMMENT ON COLUMN history.account_performance_daily.wiped_out_on IS 'Date of the track''s last row that lost everything net of fees: every window that holds it returns -1.';
 
 COMMENT ON COLUMN history.account_performance_daily.wiped_out_gross_on IS 'As wiped_out_on, before fees.';
+
+CREATE TABLE history.account_performance_reporting (
+    tenant_id text CONSTRAINT account_performance_daily_tenant_id_not_null NOT NULL,
+    account_id text CONSTRAINT account_performance_daily_account_id_not_null NOT NULL,
+    as_of_date date CONSTRAINT account_performance_daily_as_of_date_not_null NOT NULL,
+    currency text,
+    begin_market_value numeric(28,8),
+    contributions numeric(28,8),
+    distributions numeric(28,8),
+    net_flow numeric(28,8),
+    cumulative_net_flow numeric(28,8),
+    fees numeric(28,8),
+    end_market_value numeric(28,8),
+    gain_loss numeric(28,8),
+    weighted_capital numeric(28,8),
+    days integer,
+    method text,
+    twrr_daily double precision,
+    twrr_daily_gross double precision,
+    twrr_mtd double precision,
+    twrr_qtd double precision,
+    twrr_ytd double precision,
+    twrr_itd double precision,
+    twrr_mtd_gross double precision,
+    twrr_qtd_gross double precision,
+    twrr_ytd_gross double precision,
+    twrr_itd_gross double precision,
+    track_no integer,
+    inception_date date,
+    status text CONSTRAINT account_performance_daily_status_not_null NOT NULL,
+    quality_flags text CONSTRAINT account_performance_daily_quality_flags_not_null NOT NULL,
+    epoch integer CONSTRAINT account_performance_daily_epoch_not_null NOT NULL,
+    run_id text CONSTRAINT account_performance_daily_run_id_not_null NOT NULL,
+    published_at timestamp with time zone CONSTRAINT account_performance_daily_published_at_not_null NOT NULL,
+    begin_date date,
+    chain_net double precision,
+    chain_gross double precision,
+    wiped_out_on date,
+    wiped_out_gross_on date,
+    known_from timestamp with time zone NOT NULL,
+    known_to timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY history.account_performance_reporting FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE history.account_performance_reporting IS 'Rows of marts.account_performance_reporting that were published once and have been superseded since.';
+
+COMMENT ON COLUMN history.account_performance_reporting.tenant_id IS 'The client firm: the folder in landing.';
+
+COMMENT ON COLUMN history.account_performance_reporting.account_id IS 'The firm''s own account identifier.';
+
+COMMENT ON COLUMN history.account_performance_reporting.as_of_date IS 'Valuation date; the row covers the time after the previous row''s date up to and including this one.';
+
+COMMENT ON COLUMN history.account_performance_reporting.currency IS 'Base currency of the account: the currency of every amount in the row.';
+
+COMMENT ON COLUMN history.account_performance_reporting.begin_market_value IS 'End market value of the previous row, 0 in the first row; NULL in an opening row.';
+
+COMMENT ON COLUMN history.account_performance_reporting.contributions IS 'Sum of the sub-period''s external flows into the account, not negative; NULL where status is no_fx.';
+
+COMMENT ON COLUMN history.account_performance_reporting.distributions IS 'Sum of the sub-period''s external flows out of the account, not positive; NULL where status is no_fx.';
+
+COMMENT ON COLUMN history.account_performance_reporting.net_flow IS 'contributions + distributions; NULL where status is no_fx.';
+
+COMMENT ON COLUMN history.account_performance_reporting.cumulative_net_flow IS 'Sum of net_flow since the account''s first row, never reset; NULL where status is no_fx.';
+
+COMMENT ON COLUMN history.account_performance_reporting.fees IS 'Fees charged to the account in the sub-period, positive for a charge; NULL where status is no_fx.';
+
+COMMENT ON COLUMN history.account_performance_reporting.end_market_value IS 'Market value on as_of_date; NULL where it has no exchange rate.';
+
+COMMENT ON COLUMN history.account_performance_reporting.gain_loss IS 'end_market_value - begin_market_value - net_flow; 0 in an opening row, NULL where status is no_fx.';
+
+COMMENT ON COLUMN history.account_performance_reporting.weighted_capital IS 'begin_market_value + sum of weight x flow, summed exactly, rounded to 8 decimals half away from zero: the divisor of the return.';
+
+COMMENT ON COLUMN history.account_performance_reporting.days IS 'Business days of the sub-period, at least 1.';
+
+COMMENT ON COLUMN history.account_performance_reporting.method IS 'daily where days is 1, else modified_dietz.';
+
+COMMENT ON COLUMN history.account_performance_reporting.twrr_daily IS 'gain_loss / weighted_capital, net of fees, a fraction; NULL where the status is neither ok nor wiped_out.';
+
+COMMENT ON COLUMN history.account_performance_reporting.twrr_daily_gross IS '(gain_loss + fees) / weighted_capital, before fees, a fraction; NULL like twrr_daily.';
+
+COMMENT ON COLUMN history.account_performance_reporting.twrr_mtd IS 'Net returns of the track linked over the rows of the month so far, a fraction.';
+
+COMMENT ON COLUMN history.account_performance_reporting.twrr_qtd IS 'Net returns of the track linked over the rows of the fiscal quarter so far, a fraction.';
+
+COMMENT ON COLUMN history.account_performance_reporting.twrr_ytd IS 'Net returns of the track linked over the rows of the fiscal year so far, a fraction.';
+
+COMMENT ON COLUMN history.account_performance_reporting.twrr_itd IS 'Net returns linked since the track began, a fraction.';
+
+COMMENT ON COLUMN history.account_performance_reporting.twrr_mtd_gross IS 'As twrr_mtd, before fees.';
+
+COMMENT ON COLUMN history.account_performance_reporting.twrr_qtd_gross IS 'As twrr_qtd, before fees.';
+
+COMMENT ON COLUMN history.account_performance_reporting.twrr_ytd_gross IS 'As twrr_ytd, before fees.';
+
+COMMENT ON COLUMN history.account_performance_reporting.twrr_itd_gross IS 'As twrr_itd, before fees.';
+
+COMMENT ON COLUMN history.account_performance_reporting.track_no IS 'Unbroken performance record that the row belongs to, from 1; NULL where status is excluded or no_fx.';
+
+COMMENT ON COLUMN history.account_performance_reporting.inception_date IS 'First day of the track; NULL where track_no is.';
+
+COMMENT ON COLUMN history.account_performance_reporting.status IS 'Why the return is what it is, or why there is none.';
+
+COMMENT ON COLUMN history.account_performance_reporting.quality_flags IS 'Tolerances that the row''s inputs broke without being held, comma-separated; empty where none.';
+
+COMMENT ON COLUMN history.account_performance_reporting.epoch IS 'Version of the account''s history, from 1; one more with each restatement.';
+
+COMMENT ON COLUMN history.account_performance_reporting.run_id IS 'The run that calculated the row, as in ops.run.';
+
+COMMENT ON COLUMN history.account_performance_reporting.published_at IS 'When this version of the row became visible.';
+
+COMMENT ON COLUMN history.account_performance_reporting.begin_date IS 'End of the previous sub-period, after which this one starts: the previous row''s date; in the first row the day before the earliest flow, else the day before as_of_date.';
+
+COMMENT ON COLUMN history.account_performance_reporting.chain_net IS 'Running product of the track''s positive net factors 1 + twrr_daily: two rows of a track give the return between them.';
+
+COMMENT ON COLUMN history.account_performance_reporting.chain_gross IS 'As chain_net, before fees.';
+
+COMMENT ON COLUMN history.account_performance_reporting.wiped_out_on IS 'Date of the track''s last row that lost everything net of fees: every window that holds it returns -1.';
+
+COMMENT ON COLUMN history.account_performance_reporting.wiped_out_gross_on IS 'As wiped_out_on, before fees.';
+
+COMMENT ON COLUMN history.account_performance_reporting.known_from IS 'From this moment on the row was what we reported.';
+
+COMMENT ON COLUMN history.account_performance_reporting.known_to IS 'Until this moment; the row that replaced it counts from here.';
+
+CREATE TABLE history.closed_account_performance_period (
+    tenant_id text CONSTRAINT account_performance_period_tenant_id_not_null NOT NULL,
+    account_id text CONSTRAINT account_performance_period_account_id_not_null NOT NULL,
+    as_of_date date CONSTRAINT account_performance_period_as_of_date_not_null NOT NULL,
+    period text CONSTRAINT account_performance_period_period_not_null NOT NULL,
+    start_date date,
+    begin_market_value numeric(28,8),
+    net_flow numeric(28,8),
+    fees numeric(28,8),
+    end_market_value numeric(28,8),
+    gain_loss numeric(28,8),
+    twrr double precision,
+    twrr_gross double precision,
+    twrr_annualised double precision,
+    mwr double precision,
+    modified_dietz double precision,
+    is_partial boolean,
+    status text CONSTRAINT account_performance_period_status_not_null NOT NULL,
+    mwr_status text,
+    epoch integer CONSTRAINT account_performance_period_epoch_not_null NOT NULL,
+    run_id text CONSTRAINT account_performance_period_run_id_not_null NOT NULL,
+    published_at timestamp with time zone CONSTRAINT account_performance_period_published_at_not_null NOT NULL,
+    closing_no bigint NOT NULL
+);
+
+ALTER TABLE ONLY history.closed_account_performance_period FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE history.closed_account_performance_period IS 'Rows of marts.account_performance_period as they were when the period of their date was closed.';
+
+COMMENT ON COLUMN history.closed_account_performance_period.tenant_id IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_performance_period.account_id IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_performance_period.as_of_date IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_performance_period.period IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_performance_period.start_date IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_performance_period.begin_market_value IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_performance_period.net_flow IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_performance_period.fees IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_performance_period.end_market_value IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_performance_period.gain_loss IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_performance_period.twrr IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_performance_period.twrr_gross IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_performance_period.twrr_annualised IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_performance_period.mwr IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_performance_period.modified_dietz IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_performance_period.is_partial IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_performance_period.status IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_performance_period.mwr_status IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_performance_period.epoch IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_performance_period.run_id IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_performance_period.published_at IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_performance_period.closing_no IS 'The closing, as in marts.period_closing.';
+
+CREATE TABLE history.closed_account_risk (
+    tenant_id text CONSTRAINT account_risk_tenant_id_not_null NOT NULL,
+    account_id text CONSTRAINT account_risk_account_id_not_null NOT NULL,
+    as_of_date date CONSTRAINT account_risk_as_of_date_not_null NOT NULL,
+    window_name text CONSTRAINT account_risk_window_name_not_null NOT NULL,
+    frequency text CONSTRAINT account_risk_frequency_not_null NOT NULL,
+    observations integer,
+    volatility double precision,
+    downside_deviation double precision,
+    sharpe double precision,
+    sortino double precision,
+    calmar double precision,
+    max_drawdown double precision,
+    drawdown_peak_date date,
+    drawdown_trough_date date,
+    drawdown_recovery_date date,
+    current_drawdown double precision,
+    var_95 double precision,
+    var_99 double precision,
+    expected_shortfall_95 double precision,
+    expected_shortfall_99 double precision,
+    skewness double precision,
+    kurtosis double precision,
+    win_rate double precision,
+    best double precision,
+    worst double precision,
+    longest_gain_streak integer,
+    longest_loss_streak integer,
+    benchmark_id text,
+    beta double precision,
+    alpha double precision,
+    correlation double precision,
+    r_squared double precision,
+    tracking_error double precision,
+    information_ratio double precision,
+    up_capture double precision,
+    down_capture double precision,
+    batting_average double precision,
+    status text CONSTRAINT account_risk_status_not_null NOT NULL,
+    epoch integer CONSTRAINT account_risk_epoch_not_null NOT NULL,
+    run_id text CONSTRAINT account_risk_run_id_not_null NOT NULL,
+    published_at timestamp with time zone CONSTRAINT account_risk_published_at_not_null NOT NULL,
+    closing_no bigint NOT NULL
+);
+
+ALTER TABLE ONLY history.closed_account_risk FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE history.closed_account_risk IS 'Rows of marts.account_risk as they were when the period of their date was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.tenant_id IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.account_id IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.as_of_date IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.window_name IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.frequency IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.observations IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.volatility IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.downside_deviation IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.sharpe IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.sortino IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.calmar IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.max_drawdown IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.drawdown_peak_date IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.drawdown_trough_date IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.drawdown_recovery_date IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.current_drawdown IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.var_95 IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.var_99 IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.expected_shortfall_95 IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.expected_shortfall_99 IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.skewness IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.kurtosis IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.win_rate IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.best IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.worst IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.longest_gain_streak IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.longest_loss_streak IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.benchmark_id IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.beta IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.alpha IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.correlation IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.r_squared IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.tracking_error IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.information_ratio IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.up_capture IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.down_capture IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.batting_average IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.status IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.epoch IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.run_id IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.published_at IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_account_risk.closing_no IS 'The closing, as in marts.period_closing.';
+
+CREATE TABLE history.closed_group_performance_period (
+    tenant_id text CONSTRAINT group_performance_period_tenant_id_not_null NOT NULL,
+    group_type text CONSTRAINT group_performance_period_group_type_not_null NOT NULL,
+    group_id text CONSTRAINT group_performance_period_group_id_not_null NOT NULL,
+    as_of_date date CONSTRAINT group_performance_period_as_of_date_not_null NOT NULL,
+    period text CONSTRAINT group_performance_period_period_not_null NOT NULL,
+    members integer,
+    carried_members integer,
+    start_date date,
+    begin_market_value numeric(28,8),
+    net_flow numeric(28,8),
+    fees numeric(28,8),
+    end_market_value numeric(28,8),
+    gain_loss numeric(28,8),
+    twrr double precision,
+    twrr_gross double precision,
+    twrr_annualised double precision,
+    mwr double precision,
+    modified_dietz double precision,
+    is_partial boolean,
+    status text CONSTRAINT group_performance_period_status_not_null NOT NULL,
+    mwr_status text,
+    epoch integer CONSTRAINT group_performance_period_epoch_not_null NOT NULL,
+    run_id text CONSTRAINT group_performance_period_run_id_not_null NOT NULL,
+    published_at timestamp with time zone CONSTRAINT group_performance_period_published_at_not_null NOT NULL,
+    closing_no bigint NOT NULL
+);
+
+ALTER TABLE ONLY history.closed_group_performance_period FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE history.closed_group_performance_period IS 'Rows of marts.group_performance_period as they were when the period of their date was closed.';
+
+COMMENT ON COLUMN history.closed_group_performance_period.tenant_id IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_group_performance_period.group_type IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_group_performance_period.group_id IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_group_performance_period.as_of_date IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_group_performance_period.period IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_group_performance_period.members IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_group_performance_period.carried_members IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_group_performance_period.start_date IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_group_performance_period.begin_market_value IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_group_performance_period.net_flow IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_group_performance_period.fees IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_group_performance_period.end_market_value IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_group_performance_period.gain_loss IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_group_performance_period.twrr IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_group_performance_period.twrr_gross IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_group_performance_period.twrr_annualised IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_group_performance_period.mwr IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_group_performance_period.modified_dietz IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_group_performance_period.is_partial IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_group_performance_period.status IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_group_performance_period.mwr_status IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_group_performance_period.epoch IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_group_performance_period.run_id IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_group_performance_period.published_at IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN history.closed_group_performance_period.closing_no IS 'The closing, as in marts.period_closing.';
 
 CREATE TABLE history.group_performance_daily (
     tenant_id text NOT NULL,
@@ -586,125 +1639,6 @@ COMMENT ON COLUMN marts.account_benchmark_return.run_id IS 'The run that calcula
 
 COMMENT ON COLUMN marts.account_benchmark_return.published_at IS 'When this version of the row became visible.';
 
-CREATE TABLE marts.account_performance_daily (
-    tenant_id text NOT NULL,
-    account_id text NOT NULL,
-    as_of_date date NOT NULL,
-    currency text,
-    begin_market_value numeric(28,8),
-    contributions numeric(28,8),
-    distributions numeric(28,8),
-    net_flow numeric(28,8),
-    cumulative_net_flow numeric(28,8),
-    fees numeric(28,8),
-    end_market_value numeric(28,8),
-    gain_loss numeric(28,8),
-    weighted_capital numeric(28,8),
-    days integer,
-    method text,
-    twrr_daily double precision,
-    twrr_daily_gross double precision,
-    twrr_mtd double precision,
-    twrr_qtd double precision,
-    twrr_ytd double precision,
-    twrr_itd double precision,
-    twrr_mtd_gross double precision,
-    twrr_qtd_gross double precision,
-    twrr_ytd_gross double precision,
-    twrr_itd_gross double precision,
-    track_no integer,
-    inception_date date,
-    status text NOT NULL,
-    quality_flags text NOT NULL,
-    epoch integer NOT NULL,
-    run_id text NOT NULL,
-    published_at timestamp with time zone NOT NULL,
-    begin_date date,
-    chain_net double precision,
-    chain_gross double precision,
-    wiped_out_on date,
-    wiped_out_gross_on date
-)
-PARTITION BY RANGE (as_of_date);
-
-ALTER TABLE ONLY marts.account_performance_daily FORCE ROW LEVEL SECURITY;
-
-COMMENT ON TABLE marts.account_performance_daily IS 'One row per account and valuation date: the sub-period since the account''s previous row, its return, and the returns linked from it.';
-
-COMMENT ON COLUMN marts.account_performance_daily.tenant_id IS 'The client firm: the folder in landing.';
-
-COMMENT ON COLUMN marts.account_performance_daily.account_id IS 'The firm''s own account identifier.';
-
-COMMENT ON COLUMN marts.account_performance_daily.as_of_date IS 'Valuation date; the row covers the time after the previous row''s date up to and including this one.';
-
-COMMENT ON COLUMN marts.account_performance_daily.currency IS 'Base currency of the account: the currency of every amount in the row.';
-
-COMMENT ON COLUMN marts.account_performance_daily.begin_market_value IS 'End market value of the previous row, 0 in the first row; NULL in an opening row.';
-
-COMMENT ON COLUMN marts.account_performance_daily.contributions IS 'Sum of the sub-period''s external flows into the account, not negative; NULL where status is no_fx.';
-
-COMMENT ON COLUMN marts.account_performance_daily.distributions IS 'Sum of the sub-period''s external flows out of the account, not positive; NULL where status is no_fx.';
-
-COMMENT ON COLUMN marts.account_performance_daily.net_flow IS 'contributions + distributions; NULL where status is no_fx.';
-
-COMMENT ON COLUMN marts.account_performance_daily.cumulative_net_flow IS 'Sum of net_flow since the account''s first row, never reset; NULL where status is no_fx.';
-
-COMMENT ON COLUMN marts.account_performance_daily.fees IS 'Fees charged to the account in the sub-period, positive for a charge; NULL where status is no_fx.';
-
-COMMENT ON COLUMN marts.account_performance_daily.end_market_value IS 'Market value on as_of_date; NULL where it has no exchange rate.';
-
-COMMENT ON COLUMN marts.account_performance_daily.gain_loss IS 'end_market_value - begin_market_value - net_flow; 0 in an opening row, NULL where status is no_fx.';
-
-COMMENT ON COLUMN marts.account_performance_daily.weighted_capital IS 'begin_market_value + sum of weight x flow, summed exactly, rounded to 8 decimals half away from zero: the divisor of the return.';
-
-COMMENT ON COLUMN marts.account_performance_daily.days IS 'Business days of the sub-period, at least 1.';
-
-COMMENT ON COLUMN marts.account_performance_daily.method IS 'daily where days is 1, else modified_dietz.';
-
-COMMENT ON COLUMN marts.account_performance_daily.twrr_daily IS 'gain_loss / weighted_capital, net of fees, a fraction; NULL where the status is neither ok nor wiped_out.';
-
-COMMENT ON COLUMN marts.account_performance_daily.twrr_daily_gross IS '(gain_loss + fees) / weighted_capital, before fees, a fraction; NULL like twrr_daily.';
-
-COMMENT ON COLUMN marts.account_performance_daily.twrr_mtd IS 'Net returns of the track linked over the rows of the month so far, a fraction.';
-
-COMMENT ON COLUMN marts.account_performance_daily.twrr_qtd IS 'Net returns of the track linked over the rows of the fiscal quarter so far, a fraction.';
-
-COMMENT ON COLUMN marts.account_performance_daily.twrr_ytd IS 'Net returns of the track linked over the rows of the fiscal year so far, a fraction.';
-
-COMMENT ON COLUMN marts.account_performance_daily.twrr_itd IS 'Net returns linked since the track began, a fraction.';
-
-COMMENT ON COLUMN marts.account_performance_daily.twrr_mtd_gross IS 'As twrr_mtd, before fees.';
-
-COMMENT ON COLUMN marts.account_performance_daily.twrr_qtd_gross IS 'As twrr_qtd, before fees.';
-
-COMMENT ON COLUMN marts.account_performance_daily.twrr_ytd_gross IS 'As twrr_ytd, before fees.';
-
-COMMENT ON COLUMN marts.account_performance_daily.twrr_itd_gross IS 'As twrr_itd, before fees.';
-
-COMMENT ON COLUMN marts.account_performance_daily.track_no IS 'Unbroken performance record that the row belongs to, from 1; NULL where status is excluded or no_fx.';
-
-COMMENT ON COLUMN marts.account_performance_daily.inception_date IS 'First day of the track; NULL where track_no is.';
-
-COMMENT ON COLUMN marts.account_performance_daily.status IS 'Why the return is what it is, or why there is none.';
-
-COMMENT ON COLUMN marts.account_performance_daily.quality_flags IS 'Tolerances that the row''s inputs broke without being held, comma-separated; empty where none.';
-
-COMMENT ON COLUMN marts.account_performance_daily.epoch IS 'Version of the account''s history, from 1; one more with each restatement.';
-
-COMMENT ON COLUMN marts.account_performance_daily.run_id IS 'The run that calculated the row, as in ops.run.';
-
-COMMENT ON COLUMN marts.account_performance_daily.published_at IS 'When this version of the row became visible.';
-
-COMMENT ON COLUMN marts.account_performance_daily.begin_date IS 'End of the previous sub-period, after which this one starts: the previous row''s date; in the first row the day before the earliest flow, else the day before as_of_date.';
-
-COMMENT ON COLUMN marts.account_performance_daily.chain_net IS 'Running product of the track''s positive net factors 1 + twrr_daily: two rows of a track give the return between them.';
-
-COMMENT ON COLUMN marts.account_performance_daily.chain_gross IS 'As chain_net, before fees.';
-
-COMMENT ON COLUMN marts.account_performance_daily.wiped_out_on IS 'Date of the track''s last row that lost everything net of fees: every window that holds it returns -1.';
-
-COMMENT ON COLUMN marts.account_performance_daily.wiped_out_gross_on IS 'As wiped_out_on, before fees.';
-
 CREATE TABLE marts.account_performance_period (
     tenant_id text NOT NULL,
     account_id text NOT NULL,
@@ -881,6 +1815,280 @@ COMMENT ON COLUMN marts.account_calendar_return.twrr_gross IS 'As twrr, before f
 
 COMMENT ON COLUMN marts.account_calendar_return.is_partial IS 'Whether the track began after the period did.';
 
+CREATE TABLE marts.account_performance_reporting (
+    tenant_id text CONSTRAINT account_performance_daily_tenant_id_not_null NOT NULL,
+    account_id text CONSTRAINT account_performance_daily_account_id_not_null NOT NULL,
+    as_of_date date CONSTRAINT account_performance_daily_as_of_date_not_null NOT NULL,
+    currency text,
+    begin_market_value numeric(28,8),
+    contributions numeric(28,8),
+    distributions numeric(28,8),
+    net_flow numeric(28,8),
+    cumulative_net_flow numeric(28,8),
+    fees numeric(28,8),
+    end_market_value numeric(28,8),
+    gain_loss numeric(28,8),
+    weighted_capital numeric(28,8),
+    days integer,
+    method text,
+    twrr_daily double precision,
+    twrr_daily_gross double precision,
+    twrr_mtd double precision,
+    twrr_qtd double precision,
+    twrr_ytd double precision,
+    twrr_itd double precision,
+    twrr_mtd_gross double precision,
+    twrr_qtd_gross double precision,
+    twrr_ytd_gross double precision,
+    twrr_itd_gross double precision,
+    track_no integer,
+    inception_date date,
+    status text CONSTRAINT account_performance_daily_status_not_null NOT NULL,
+    quality_flags text CONSTRAINT account_performance_daily_quality_flags_not_null NOT NULL,
+    epoch integer CONSTRAINT account_performance_daily_epoch_not_null NOT NULL,
+    run_id text CONSTRAINT account_performance_daily_run_id_not_null NOT NULL,
+    published_at timestamp with time zone CONSTRAINT account_performance_daily_published_at_not_null NOT NULL,
+    begin_date date,
+    chain_net double precision,
+    chain_gross double precision,
+    wiped_out_on date,
+    wiped_out_gross_on date
+)
+PARTITION BY RANGE (as_of_date);
+
+ALTER TABLE ONLY marts.account_performance_reporting FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE marts.account_performance_reporting IS 'The daily rows of accounts in another currency than the tenant''s reporting one, measured in that one: each value, flow and fee converted at the rate of its own date. What groups are made of; beside the account''s own row it tells what currency did.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.tenant_id IS 'The client firm: the folder in landing.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.account_id IS 'The firm''s own account identifier.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.as_of_date IS 'Valuation date; the row covers the time after the previous row''s date up to and including this one.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.currency IS 'Base currency of the account: the currency of every amount in the row.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.begin_market_value IS 'End market value of the previous row, 0 in the first row; NULL in an opening row.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.contributions IS 'Sum of the sub-period''s external flows into the account, not negative; NULL where status is no_fx.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.distributions IS 'Sum of the sub-period''s external flows out of the account, not positive; NULL where status is no_fx.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.net_flow IS 'contributions + distributions; NULL where status is no_fx.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.cumulative_net_flow IS 'Sum of net_flow since the account''s first row, never reset; NULL where status is no_fx.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.fees IS 'Fees charged to the account in the sub-period, positive for a charge; NULL where status is no_fx.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.end_market_value IS 'Market value on as_of_date; NULL where it has no exchange rate.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.gain_loss IS 'end_market_value - begin_market_value - net_flow; 0 in an opening row, NULL where status is no_fx.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.weighted_capital IS 'begin_market_value + sum of weight x flow, summed exactly, rounded to 8 decimals half away from zero: the divisor of the return.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.days IS 'Business days of the sub-period, at least 1.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.method IS 'daily where days is 1, else modified_dietz.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.twrr_daily IS 'gain_loss / weighted_capital, net of fees, a fraction; NULL where the status is neither ok nor wiped_out.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.twrr_daily_gross IS '(gain_loss + fees) / weighted_capital, before fees, a fraction; NULL like twrr_daily.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.twrr_mtd IS 'Net returns of the track linked over the rows of the month so far, a fraction.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.twrr_qtd IS 'Net returns of the track linked over the rows of the fiscal quarter so far, a fraction.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.twrr_ytd IS 'Net returns of the track linked over the rows of the fiscal year so far, a fraction.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.twrr_itd IS 'Net returns linked since the track began, a fraction.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.twrr_mtd_gross IS 'As twrr_mtd, before fees.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.twrr_qtd_gross IS 'As twrr_qtd, before fees.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.twrr_ytd_gross IS 'As twrr_ytd, before fees.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.twrr_itd_gross IS 'As twrr_itd, before fees.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.track_no IS 'Unbroken performance record that the row belongs to, from 1; NULL where status is excluded or no_fx.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.inception_date IS 'First day of the track; NULL where track_no is.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.status IS 'Why the return is what it is, or why there is none.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.quality_flags IS 'Tolerances that the row''s inputs broke without being held, comma-separated; empty where none.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.epoch IS 'Version of the account''s history, from 1; one more with each restatement.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.run_id IS 'The run that calculated the row, as in ops.run.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.published_at IS 'When this version of the row became visible.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.begin_date IS 'End of the previous sub-period, after which this one starts: the previous row''s date; in the first row the day before the earliest flow, else the day before as_of_date.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.chain_net IS 'Running product of the track''s positive net factors 1 + twrr_daily: two rows of a track give the return between them.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.chain_gross IS 'As chain_net, before fees.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.wiped_out_on IS 'Date of the track''s last row that lost everything net of fees: every window that holds it returns -1.';
+
+COMMENT ON COLUMN marts.account_performance_reporting.wiped_out_gross_on IS 'As wiped_out_on, before fees.';
+
+CREATE VIEW marts.account_currency_return WITH (security_invoker='true') AS
+ WITH beside AS (
+         SELECT d.tenant_id,
+            d.account_id,
+            d.as_of_date,
+            d.currency,
+            d.status,
+            d.begin_date,
+            d.inception_date,
+            d.twrr_daily,
+            d.twrr_mtd,
+            d.twrr_qtd,
+            d.twrr_ytd,
+            d.twrr_itd,
+            COALESCE(r.currency, t.currency) AS reporting_currency,
+            ((r.account_id IS NULL) AND (NOT (d.currency IS DISTINCT FROM t.currency))) AS is_domestic,
+            r.status AS r_status,
+            r.begin_date AS r_begin_date,
+            r.inception_date AS r_inception_date,
+            r.twrr_daily AS r_daily,
+            r.twrr_mtd AS r_mtd,
+            r.twrr_qtd AS r_qtd,
+            r.twrr_ytd AS r_ytd,
+            r.twrr_itd AS r_itd
+           FROM ((marts.account_performance_daily d
+             LEFT JOIN marts.account_performance_reporting r USING (tenant_id, account_id, as_of_date))
+             LEFT JOIN marts.group_performance_daily t ON (((t.tenant_id = d.tenant_id) AND (t.group_type = 'tenant'::text) AND (t.group_id = d.tenant_id) AND (t.as_of_date = d.as_of_date))))
+        ), compared AS (
+         SELECT beside.tenant_id,
+            beside.account_id,
+            beside.as_of_date,
+            beside.currency AS local_currency,
+            beside.reporting_currency,
+            beside.status,
+                CASE
+                    WHEN beside.is_domestic THEN beside.status
+                    ELSE COALESCE(beside.r_status, 'not_converted'::text)
+                END AS base_status,
+            beside.twrr_daily AS local_daily,
+            beside.twrr_mtd AS local_mtd,
+            beside.twrr_qtd AS local_qtd,
+            beside.twrr_ytd AS local_ytd,
+            beside.twrr_itd AS local_itd,
+                CASE
+                    WHEN beside.is_domestic THEN beside.twrr_daily
+                    WHEN (beside.r_begin_date = beside.begin_date) THEN beside.r_daily
+                    ELSE NULL::double precision
+                END AS base_daily,
+                CASE
+                    WHEN beside.is_domestic THEN beside.twrr_mtd
+                    WHEN (beside.r_inception_date = beside.inception_date) THEN beside.r_mtd
+                    ELSE NULL::double precision
+                END AS base_mtd,
+                CASE
+                    WHEN beside.is_domestic THEN beside.twrr_qtd
+                    WHEN (beside.r_inception_date = beside.inception_date) THEN beside.r_qtd
+                    ELSE NULL::double precision
+                END AS base_qtd,
+                CASE
+                    WHEN beside.is_domestic THEN beside.twrr_ytd
+                    WHEN (beside.r_inception_date = beside.inception_date) THEN beside.r_ytd
+                    ELSE NULL::double precision
+                END AS base_ytd,
+                CASE
+                    WHEN beside.is_domestic THEN beside.twrr_itd
+                    WHEN (beside.r_inception_date = beside.inception_date) THEN beside.r_itd
+                    ELSE NULL::double precision
+                END AS base_itd
+           FROM beside
+        )
+ SELECT tenant_id,
+    account_id,
+    as_of_date,
+    local_currency,
+    reporting_currency,
+    status,
+    base_status,
+    local_daily,
+    ((((1)::double precision + base_daily) / NULLIF(((1)::double precision + local_daily), (0)::double precision)) - (1)::double precision) AS currency_daily,
+    base_daily,
+    (base_daily - local_daily) AS effect_daily,
+    local_mtd,
+    ((((1)::double precision + base_mtd) / NULLIF(((1)::double precision + local_mtd), (0)::double precision)) - (1)::double precision) AS currency_mtd,
+    base_mtd,
+    (base_mtd - local_mtd) AS effect_mtd,
+    local_qtd,
+    ((((1)::double precision + base_qtd) / NULLIF(((1)::double precision + local_qtd), (0)::double precision)) - (1)::double precision) AS currency_qtd,
+    base_qtd,
+    (base_qtd - local_qtd) AS effect_qtd,
+    local_ytd,
+    ((((1)::double precision + base_ytd) / NULLIF(((1)::double precision + local_ytd), (0)::double precision)) - (1)::double precision) AS currency_ytd,
+    base_ytd,
+    (base_ytd - local_ytd) AS effect_ytd,
+    local_itd,
+    ((((1)::double precision + base_itd) / NULLIF(((1)::double precision + local_itd), (0)::double precision)) - (1)::double precision) AS currency_itd,
+    base_itd,
+    (base_itd - local_itd) AS effect_itd
+   FROM compared;
+
+COMMENT ON VIEW marts.account_currency_return IS 'Per account and date the return in its own currency (local), what the currency did, and the return in the reporting currency (base): base = (1 + local)(1 + currency) - 1, effect = base - local. Of an account that is measured in the reporting currency base is local, and currency and effect are 0.';
+
+COMMENT ON COLUMN marts.account_currency_return.tenant_id IS 'The client firm: the folder in landing.';
+
+COMMENT ON COLUMN marts.account_currency_return.account_id IS 'The firm''s own account identifier.';
+
+COMMENT ON COLUMN marts.account_currency_return.as_of_date IS 'Date of the account''s row.';
+
+COMMENT ON COLUMN marts.account_currency_return.local_currency IS 'Base currency of the account.';
+
+COMMENT ON COLUMN marts.account_currency_return.reporting_currency IS 'Reporting currency of the tenant.';
+
+COMMENT ON COLUMN marts.account_currency_return.status IS 'Status of the row in the account''s own currency.';
+
+COMMENT ON COLUMN marts.account_currency_return.base_status IS 'Status of the row in the reporting currency: no_fx where a rate is missing, not_converted where there is no row.';
+
+COMMENT ON COLUMN marts.account_currency_return.local_daily IS 'Net return of the row in the account''s own currency, a fraction.';
+
+COMMENT ON COLUMN marts.account_currency_return.currency_daily IS 'What the currency earned beside it: (1 + base) / (1 + local) - 1.';
+
+COMMENT ON COLUMN marts.account_currency_return.base_daily IS 'Net return of the row in the reporting currency, a fraction. NULL where the two rows cover different times.';
+
+COMMENT ON COLUMN marts.account_currency_return.effect_daily IS 'base - local: the currency effect.';
+
+COMMENT ON COLUMN marts.account_currency_return.local_mtd IS 'Net return of the month so far in the account''s own currency, a fraction.';
+
+COMMENT ON COLUMN marts.account_currency_return.currency_mtd IS 'What the currency earned beside it: (1 + base) / (1 + local) - 1.';
+
+COMMENT ON COLUMN marts.account_currency_return.base_mtd IS 'Net return of the month so far in the reporting currency, a fraction. NULL where the two tracks began on different days.';
+
+COMMENT ON COLUMN marts.account_currency_return.effect_mtd IS 'base - local: the currency effect.';
+
+COMMENT ON COLUMN marts.account_currency_return.local_qtd IS 'Net return of the fiscal quarter so far in the account''s own currency, a fraction.';
+
+COMMENT ON COLUMN marts.account_currency_return.currency_qtd IS 'What the currency earned beside it: (1 + base) / (1 + local) - 1.';
+
+COMMENT ON COLUMN marts.account_currency_return.base_qtd IS 'Net return of the fiscal quarter so far in the reporting currency, a fraction. NULL where the two tracks began on different days.';
+
+COMMENT ON COLUMN marts.account_currency_return.effect_qtd IS 'base - local: the currency effect.';
+
+COMMENT ON COLUMN marts.account_currency_return.local_ytd IS 'Net return of the fiscal year so far in the account''s own currency, a fraction.';
+
+COMMENT ON COLUMN marts.account_currency_return.currency_ytd IS 'What the currency earned beside it: (1 + base) / (1 + local) - 1.';
+
+COMMENT ON COLUMN marts.account_currency_return.base_ytd IS 'Net return of the fiscal year so far in the reporting currency, a fraction. NULL where the two tracks began on different days.';
+
+COMMENT ON COLUMN marts.account_currency_return.effect_ytd IS 'base - local: the currency effect.';
+
+COMMENT ON COLUMN marts.account_currency_return.local_itd IS 'Net return of the track in the account''s own currency, a fraction.';
+
+COMMENT ON COLUMN marts.account_currency_return.currency_itd IS 'What the currency earned beside it: (1 + base) / (1 + local) - 1.';
+
+COMMENT ON COLUMN marts.account_currency_return.base_itd IS 'Net return of the track in the reporting currency, a fraction. NULL where the two tracks began on different days.';
+
+COMMENT ON COLUMN marts.account_currency_return.effect_itd IS 'base - local: the currency effect.';
+
 CREATE TABLE marts.account_risk (
     tenant_id text NOT NULL,
     account_id text NOT NULL,
@@ -1011,6 +2219,126 @@ COMMENT ON COLUMN marts.account_risk.run_id IS 'The run that calculated the row,
 
 COMMENT ON COLUMN marts.account_risk.published_at IS 'When this version of the row became visible.';
 
+CREATE TABLE marts.period_closing (
+    tenant_id text NOT NULL,
+    closing_no bigint NOT NULL,
+    event text NOT NULL,
+    through_date date NOT NULL,
+    reopens bigint,
+    login name NOT NULL,
+    at timestamp with time zone NOT NULL,
+    why text NOT NULL,
+    CONSTRAINT period_closing_check CHECK (((event = 'reopen'::text) = (reopens IS NOT NULL))),
+    CONSTRAINT period_closing_event_check CHECK ((event = ANY (ARRAY['close'::text, 'reopen'::text])))
+);
+
+ALTER TABLE ONLY marts.period_closing FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE marts.period_closing IS 'Who closed which period of a tenant, who opened it again, when and why. Append-only.';
+
+COMMENT ON COLUMN marts.period_closing.tenant_id IS 'The client firm.';
+
+COMMENT ON COLUMN marts.period_closing.closing_no IS 'Number of the event.';
+
+COMMENT ON COLUMN marts.period_closing.event IS 'close or reopen.';
+
+COMMENT ON COLUMN marts.period_closing.through_date IS 'Last date of the period that was closed or opened again.';
+
+COMMENT ON COLUMN marts.period_closing.reopens IS 'Of a reopening the closing that it undoes.';
+
+COMMENT ON COLUMN marts.period_closing.login IS 'The database login that did it.';
+
+COMMENT ON COLUMN marts.period_closing.at IS 'When: the official figures are those that were published at that moment.';
+
+COMMENT ON COLUMN marts.period_closing.why IS 'The reason given; a reopening must have one.';
+
+CREATE VIEW marts.closed_period WITH (security_invoker='true') AS
+ SELECT tenant_id,
+    closing_no,
+    lag(through_date, 1, '-infinity'::date) OVER (PARTITION BY tenant_id ORDER BY through_date) AS after_date,
+    through_date,
+    at AS closed_at,
+    login AS closed_by,
+    why
+   FROM marts.period_closing c
+  WHERE ((event = 'close'::text) AND (NOT (EXISTS ( SELECT
+           FROM marts.period_closing r
+          WHERE ((r.tenant_id = c.tenant_id) AND (r.reopens = c.closing_no))))));
+
+COMMENT ON VIEW marts.closed_period IS 'The periods of each tenant that are closed at present: the dates after after_date up to through_date.';
+
+COMMENT ON COLUMN marts.closed_period.tenant_id IS 'The client firm.';
+
+COMMENT ON COLUMN marts.closed_period.closing_no IS 'The closing, as in marts.period_closing.';
+
+COMMENT ON COLUMN marts.closed_period.after_date IS 'Last date of the period closed before; -infinity for the first.';
+
+COMMENT ON COLUMN marts.closed_period.through_date IS 'Last date of the period.';
+
+COMMENT ON COLUMN marts.closed_period.closed_at IS 'The figures published at that moment are the official ones.';
+
+COMMENT ON COLUMN marts.closed_period.closed_by IS 'The database login that closed it.';
+
+COMMENT ON COLUMN marts.closed_period.why IS 'The reason given.';
+
+CREATE TABLE marts.composite_statistics (
+    tenant_id text NOT NULL,
+    group_type text NOT NULL,
+    group_id text NOT NULL,
+    as_of_date date NOT NULL,
+    period text NOT NULL,
+    members integer,
+    full_period_members integer,
+    dispersion_equal_weighted double precision,
+    dispersion_asset_weighted double precision,
+    high double precision,
+    low double precision,
+    composite_assets numeric(28,8),
+    firm_assets numeric(28,8),
+    share_of_firm double precision,
+    epoch integer NOT NULL,
+    run_id text NOT NULL,
+    published_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY marts.composite_statistics FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE marts.composite_statistics IS 'Beside a composite''s return over a period: how far its members'' returns lie apart, the highest and the lowest, members and assets. Members are the accounts that were in the composite for the whole period.';
+
+COMMENT ON COLUMN marts.composite_statistics.tenant_id IS 'The client firm: the folder in landing.';
+
+COMMENT ON COLUMN marts.composite_statistics.group_type IS 'What the group is.';
+
+COMMENT ON COLUMN marts.composite_statistics.group_id IS 'The composite.';
+
+COMMENT ON COLUMN marts.composite_statistics.as_of_date IS 'Date of the composite''s row that the period ends with.';
+
+COMMENT ON COLUMN marts.composite_statistics.period IS 'The period, as in group_performance_period.';
+
+COMMENT ON COLUMN marts.composite_statistics.members IS 'Members on as_of_date, carried ones included.';
+
+COMMENT ON COLUMN marts.composite_statistics.full_period_members IS 'Accounts that were members for the whole period and have a return over it.';
+
+COMMENT ON COLUMN marts.composite_statistics.dispersion_equal_weighted IS 'Sample standard deviation of their returns; NULL below two.';
+
+COMMENT ON COLUMN marts.composite_statistics.dispersion_asset_weighted IS 'Standard deviation of their returns weighted by begin values; NULL below two, or without assets.';
+
+COMMENT ON COLUMN marts.composite_statistics.high IS 'Highest of their returns, a fraction; NULL without one.';
+
+COMMENT ON COLUMN marts.composite_statistics.low IS 'Lowest of their returns, a fraction; NULL without one.';
+
+COMMENT ON COLUMN marts.composite_statistics.composite_assets IS 'Market value of the composite on as_of_date.';
+
+COMMENT ON COLUMN marts.composite_statistics.firm_assets IS 'Market value of all accounts of the tenant on as_of_date; NULL where the group tenant has no row then.';
+
+COMMENT ON COLUMN marts.composite_statistics.share_of_firm IS 'composite_assets / firm_assets, a fraction; NULL where the firm''s assets are not positive.';
+
+COMMENT ON COLUMN marts.composite_statistics.epoch IS 'Version of the composite''s history that the row was calculated from.';
+
+COMMENT ON COLUMN marts.composite_statistics.run_id IS 'The run that calculated the row, as in ops.run.';
+
+COMMENT ON COLUMN marts.composite_statistics.published_at IS 'When this version of the row became visible.';
+
 CREATE TABLE marts.data_quality_result (
     tenant_id text NOT NULL,
     vendor text NOT NULL,
@@ -1065,134 +2393,6 @@ COMMENT ON COLUMN marts.data_quality_result.run_id IS 'The run that checked, by 
 COMMENT ON COLUMN marts.data_quality_result.business_date IS 'Business date of that run.';
 
 COMMENT ON COLUMN marts.data_quality_result.published_at IS 'When this version of the row became visible.';
-
-CREATE TABLE marts.group_performance_daily (
-    tenant_id text NOT NULL,
-    group_type text NOT NULL,
-    group_id text NOT NULL,
-    as_of_date date NOT NULL,
-    currency text,
-    members integer,
-    carried_members integer,
-    begin_market_value numeric(28,8),
-    contributions numeric(28,8),
-    distributions numeric(28,8),
-    net_flow numeric(28,8),
-    cumulative_net_flow numeric(28,8),
-    fees numeric(28,8),
-    end_market_value numeric(28,8),
-    gain_loss numeric(28,8),
-    weighted_capital numeric(28,8),
-    days integer,
-    method text,
-    twrr_daily double precision,
-    twrr_daily_gross double precision,
-    twrr_mtd double precision,
-    twrr_qtd double precision,
-    twrr_ytd double precision,
-    twrr_itd double precision,
-    twrr_mtd_gross double precision,
-    twrr_qtd_gross double precision,
-    twrr_ytd_gross double precision,
-    twrr_itd_gross double precision,
-    track_no integer,
-    inception_date date,
-    status text NOT NULL,
-    quality_flags text NOT NULL,
-    epoch integer NOT NULL,
-    run_id text NOT NULL,
-    published_at timestamp with time zone NOT NULL,
-    begin_date date,
-    chain_net double precision,
-    chain_gross double precision,
-    wiped_out_on date,
-    wiped_out_gross_on date
-)
-PARTITION BY RANGE (as_of_date);
-
-ALTER TABLE ONLY marts.group_performance_daily FORCE ROW LEVEL SECURITY;
-
-COMMENT ON TABLE marts.group_performance_daily IS 'One row per group and date on which a member has a row: the members'' sub-periods added up, the group''s return, and the returns linked from it.';
-
-COMMENT ON COLUMN marts.group_performance_daily.tenant_id IS 'The client firm: the folder in landing.';
-
-COMMENT ON COLUMN marts.group_performance_daily.group_type IS 'Kind of group.';
-
-COMMENT ON COLUMN marts.group_performance_daily.group_id IS 'The group; of the group tenant the tenant_id.';
-
-COMMENT ON COLUMN marts.group_performance_daily.as_of_date IS 'Date on which a member has a row; the group''s row covers the time after its previous row''s date up to and including this one.';
-
-COMMENT ON COLUMN marts.group_performance_daily.currency IS 'Reporting currency of the tenant: the currency of every amount in the row.';
-
-COMMENT ON COLUMN marts.group_performance_daily.members IS 'Members with a row on the date, and those carried.';
-
-COMMENT ON COLUMN marts.group_performance_daily.carried_members IS 'Members without a row on the date, carried at their last value because it is not 0 and they are not closed.';
-
-COMMENT ON COLUMN marts.group_performance_daily.begin_market_value IS 'End market value of the group''s previous row, 0 in the first row; NULL in an opening row.';
-
-COMMENT ON COLUMN marts.group_performance_daily.contributions IS 'Inflows from outside the group: the members'' own, values of members that join, and members whose value no capital explains.';
-
-COMMENT ON COLUMN marts.group_performance_daily.distributions IS 'Outflows from the group, not positive: the members'' own, and values of members that leave.';
-
-COMMENT ON COLUMN marts.group_performance_daily.net_flow IS 'contributions + distributions; without journals and transfers between members.';
-
-COMMENT ON COLUMN marts.group_performance_daily.cumulative_net_flow IS 'Sum of net_flow since the group''s first row, never reset.';
-
-COMMENT ON COLUMN marts.group_performance_daily.fees IS 'Sum of the members'' fees, positive for a charge; without those of opening rows.';
-
-COMMENT ON COLUMN marts.group_performance_daily.end_market_value IS 'Sum of the members'' last market values.';
-
-COMMENT ON COLUMN marts.group_performance_daily.gain_loss IS 'Sum of the members'' gains, with what revaluing carried members in foreign currency gives; 0 in an opening row. Where one leg of a transfer between members is not valued yet, end_market_value - begin_market_value - net_flow differs by it.';
-
-COMMENT ON COLUMN marts.group_performance_daily.weighted_capital IS 'begin_market_value + the members'' weighted flows without those between members + values of members that join or leave, rounded to 8 decimals half away from zero: the divisor of the return.';
-
-COMMENT ON COLUMN marts.group_performance_daily.days IS 'Business days of the sub-period, at least 1.';
-
-COMMENT ON COLUMN marts.group_performance_daily.method IS 'daily where days is 1, else modified_dietz.';
-
-COMMENT ON COLUMN marts.group_performance_daily.twrr_daily IS 'gain_loss / weighted_capital, net of fees, a fraction; NULL where the status is neither ok nor wiped_out.';
-
-COMMENT ON COLUMN marts.group_performance_daily.twrr_daily_gross IS '(gain_loss + fees) / weighted_capital, before fees, a fraction; NULL like twrr_daily.';
-
-COMMENT ON COLUMN marts.group_performance_daily.twrr_mtd IS 'Net returns of the track linked over the rows of the month so far, a fraction.';
-
-COMMENT ON COLUMN marts.group_performance_daily.twrr_qtd IS 'Net returns of the track linked over the rows of the fiscal quarter so far, a fraction.';
-
-COMMENT ON COLUMN marts.group_performance_daily.twrr_ytd IS 'Net returns of the track linked over the rows of the fiscal year so far, a fraction.';
-
-COMMENT ON COLUMN marts.group_performance_daily.twrr_itd IS 'Net returns linked since the track began, a fraction.';
-
-COMMENT ON COLUMN marts.group_performance_daily.twrr_mtd_gross IS 'As twrr_mtd, before fees.';
-
-COMMENT ON COLUMN marts.group_performance_daily.twrr_qtd_gross IS 'As twrr_qtd, before fees.';
-
-COMMENT ON COLUMN marts.group_performance_daily.twrr_ytd_gross IS 'As twrr_ytd, before fees.';
-
-COMMENT ON COLUMN marts.group_performance_daily.twrr_itd_gross IS 'As twrr_itd, before fees.';
-
-COMMENT ON COLUMN marts.group_performance_daily.track_no IS 'Unbroken performance record that the row belongs to, from 1.';
-
-COMMENT ON COLUMN marts.group_performance_daily.inception_date IS 'First day of the track.';
-
-COMMENT ON COLUMN marts.group_performance_daily.status IS 'Why the return is what it is, or why there is none.';
-
-COMMENT ON COLUMN marts.group_performance_daily.quality_flags IS 'Tolerances that the members'' inputs broke, comma-separated; empty where none is known.';
-
-COMMENT ON COLUMN marts.group_performance_daily.epoch IS 'Version of the group''s history, from 1; one more with each restatement.';
-
-COMMENT ON COLUMN marts.group_performance_daily.run_id IS 'The run that calculated the row, as in ops.run.';
-
-COMMENT ON COLUMN marts.group_performance_daily.published_at IS 'When this version of the row became visible.';
-
-COMMENT ON COLUMN marts.group_performance_daily.begin_date IS 'End of the previous sub-period, after which this one starts: the previous row''s date; in the first row the earliest of its members'' sub-periods, but not before their membership.';
-
-COMMENT ON COLUMN marts.group_performance_daily.chain_net IS 'Running product of the track''s positive net factors 1 + twrr_daily: two rows of a track give the return between them.';
-
-COMMENT ON COLUMN marts.group_performance_daily.chain_gross IS 'As chain_net, before fees.';
-
-COMMENT ON COLUMN marts.group_performance_daily.wiped_out_on IS 'Date of the track''s last row that lost everything net of fees: every window that holds it returns -1.';
-
-COMMENT ON COLUMN marts.group_performance_daily.wiped_out_gross_on IS 'As wiped_out_on, before fees.';
 
 CREATE TABLE marts.group_performance_period (
     tenant_id text NOT NULL,
@@ -1273,6 +2473,121 @@ COMMENT ON COLUMN marts.group_performance_period.run_id IS 'The run that calcula
 
 COMMENT ON COLUMN marts.group_performance_period.published_at IS 'When this version of the row became visible.';
 
+CREATE VIEW marts.group_calendar_return WITH (security_invoker='true') AS
+ WITH months AS (
+         SELECT p.tenant_id,
+            p.group_type,
+            p.group_id,
+            p.as_of_date,
+            p.period,
+            p.members,
+            p.carried_members,
+            p.start_date,
+            p.begin_market_value,
+            p.net_flow,
+            p.fees,
+            p.end_market_value,
+            p.gain_loss,
+            p.twrr,
+            p.twrr_gross,
+            p.twrr_annualised,
+            p.mwr,
+            p.modified_dietz,
+            p.is_partial,
+            p.status,
+            p.mwr_status,
+            p.epoch,
+            p.run_id,
+            p.published_at,
+            d.track_no,
+            d.inception_date
+           FROM (marts.group_performance_period p
+             JOIN marts.group_performance_daily d USING (tenant_id, group_type, group_id, as_of_date))
+          WHERE ((p.period = 'MTD'::text) AND (p.status = 'ok'::text))
+        ), placed AS (
+         SELECT m.tenant_id,
+            m.group_type,
+            m.group_id,
+            m.as_of_date,
+            m.period,
+            m.members,
+            m.carried_members,
+            m.start_date,
+            m.begin_market_value,
+            m.net_flow,
+            m.fees,
+            m.end_market_value,
+            m.gain_loss,
+            m.twrr,
+            m.twrr_gross,
+            m.twrr_annualised,
+            m.mwr,
+            m.modified_dietz,
+            m.is_partial,
+            m.status,
+            m.mwr_status,
+            m.epoch,
+            m.run_id,
+            m.published_at,
+            m.track_no,
+            m.inception_date,
+            grain.name AS calendar_period,
+            (date_trunc(grain.name, (m.as_of_date)::timestamp with time zone))::date AS period_start,
+            max(m.track_no) OVER (PARTITION BY m.tenant_id, m.group_type, m.group_id, grain.name, (date_trunc(grain.name, (m.as_of_date)::timestamp with time zone))) AS last_track
+           FROM (months m
+             CROSS JOIN ( VALUES ('month'::text), ('quarter'::text), ('year'::text)) grain(name))
+        )
+ SELECT tenant_id,
+    group_type,
+    group_id,
+    calendar_period,
+    period_start,
+    max(as_of_date) AS as_of_date,
+    min(start_date) AS start_date,
+    (array_agg(begin_market_value ORDER BY placed.as_of_date))[1] AS begin_market_value,
+    (sum(net_flow))::numeric(28,8) AS net_flow,
+    (sum(fees))::numeric(28,8) AS fees,
+    (array_agg(end_market_value ORDER BY placed.as_of_date DESC))[1] AS end_market_value,
+    (sum(gain_loss))::numeric(28,8) AS gain_loss,
+    (marts.product(((1)::double precision + twrr)) - (1)::double precision) AS twrr,
+    (marts.product(((1)::double precision + twrr_gross)) - (1)::double precision) AS twrr_gross,
+    (max(inception_date) > period_start) AS is_partial
+   FROM placed
+  WHERE (track_no = last_track)
+  GROUP BY tenant_id, group_type, group_id, calendar_period, period_start;
+
+COMMENT ON VIEW marts.group_calendar_return IS 'Return of each group in each calendar month, quarter and year, up to its last row in it; linked within a track.';
+
+COMMENT ON COLUMN marts.group_calendar_return.tenant_id IS 'The client firm: the folder in landing.';
+
+COMMENT ON COLUMN marts.group_calendar_return.group_type IS 'household, advisor, model, tenant or composite.';
+
+COMMENT ON COLUMN marts.group_calendar_return.group_id IS 'The group; of the group tenant the tenant_id.';
+
+COMMENT ON COLUMN marts.group_calendar_return.calendar_period IS 'month, quarter or year.';
+
+COMMENT ON COLUMN marts.group_calendar_return.period_start IS 'First day of the month, quarter or year.';
+
+COMMENT ON COLUMN marts.group_calendar_return.as_of_date IS 'The group''s last row in it: the period may not have ended yet.';
+
+COMMENT ON COLUMN marts.group_calendar_return.start_date IS 'Where the return starts: the date of the row before its first one.';
+
+COMMENT ON COLUMN marts.group_calendar_return.begin_market_value IS 'Market value at start_date.';
+
+COMMENT ON COLUMN marts.group_calendar_return.net_flow IS 'External flows of its rows.';
+
+COMMENT ON COLUMN marts.group_calendar_return.fees IS 'Fees of its rows, positive for a charge.';
+
+COMMENT ON COLUMN marts.group_calendar_return.end_market_value IS 'Market value on as_of_date.';
+
+COMMENT ON COLUMN marts.group_calendar_return.gain_loss IS 'end_market_value - begin_market_value - net_flow.';
+
+COMMENT ON COLUMN marts.group_calendar_return.twrr IS 'Net returns of the track linked over its rows, a fraction.';
+
+COMMENT ON COLUMN marts.group_calendar_return.twrr_gross IS 'As twrr, before fees.';
+
+COMMENT ON COLUMN marts.group_calendar_return.is_partial IS 'Whether the track began after the period did.';
+
 CREATE TABLE marts.held_account (
     tenant_id text NOT NULL,
     account_id text NOT NULL,
@@ -1344,6 +2659,1305 @@ COMMENT ON COLUMN marts.night_status.run_id IS 'The run that published the night
 
 COMMENT ON COLUMN marts.night_status.published_at IS 'When the night became visible.';
 
+CREATE TABLE marts.restatement (
+    tenant_id text NOT NULL,
+    restatement_id text NOT NULL,
+    account_id text,
+    group_type text,
+    group_id text,
+    epoch integer NOT NULL,
+    currency text,
+    from_date date NOT NULL,
+    last_date date,
+    rows_changed integer NOT NULL,
+    value_change numeric(28,8),
+    value_change_on date,
+    return_change_bp double precision,
+    return_change_of text,
+    return_change_on date,
+    materiality text,
+    state text NOT NULL,
+    cause_kind text NOT NULL,
+    file_id text,
+    path text,
+    line_no bigint,
+    vendor text,
+    feed text,
+    cause text NOT NULL,
+    run_id text NOT NULL,
+    published_at timestamp with time zone NOT NULL,
+    CONSTRAINT restatement_check CHECK (((account_id IS NULL) = (group_id IS NOT NULL))),
+    CONSTRAINT restatement_state_check CHECK ((state = ANY (ARRAY['published'::text, 'waiting'::text, 'approved'::text, 'withdrawn'::text])))
+);
+
+ALTER TABLE ONLY marts.restatement FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE marts.restatement IS 'One row per restatement: figures that were published once and came out otherwise, with what caused it, how much it changed, and whether it is out.';
+
+COMMENT ON COLUMN marts.restatement.tenant_id IS 'The client firm: the folder in landing.';
+
+COMMENT ON COLUMN marts.restatement.restatement_id IS 'tenant/account/account_id/epoch, of a group tenant/group_type/group_id/epoch: what `dietz restatements approve` takes.';
+
+COMMENT ON COLUMN marts.restatement.account_id IS 'The firm''s own account identifier; NULL where a group was restated.';
+
+COMMENT ON COLUMN marts.restatement.group_type IS 'Kind of group; NULL where an account was restated.';
+
+COMMENT ON COLUMN marts.restatement.group_id IS 'The group; NULL where an account was restated.';
+
+COMMENT ON COLUMN marts.restatement.epoch IS 'Version of the history that the restatement opens, from 2.';
+
+COMMENT ON COLUMN marts.restatement.currency IS 'Currency of value_change: the base currency of the account, the reporting currency of a group.';
+
+COMMENT ON COLUMN marts.restatement.from_date IS 'First date whose row differs: rows of earlier epochs are superseded from here on.';
+
+COMMENT ON COLUMN marts.restatement.last_date IS 'Last date whose figures differ.';
+
+COMMENT ON COLUMN marts.restatement.rows_changed IS 'Dates whose figures differ, up to the last one that was published before: changed, added between, or no more.';
+
+COMMENT ON COLUMN marts.restatement.value_change IS 'Largest change of an end market value, new less old; a value that is no more counts whole. NULL where it cannot be told.';
+
+COMMENT ON COLUMN marts.restatement.value_change_on IS 'Date of that value.';
+
+COMMENT ON COLUMN marts.restatement.return_change_bp IS 'Largest change of a published return (day to inception, net or gross), new less old, in basis points; a return that appears or is no more counts whole.';
+
+COMMENT ON COLUMN marts.restatement.return_change_of IS 'Which return that is: a column of the daily mart.';
+
+COMMENT ON COLUMN marts.restatement.return_change_on IS 'Date of that return.';
+
+COMMENT ON COLUMN marts.restatement.materiality IS 'Class of the change by conf/tolerances.yaml.';
+
+COMMENT ON COLUMN marts.restatement.state IS 'published; waiting for an approval, the old figures stay; approved, goes out with the next run; withdrawn, since a later input took the change back.';
+
+COMMENT ON COLUMN marts.restatement.cause_kind IS 'Kind of the input that caused it; none: no new input, so a setting, a calendar or the code.';
+
+COMMENT ON COLUMN marts.restatement.file_id IS 'The file of that input, as in ops.file.';
+
+COMMENT ON COLUMN marts.restatement.path IS 'Its path below landing.';
+
+COMMENT ON COLUMN marts.restatement.line_no IS 'Its line in the file; 0 where the file takes a row back by not listing it.';
+
+COMMENT ON COLUMN marts.restatement.vendor IS 'Who delivered it.';
+
+COMMENT ON COLUMN marts.restatement.feed IS 'The mapping that read it.';
+
+COMMENT ON COLUMN marts.restatement.cause IS 'The cause in words.';
+
+COMMENT ON COLUMN marts.restatement.run_id IS 'The run that calculated it.';
+
+COMMENT ON COLUMN marts.restatement.published_at IS 'When this version of the row became visible; of a published restatement, when its figures did.';
+
+CREATE VIEW marts.official_bridge WITH (security_invoker='true') AS
+ SELECT v.tenant_id,
+    v.account_id,
+    v.as_of_date,
+    v.currency,
+    v.closed_at,
+    i.item,
+    i.known_at,
+    i.epoch,
+    r.restatement_id,
+        CASE
+            WHEN (i.item = 'correction'::text) THEN COALESCE(r.cause_kind, 'late'::text)
+            ELSE NULL::text
+        END AS cause_kind,
+        CASE
+            WHEN (i.item = 'correction'::text) THEN COALESCE(r.cause, ('first published after the closing, by run '::text || v.run_id))
+            ELSE NULL::text
+        END AS cause,
+    r.file_id,
+    r.path,
+    r.line_no,
+    r.vendor,
+    r.feed,
+    i.end_market_value,
+    i.net_flow,
+    i.fees,
+    i.gain_loss,
+    i.twrr_daily_bp,
+    i.twrr_mtd_bp,
+    i.twrr_qtd_bp,
+    i.twrr_ytd_bp,
+    i.twrr_itd_bp
+   FROM ((( SELECT v_1.tenant_id,
+            v_1.account_id,
+            v_1.as_of_date,
+            v_1.currency,
+            v_1.epoch,
+            v_1.run_id,
+            v_1.closed_at,
+            v_1.known_from,
+            v_1.known_to,
+            v_1.end_market_value,
+            v_1.net_flow,
+            v_1.fees,
+            v_1.gain_loss,
+            v_1.twrr_daily_bp,
+            v_1.twrr_mtd_bp,
+            v_1.twrr_qtd_bp,
+            v_1.twrr_ytd_bp,
+            v_1.twrr_itd_bp,
+            lag(v_1.known_to) OVER w AS before_to,
+            lead(v_1.known_from) OVER w AS next_from,
+            lag(v_1.end_market_value) OVER w AS before_end_market_value,
+            lag(v_1.net_flow) OVER w AS before_net_flow,
+            lag(v_1.fees) OVER w AS before_fees,
+            lag(v_1.gain_loss) OVER w AS before_gain_loss,
+            lag(v_1.twrr_daily_bp) OVER w AS before_twrr_daily_bp,
+            lag(v_1.twrr_mtd_bp) OVER w AS before_twrr_mtd_bp,
+            lag(v_1.twrr_qtd_bp) OVER w AS before_twrr_qtd_bp,
+            lag(v_1.twrr_ytd_bp) OVER w AS before_twrr_ytd_bp,
+            lag(v_1.twrr_itd_bp) OVER w AS before_twrr_itd_bp
+           FROM ( SELECT d.tenant_id,
+                    d.account_id,
+                    d.as_of_date,
+                    d.currency,
+                    d.epoch,
+                    d.run_id,
+                    c.closed_at,
+                    d.published_at AS known_from,
+                    'infinity'::timestamp with time zone AS known_to,
+                    d.end_market_value,
+                    d.net_flow,
+                    d.fees,
+                    d.gain_loss,
+                    ((10000)::double precision * d.twrr_daily) AS twrr_daily_bp,
+                    ((10000)::double precision * d.twrr_mtd) AS twrr_mtd_bp,
+                    ((10000)::double precision * d.twrr_qtd) AS twrr_qtd_bp,
+                    ((10000)::double precision * d.twrr_ytd) AS twrr_ytd_bp,
+                    ((10000)::double precision * d.twrr_itd) AS twrr_itd_bp
+                   FROM (marts.account_performance_daily d
+                     JOIN marts.closed_period c ON (((c.tenant_id = d.tenant_id) AND (d.as_of_date > c.after_date) AND (d.as_of_date <= c.through_date))))
+                UNION ALL
+                 SELECT d.tenant_id,
+                    d.account_id,
+                    d.as_of_date,
+                    d.currency,
+                    d.epoch,
+                    d.run_id,
+                    c.closed_at,
+                    d.known_from,
+                    d.known_to,
+                    d.end_market_value,
+                    d.net_flow,
+                    d.fees,
+                    d.gain_loss,
+                    ((10000)::double precision * d.twrr_daily) AS twrr_daily_bp,
+                    ((10000)::double precision * d.twrr_mtd) AS twrr_mtd_bp,
+                    ((10000)::double precision * d.twrr_qtd) AS twrr_qtd_bp,
+                    ((10000)::double precision * d.twrr_ytd) AS twrr_ytd_bp,
+                    ((10000)::double precision * d.twrr_itd) AS twrr_itd_bp
+                   FROM (history.account_performance_daily d
+                     JOIN marts.closed_period c ON (((c.tenant_id = d.tenant_id) AND (d.as_of_date > c.after_date) AND (d.as_of_date <= c.through_date))))
+                  WHERE (d.known_to > c.closed_at)) v_1
+          WINDOW w AS (PARTITION BY v_1.tenant_id, v_1.account_id, v_1.as_of_date ORDER BY v_1.known_from)) v
+     CROSS JOIN LATERAL ( SELECT 'official'::text AS "?column?",
+            v.closed_at,
+            v.epoch,
+            NULL::integer AS int4,
+            v.end_market_value,
+            v.net_flow,
+            v.fees,
+            v.gain_loss,
+            v.twrr_daily_bp,
+            v.twrr_mtd_bp,
+            v.twrr_qtd_bp,
+            v.twrr_ytd_bp,
+            v.twrr_itd_bp
+          WHERE (v.known_from <= v.closed_at)
+        UNION ALL
+         SELECT 'correction'::text,
+            v.known_from,
+            v.epoch,
+            v.epoch,
+            (COALESCE(v.end_market_value, (0)::numeric) -
+                CASE
+                    WHEN (v.before_to = v.known_from) THEN COALESCE(v.before_end_market_value, (0)::numeric)
+                    ELSE (0)::numeric
+                END),
+            (COALESCE(v.net_flow, (0)::numeric) -
+                CASE
+                    WHEN (v.before_to = v.known_from) THEN COALESCE(v.before_net_flow, (0)::numeric)
+                    ELSE (0)::numeric
+                END),
+            (COALESCE(v.fees, (0)::numeric) -
+                CASE
+                    WHEN (v.before_to = v.known_from) THEN COALESCE(v.before_fees, (0)::numeric)
+                    ELSE (0)::numeric
+                END),
+            (COALESCE(v.gain_loss, (0)::numeric) -
+                CASE
+                    WHEN (v.before_to = v.known_from) THEN COALESCE(v.before_gain_loss, (0)::numeric)
+                    ELSE (0)::numeric
+                END),
+            (COALESCE(v.twrr_daily_bp, (0)::double precision) -
+                CASE
+                    WHEN (v.before_to = v.known_from) THEN COALESCE(v.before_twrr_daily_bp, (0)::double precision)
+                    ELSE (0)::double precision
+                END),
+            (COALESCE(v.twrr_mtd_bp, (0)::double precision) -
+                CASE
+                    WHEN (v.before_to = v.known_from) THEN COALESCE(v.before_twrr_mtd_bp, (0)::double precision)
+                    ELSE (0)::double precision
+                END),
+            (COALESCE(v.twrr_qtd_bp, (0)::double precision) -
+                CASE
+                    WHEN (v.before_to = v.known_from) THEN COALESCE(v.before_twrr_qtd_bp, (0)::double precision)
+                    ELSE (0)::double precision
+                END),
+            (COALESCE(v.twrr_ytd_bp, (0)::double precision) -
+                CASE
+                    WHEN (v.before_to = v.known_from) THEN COALESCE(v.before_twrr_ytd_bp, (0)::double precision)
+                    ELSE (0)::double precision
+                END),
+            (COALESCE(v.twrr_itd_bp, (0)::double precision) -
+                CASE
+                    WHEN (v.before_to = v.known_from) THEN COALESCE(v.before_twrr_itd_bp, (0)::double precision)
+                    ELSE (0)::double precision
+                END)
+          WHERE (v.known_from > v.closed_at)
+        UNION ALL
+         SELECT 'correction'::text,
+            v.known_to,
+            NULL::integer,
+            NULL::integer,
+            (- COALESCE(v.end_market_value, (0)::numeric)),
+            (- COALESCE(v.net_flow, (0)::numeric)),
+            (- COALESCE(v.fees, (0)::numeric)),
+            (- COALESCE(v.gain_loss, (0)::numeric)),
+            (- COALESCE(v.twrr_daily_bp, (0)::double precision)),
+            (- COALESCE(v.twrr_mtd_bp, (0)::double precision)),
+            (- COALESCE(v.twrr_qtd_bp, (0)::double precision)),
+            (- COALESCE(v.twrr_ytd_bp, (0)::double precision)),
+            (- COALESCE(v.twrr_itd_bp, (0)::double precision))
+          WHERE ((v.known_to <> 'infinity'::timestamp with time zone) AND (v.next_from IS DISTINCT FROM v.known_to))
+        UNION ALL
+         SELECT 'current'::text,
+            v.known_from,
+            v.epoch,
+            NULL::integer,
+            v.end_market_value,
+            v.net_flow,
+            v.fees,
+            v.gain_loss,
+            v.twrr_daily_bp,
+            v.twrr_mtd_bp,
+            v.twrr_qtd_bp,
+            v.twrr_ytd_bp,
+            v.twrr_itd_bp
+          WHERE (v.known_to = 'infinity'::timestamp with time zone)) i(item, known_at, epoch, arrived, end_market_value, net_flow, fees, gain_loss, twrr_daily_bp, twrr_mtd_bp, twrr_qtd_bp, twrr_ytd_bp, twrr_itd_bp))
+     LEFT JOIN LATERAL ( SELECT r_1.tenant_id,
+            r_1.restatement_id,
+            r_1.account_id,
+            r_1.group_type,
+            r_1.group_id,
+            r_1.epoch,
+            r_1.currency,
+            r_1.from_date,
+            r_1.last_date,
+            r_1.rows_changed,
+            r_1.value_change,
+            r_1.value_change_on,
+            r_1.return_change_bp,
+            r_1.return_change_of,
+            r_1.return_change_on,
+            r_1.materiality,
+            r_1.state,
+            r_1.cause_kind,
+            r_1.file_id,
+            r_1.path,
+            r_1.line_no,
+            r_1.vendor,
+            r_1.feed,
+            r_1.cause,
+            r_1.run_id,
+            r_1.published_at
+           FROM marts.restatement r_1
+          WHERE ((r_1.tenant_id = v.tenant_id) AND (r_1.account_id = v.account_id) AND (r_1.state = 'published'::text) AND (r_1.published_at > v.closed_at) AND (i.item = 'correction'::text) AND ((v.as_of_date >= r_1.from_date) AND (v.as_of_date <= r_1.last_date)) AND
+                CASE
+                    WHEN (i.arrived IS NULL) THEN (r_1.epoch > v.epoch)
+                    ELSE (r_1.epoch = i.arrived)
+                END)
+          ORDER BY r_1.epoch
+         LIMIT 1) r ON (true))
+  WHERE ((i.item <> 'correction'::text) OR (((((((((i.end_market_value IS DISTINCT FROM (0)::numeric) OR (i.net_flow IS DISTINCT FROM (0)::numeric)) OR (i.fees IS DISTINCT FROM (0)::numeric)) OR (i.gain_loss IS DISTINCT FROM (0)::numeric)) OR (i.twrr_daily_bp IS DISTINCT FROM (0)::double precision)) OR (i.twrr_mtd_bp IS DISTINCT FROM (0)::double precision)) OR (i.twrr_qtd_bp IS DISTINCT FROM (0)::double precision)) OR (i.twrr_ytd_bp IS DISTINCT FROM (0)::double precision)) OR (i.twrr_itd_bp IS DISTINCT FROM (0)::double precision)));
+
+COMMENT ON VIEW marts.official_bridge IS 'For each account and date of a closed period: the official figures, each correction since with its cause, and the current figures. Official and corrections add up to current, money exactly, NULL and no row counting as 0.';
+
+COMMENT ON COLUMN marts.official_bridge.tenant_id IS 'As in marts.account_performance_daily.';
+
+COMMENT ON COLUMN marts.official_bridge.account_id IS 'As in marts.account_performance_daily.';
+
+COMMENT ON COLUMN marts.official_bridge.as_of_date IS 'As in marts.account_performance_daily.';
+
+COMMENT ON COLUMN marts.official_bridge.currency IS 'As in marts.account_performance_daily.';
+
+COMMENT ON COLUMN marts.official_bridge.closed_at IS 'When the period that the date belongs to was closed.';
+
+COMMENT ON COLUMN marts.official_bridge.item IS 'official, then corrections, then current: the first and the corrections add up to the last.';
+
+COMMENT ON COLUMN marts.official_bridge.known_at IS 'Since when the figures count: the closing, or a publication.';
+
+COMMENT ON COLUMN marts.official_bridge.epoch IS 'Version of the history; NULL where a correction takes a row away.';
+
+COMMENT ON COLUMN marts.official_bridge.restatement_id IS 'Of a correction: as in marts.restatement.';
+
+COMMENT ON COLUMN marts.official_bridge.cause_kind IS 'Of a correction: as in marts.restatement; late for a row that was first published after the closing.';
+
+COMMENT ON COLUMN marts.official_bridge.cause IS 'Of a correction: as in marts.restatement.';
+
+COMMENT ON COLUMN marts.official_bridge.file_id IS 'Of a correction: as in marts.restatement.';
+
+COMMENT ON COLUMN marts.official_bridge.path IS 'Of a correction: as in marts.restatement.';
+
+COMMENT ON COLUMN marts.official_bridge.line_no IS 'Of a correction: as in marts.restatement.';
+
+COMMENT ON COLUMN marts.official_bridge.vendor IS 'Of a correction: as in marts.restatement.';
+
+COMMENT ON COLUMN marts.official_bridge.feed IS 'Of a correction: as in marts.restatement.';
+
+COMMENT ON COLUMN marts.official_bridge.end_market_value IS 'Amount in currency; of a correction its change.';
+
+COMMENT ON COLUMN marts.official_bridge.net_flow IS 'Amount in currency; of a correction its change.';
+
+COMMENT ON COLUMN marts.official_bridge.fees IS 'Amount in currency; of a correction its change.';
+
+COMMENT ON COLUMN marts.official_bridge.gain_loss IS 'Amount in currency; of a correction its change.';
+
+COMMENT ON COLUMN marts.official_bridge.twrr_daily_bp IS 'twrr_daily in basis points; of a correction its change.';
+
+COMMENT ON COLUMN marts.official_bridge.twrr_mtd_bp IS 'twrr_mtd in basis points; of a correction its change.';
+
+COMMENT ON COLUMN marts.official_bridge.twrr_qtd_bp IS 'twrr_qtd in basis points; of a correction its change.';
+
+COMMENT ON COLUMN marts.official_bridge.twrr_ytd_bp IS 'twrr_ytd in basis points; of a correction its change.';
+
+COMMENT ON COLUMN marts.official_bridge.twrr_itd_bp IS 'twrr_itd in basis points; of a correction its change.';
+
+CREATE VIEW marts.official_group_bridge WITH (security_invoker='true') AS
+ SELECT v.tenant_id,
+    v.group_type,
+    v.group_id,
+    v.as_of_date,
+    v.currency,
+    v.closed_at,
+    i.item,
+    i.known_at,
+    i.epoch,
+    r.restatement_id,
+        CASE
+            WHEN (i.item = 'correction'::text) THEN COALESCE(r.cause_kind, 'late'::text)
+            ELSE NULL::text
+        END AS cause_kind,
+        CASE
+            WHEN (i.item = 'correction'::text) THEN COALESCE(r.cause, ('first published after the closing, by run '::text || v.run_id))
+            ELSE NULL::text
+        END AS cause,
+    r.file_id,
+    r.path,
+    r.line_no,
+    r.vendor,
+    r.feed,
+    i.end_market_value,
+    i.net_flow,
+    i.fees,
+    i.gain_loss,
+    i.twrr_daily_bp,
+    i.twrr_mtd_bp,
+    i.twrr_qtd_bp,
+    i.twrr_ytd_bp,
+    i.twrr_itd_bp
+   FROM ((( SELECT v_1.tenant_id,
+            v_1.group_type,
+            v_1.group_id,
+            v_1.as_of_date,
+            v_1.currency,
+            v_1.epoch,
+            v_1.run_id,
+            v_1.closed_at,
+            v_1.known_from,
+            v_1.known_to,
+            v_1.end_market_value,
+            v_1.net_flow,
+            v_1.fees,
+            v_1.gain_loss,
+            v_1.twrr_daily_bp,
+            v_1.twrr_mtd_bp,
+            v_1.twrr_qtd_bp,
+            v_1.twrr_ytd_bp,
+            v_1.twrr_itd_bp,
+            lag(v_1.known_to) OVER w AS before_to,
+            lead(v_1.known_from) OVER w AS next_from,
+            lag(v_1.end_market_value) OVER w AS before_end_market_value,
+            lag(v_1.net_flow) OVER w AS before_net_flow,
+            lag(v_1.fees) OVER w AS before_fees,
+            lag(v_1.gain_loss) OVER w AS before_gain_loss,
+            lag(v_1.twrr_daily_bp) OVER w AS before_twrr_daily_bp,
+            lag(v_1.twrr_mtd_bp) OVER w AS before_twrr_mtd_bp,
+            lag(v_1.twrr_qtd_bp) OVER w AS before_twrr_qtd_bp,
+            lag(v_1.twrr_ytd_bp) OVER w AS before_twrr_ytd_bp,
+            lag(v_1.twrr_itd_bp) OVER w AS before_twrr_itd_bp
+           FROM ( SELECT d.tenant_id,
+                    d.group_type,
+                    d.group_id,
+                    d.as_of_date,
+                    d.currency,
+                    d.epoch,
+                    d.run_id,
+                    c.closed_at,
+                    d.published_at AS known_from,
+                    'infinity'::timestamp with time zone AS known_to,
+                    d.end_market_value,
+                    d.net_flow,
+                    d.fees,
+                    d.gain_loss,
+                    ((10000)::double precision * d.twrr_daily) AS twrr_daily_bp,
+                    ((10000)::double precision * d.twrr_mtd) AS twrr_mtd_bp,
+                    ((10000)::double precision * d.twrr_qtd) AS twrr_qtd_bp,
+                    ((10000)::double precision * d.twrr_ytd) AS twrr_ytd_bp,
+                    ((10000)::double precision * d.twrr_itd) AS twrr_itd_bp
+                   FROM (marts.group_performance_daily d
+                     JOIN marts.closed_period c ON (((c.tenant_id = d.tenant_id) AND (d.as_of_date > c.after_date) AND (d.as_of_date <= c.through_date))))
+                UNION ALL
+                 SELECT d.tenant_id,
+                    d.group_type,
+                    d.group_id,
+                    d.as_of_date,
+                    d.currency,
+                    d.epoch,
+                    d.run_id,
+                    c.closed_at,
+                    d.known_from,
+                    d.known_to,
+                    d.end_market_value,
+                    d.net_flow,
+                    d.fees,
+                    d.gain_loss,
+                    ((10000)::double precision * d.twrr_daily) AS twrr_daily_bp,
+                    ((10000)::double precision * d.twrr_mtd) AS twrr_mtd_bp,
+                    ((10000)::double precision * d.twrr_qtd) AS twrr_qtd_bp,
+                    ((10000)::double precision * d.twrr_ytd) AS twrr_ytd_bp,
+                    ((10000)::double precision * d.twrr_itd) AS twrr_itd_bp
+                   FROM (history.group_performance_daily d
+                     JOIN marts.closed_period c ON (((c.tenant_id = d.tenant_id) AND (d.as_of_date > c.after_date) AND (d.as_of_date <= c.through_date))))
+                  WHERE (d.known_to > c.closed_at)) v_1
+          WINDOW w AS (PARTITION BY v_1.tenant_id, v_1.group_type, v_1.group_id, v_1.as_of_date ORDER BY v_1.known_from)) v
+     CROSS JOIN LATERAL ( SELECT 'official'::text AS "?column?",
+            v.closed_at,
+            v.epoch,
+            NULL::integer AS int4,
+            v.end_market_value,
+            v.net_flow,
+            v.fees,
+            v.gain_loss,
+            v.twrr_daily_bp,
+            v.twrr_mtd_bp,
+            v.twrr_qtd_bp,
+            v.twrr_ytd_bp,
+            v.twrr_itd_bp
+          WHERE (v.known_from <= v.closed_at)
+        UNION ALL
+         SELECT 'correction'::text,
+            v.known_from,
+            v.epoch,
+            v.epoch,
+            (COALESCE(v.end_market_value, (0)::numeric) -
+                CASE
+                    WHEN (v.before_to = v.known_from) THEN COALESCE(v.before_end_market_value, (0)::numeric)
+                    ELSE (0)::numeric
+                END),
+            (COALESCE(v.net_flow, (0)::numeric) -
+                CASE
+                    WHEN (v.before_to = v.known_from) THEN COALESCE(v.before_net_flow, (0)::numeric)
+                    ELSE (0)::numeric
+                END),
+            (COALESCE(v.fees, (0)::numeric) -
+                CASE
+                    WHEN (v.before_to = v.known_from) THEN COALESCE(v.before_fees, (0)::numeric)
+                    ELSE (0)::numeric
+                END),
+            (COALESCE(v.gain_loss, (0)::numeric) -
+                CASE
+                    WHEN (v.before_to = v.known_from) THEN COALESCE(v.before_gain_loss, (0)::numeric)
+                    ELSE (0)::numeric
+                END),
+            (COALESCE(v.twrr_daily_bp, (0)::double precision) -
+                CASE
+                    WHEN (v.before_to = v.known_from) THEN COALESCE(v.before_twrr_daily_bp, (0)::double precision)
+                    ELSE (0)::double precision
+                END),
+            (COALESCE(v.twrr_mtd_bp, (0)::double precision) -
+                CASE
+                    WHEN (v.before_to = v.known_from) THEN COALESCE(v.before_twrr_mtd_bp, (0)::double precision)
+                    ELSE (0)::double precision
+                END),
+            (COALESCE(v.twrr_qtd_bp, (0)::double precision) -
+                CASE
+                    WHEN (v.before_to = v.known_from) THEN COALESCE(v.before_twrr_qtd_bp, (0)::double precision)
+                    ELSE (0)::double precision
+                END),
+            (COALESCE(v.twrr_ytd_bp, (0)::double precision) -
+                CASE
+                    WHEN (v.before_to = v.known_from) THEN COALESCE(v.before_twrr_ytd_bp, (0)::double precision)
+                    ELSE (0)::double precision
+                END),
+            (COALESCE(v.twrr_itd_bp, (0)::double precision) -
+                CASE
+                    WHEN (v.before_to = v.known_from) THEN COALESCE(v.before_twrr_itd_bp, (0)::double precision)
+                    ELSE (0)::double precision
+                END)
+          WHERE (v.known_from > v.closed_at)
+        UNION ALL
+         SELECT 'correction'::text,
+            v.known_to,
+            NULL::integer,
+            NULL::integer,
+            (- COALESCE(v.end_market_value, (0)::numeric)),
+            (- COALESCE(v.net_flow, (0)::numeric)),
+            (- COALESCE(v.fees, (0)::numeric)),
+            (- COALESCE(v.gain_loss, (0)::numeric)),
+            (- COALESCE(v.twrr_daily_bp, (0)::double precision)),
+            (- COALESCE(v.twrr_mtd_bp, (0)::double precision)),
+            (- COALESCE(v.twrr_qtd_bp, (0)::double precision)),
+            (- COALESCE(v.twrr_ytd_bp, (0)::double precision)),
+            (- COALESCE(v.twrr_itd_bp, (0)::double precision))
+          WHERE ((v.known_to <> 'infinity'::timestamp with time zone) AND (v.next_from IS DISTINCT FROM v.known_to))
+        UNION ALL
+         SELECT 'current'::text,
+            v.known_from,
+            v.epoch,
+            NULL::integer,
+            v.end_market_value,
+            v.net_flow,
+            v.fees,
+            v.gain_loss,
+            v.twrr_daily_bp,
+            v.twrr_mtd_bp,
+            v.twrr_qtd_bp,
+            v.twrr_ytd_bp,
+            v.twrr_itd_bp
+          WHERE (v.known_to = 'infinity'::timestamp with time zone)) i(item, known_at, epoch, arrived, end_market_value, net_flow, fees, gain_loss, twrr_daily_bp, twrr_mtd_bp, twrr_qtd_bp, twrr_ytd_bp, twrr_itd_bp))
+     LEFT JOIN LATERAL ( SELECT r_1.tenant_id,
+            r_1.restatement_id,
+            r_1.account_id,
+            r_1.group_type,
+            r_1.group_id,
+            r_1.epoch,
+            r_1.currency,
+            r_1.from_date,
+            r_1.last_date,
+            r_1.rows_changed,
+            r_1.value_change,
+            r_1.value_change_on,
+            r_1.return_change_bp,
+            r_1.return_change_of,
+            r_1.return_change_on,
+            r_1.materiality,
+            r_1.state,
+            r_1.cause_kind,
+            r_1.file_id,
+            r_1.path,
+            r_1.line_no,
+            r_1.vendor,
+            r_1.feed,
+            r_1.cause,
+            r_1.run_id,
+            r_1.published_at
+           FROM marts.restatement r_1
+          WHERE ((r_1.tenant_id = v.tenant_id) AND (r_1.group_type = v.group_type) AND (r_1.group_id = v.group_id) AND (r_1.state = 'published'::text) AND (r_1.published_at > v.closed_at) AND (i.item = 'correction'::text) AND ((v.as_of_date >= r_1.from_date) AND (v.as_of_date <= r_1.last_date)) AND
+                CASE
+                    WHEN (i.arrived IS NULL) THEN (r_1.epoch > v.epoch)
+                    ELSE (r_1.epoch = i.arrived)
+                END)
+          ORDER BY r_1.epoch
+         LIMIT 1) r ON (true))
+  WHERE ((i.item <> 'correction'::text) OR (((((((((i.end_market_value IS DISTINCT FROM (0)::numeric) OR (i.net_flow IS DISTINCT FROM (0)::numeric)) OR (i.fees IS DISTINCT FROM (0)::numeric)) OR (i.gain_loss IS DISTINCT FROM (0)::numeric)) OR (i.twrr_daily_bp IS DISTINCT FROM (0)::double precision)) OR (i.twrr_mtd_bp IS DISTINCT FROM (0)::double precision)) OR (i.twrr_qtd_bp IS DISTINCT FROM (0)::double precision)) OR (i.twrr_ytd_bp IS DISTINCT FROM (0)::double precision)) OR (i.twrr_itd_bp IS DISTINCT FROM (0)::double precision)));
+
+COMMENT ON VIEW marts.official_group_bridge IS 'For each group and date of a closed period: the official figures, each correction since with its cause, and the current figures. Official and corrections add up to current, money exactly, NULL and no row counting as 0.';
+
+COMMENT ON COLUMN marts.official_group_bridge.tenant_id IS 'As in marts.group_performance_daily.';
+
+COMMENT ON COLUMN marts.official_group_bridge.group_type IS 'As in marts.group_performance_daily.';
+
+COMMENT ON COLUMN marts.official_group_bridge.group_id IS 'As in marts.group_performance_daily.';
+
+COMMENT ON COLUMN marts.official_group_bridge.as_of_date IS 'As in marts.group_performance_daily.';
+
+COMMENT ON COLUMN marts.official_group_bridge.currency IS 'As in marts.group_performance_daily.';
+
+COMMENT ON COLUMN marts.official_group_bridge.closed_at IS 'When the period that the date belongs to was closed.';
+
+COMMENT ON COLUMN marts.official_group_bridge.item IS 'official, then corrections, then current: the first and the corrections add up to the last.';
+
+COMMENT ON COLUMN marts.official_group_bridge.known_at IS 'Since when the figures count: the closing, or a publication.';
+
+COMMENT ON COLUMN marts.official_group_bridge.epoch IS 'Version of the history; NULL where a correction takes a row away.';
+
+COMMENT ON COLUMN marts.official_group_bridge.restatement_id IS 'Of a correction: as in marts.restatement.';
+
+COMMENT ON COLUMN marts.official_group_bridge.cause_kind IS 'Of a correction: as in marts.restatement; late for a row that was first published after the closing.';
+
+COMMENT ON COLUMN marts.official_group_bridge.cause IS 'Of a correction: as in marts.restatement.';
+
+COMMENT ON COLUMN marts.official_group_bridge.file_id IS 'Of a correction: as in marts.restatement.';
+
+COMMENT ON COLUMN marts.official_group_bridge.path IS 'Of a correction: as in marts.restatement.';
+
+COMMENT ON COLUMN marts.official_group_bridge.line_no IS 'Of a correction: as in marts.restatement.';
+
+COMMENT ON COLUMN marts.official_group_bridge.vendor IS 'Of a correction: as in marts.restatement.';
+
+COMMENT ON COLUMN marts.official_group_bridge.feed IS 'Of a correction: as in marts.restatement.';
+
+COMMENT ON COLUMN marts.official_group_bridge.end_market_value IS 'Amount in currency; of a correction its change.';
+
+COMMENT ON COLUMN marts.official_group_bridge.net_flow IS 'Amount in currency; of a correction its change.';
+
+COMMENT ON COLUMN marts.official_group_bridge.fees IS 'Amount in currency; of a correction its change.';
+
+COMMENT ON COLUMN marts.official_group_bridge.gain_loss IS 'Amount in currency; of a correction its change.';
+
+COMMENT ON COLUMN marts.official_group_bridge.twrr_daily_bp IS 'twrr_daily in basis points; of a correction its change.';
+
+COMMENT ON COLUMN marts.official_group_bridge.twrr_mtd_bp IS 'twrr_mtd in basis points; of a correction its change.';
+
+COMMENT ON COLUMN marts.official_group_bridge.twrr_qtd_bp IS 'twrr_qtd in basis points; of a correction its change.';
+
+COMMENT ON COLUMN marts.official_group_bridge.twrr_ytd_bp IS 'twrr_ytd in basis points; of a correction its change.';
+
+COMMENT ON COLUMN marts.official_group_bridge.twrr_itd_bp IS 'twrr_itd in basis points; of a correction its change.';
+
+CREATE VIEW marts.official_group_performance_daily WITH (security_invoker='true') AS
+ SELECT d.tenant_id,
+    d.group_type,
+    d.group_id,
+    d.as_of_date,
+    d.currency,
+    d.members,
+    d.carried_members,
+    d.begin_market_value,
+    d.contributions,
+    d.distributions,
+    d.net_flow,
+    d.cumulative_net_flow,
+    d.fees,
+    d.end_market_value,
+    d.gain_loss,
+    d.weighted_capital,
+    d.days,
+    d.method,
+    d.twrr_daily,
+    d.twrr_daily_gross,
+    d.twrr_mtd,
+    d.twrr_qtd,
+    d.twrr_ytd,
+    d.twrr_itd,
+    d.twrr_mtd_gross,
+    d.twrr_qtd_gross,
+    d.twrr_ytd_gross,
+    d.twrr_itd_gross,
+    d.track_no,
+    d.inception_date,
+    d.status,
+    d.quality_flags,
+    d.epoch,
+    d.run_id,
+    d.published_at,
+    d.begin_date,
+    d.chain_net,
+    d.chain_gross,
+    d.wiped_out_on,
+    d.wiped_out_gross_on,
+    c.closed_at
+   FROM (marts.group_performance_daily d
+     JOIN marts.closed_period c ON (((c.tenant_id = d.tenant_id) AND (d.as_of_date > c.after_date) AND (d.as_of_date <= c.through_date))))
+  WHERE (d.published_at <= c.closed_at)
+UNION ALL
+ SELECT d.tenant_id,
+    d.group_type,
+    d.group_id,
+    d.as_of_date,
+    d.currency,
+    d.members,
+    d.carried_members,
+    d.begin_market_value,
+    d.contributions,
+    d.distributions,
+    d.net_flow,
+    d.cumulative_net_flow,
+    d.fees,
+    d.end_market_value,
+    d.gain_loss,
+    d.weighted_capital,
+    d.days,
+    d.method,
+    d.twrr_daily,
+    d.twrr_daily_gross,
+    d.twrr_mtd,
+    d.twrr_qtd,
+    d.twrr_ytd,
+    d.twrr_itd,
+    d.twrr_mtd_gross,
+    d.twrr_qtd_gross,
+    d.twrr_ytd_gross,
+    d.twrr_itd_gross,
+    d.track_no,
+    d.inception_date,
+    d.status,
+    d.quality_flags,
+    d.epoch,
+    d.run_id,
+    d.published_at,
+    d.begin_date,
+    d.chain_net,
+    d.chain_gross,
+    d.wiped_out_on,
+    d.wiped_out_gross_on,
+    c.closed_at
+   FROM (history.group_performance_daily d
+     JOIN marts.closed_period c ON (((c.tenant_id = d.tenant_id) AND (d.as_of_date > c.after_date) AND (d.as_of_date <= c.through_date))))
+  WHERE ((d.known_from <= c.closed_at) AND (d.known_to > c.closed_at));
+
+COMMENT ON VIEW marts.official_group_performance_daily IS 'The groups'' daily rows of closed periods as they were published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.tenant_id IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.group_type IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.group_id IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.as_of_date IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.currency IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.members IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.carried_members IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.begin_market_value IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.contributions IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.distributions IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.net_flow IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.cumulative_net_flow IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.fees IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.end_market_value IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.gain_loss IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.weighted_capital IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.days IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.method IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.twrr_daily IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.twrr_daily_gross IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.twrr_mtd IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.twrr_qtd IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.twrr_ytd IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.twrr_itd IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.twrr_mtd_gross IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.twrr_qtd_gross IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.twrr_ytd_gross IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.twrr_itd_gross IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.track_no IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.inception_date IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.status IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.quality_flags IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.epoch IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.run_id IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.published_at IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.begin_date IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.chain_net IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.chain_gross IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.wiped_out_on IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.wiped_out_gross_on IS 'As in marts.group_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_daily.closed_at IS 'When the period that the date belongs to was closed.';
+
+CREATE VIEW marts.official_group_performance_period WITH (security_invoker='true') AS
+ SELECT k.tenant_id,
+    k.group_type,
+    k.group_id,
+    k.as_of_date,
+    k.period,
+    k.members,
+    k.carried_members,
+    k.start_date,
+    k.begin_market_value,
+    k.net_flow,
+    k.fees,
+    k.end_market_value,
+    k.gain_loss,
+    k.twrr,
+    k.twrr_gross,
+    k.twrr_annualised,
+    k.mwr,
+    k.modified_dietz,
+    k.is_partial,
+    k.status,
+    k.mwr_status,
+    k.epoch,
+    k.run_id,
+    k.published_at,
+    c.closed_at
+   FROM (history.closed_group_performance_period k
+     JOIN marts.closed_period c ON (((c.tenant_id = k.tenant_id) AND (c.closing_no = k.closing_no))));
+
+COMMENT ON VIEW marts.official_group_performance_period IS 'The rows of marts.group_performance_period of closed periods as they were published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_period.tenant_id IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_period.group_type IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_period.group_id IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_period.as_of_date IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_period.period IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_period.members IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_period.carried_members IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_period.start_date IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_period.begin_market_value IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_period.net_flow IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_period.fees IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_period.end_market_value IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_period.gain_loss IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_period.twrr IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_period.twrr_gross IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_period.twrr_annualised IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_period.mwr IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_period.modified_dietz IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_period.is_partial IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_period.status IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_period.mwr_status IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_period.epoch IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_period.run_id IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_period.published_at IS 'As in marts.group_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_group_performance_period.closed_at IS 'When the period that the date belongs to was closed.';
+
+CREATE VIEW marts.official_performance_daily WITH (security_invoker='true') AS
+ SELECT d.tenant_id,
+    d.account_id,
+    d.as_of_date,
+    d.currency,
+    d.begin_market_value,
+    d.contributions,
+    d.distributions,
+    d.net_flow,
+    d.cumulative_net_flow,
+    d.fees,
+    d.end_market_value,
+    d.gain_loss,
+    d.weighted_capital,
+    d.days,
+    d.method,
+    d.twrr_daily,
+    d.twrr_daily_gross,
+    d.twrr_mtd,
+    d.twrr_qtd,
+    d.twrr_ytd,
+    d.twrr_itd,
+    d.twrr_mtd_gross,
+    d.twrr_qtd_gross,
+    d.twrr_ytd_gross,
+    d.twrr_itd_gross,
+    d.track_no,
+    d.inception_date,
+    d.status,
+    d.quality_flags,
+    d.epoch,
+    d.run_id,
+    d.published_at,
+    d.begin_date,
+    d.chain_net,
+    d.chain_gross,
+    d.wiped_out_on,
+    d.wiped_out_gross_on,
+    c.closed_at
+   FROM (marts.account_performance_daily d
+     JOIN marts.closed_period c ON (((c.tenant_id = d.tenant_id) AND (d.as_of_date > c.after_date) AND (d.as_of_date <= c.through_date))))
+  WHERE (d.published_at <= c.closed_at)
+UNION ALL
+ SELECT d.tenant_id,
+    d.account_id,
+    d.as_of_date,
+    d.currency,
+    d.begin_market_value,
+    d.contributions,
+    d.distributions,
+    d.net_flow,
+    d.cumulative_net_flow,
+    d.fees,
+    d.end_market_value,
+    d.gain_loss,
+    d.weighted_capital,
+    d.days,
+    d.method,
+    d.twrr_daily,
+    d.twrr_daily_gross,
+    d.twrr_mtd,
+    d.twrr_qtd,
+    d.twrr_ytd,
+    d.twrr_itd,
+    d.twrr_mtd_gross,
+    d.twrr_qtd_gross,
+    d.twrr_ytd_gross,
+    d.twrr_itd_gross,
+    d.track_no,
+    d.inception_date,
+    d.status,
+    d.quality_flags,
+    d.epoch,
+    d.run_id,
+    d.published_at,
+    d.begin_date,
+    d.chain_net,
+    d.chain_gross,
+    d.wiped_out_on,
+    d.wiped_out_gross_on,
+    c.closed_at
+   FROM (history.account_performance_daily d
+     JOIN marts.closed_period c ON (((c.tenant_id = d.tenant_id) AND (d.as_of_date > c.after_date) AND (d.as_of_date <= c.through_date))))
+  WHERE ((d.known_from <= c.closed_at) AND (d.known_to > c.closed_at));
+
+COMMENT ON VIEW marts.official_performance_daily IS 'The daily rows of closed periods as they were published when the period was closed; late corrections never change them.';
+
+COMMENT ON COLUMN marts.official_performance_daily.tenant_id IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.account_id IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.as_of_date IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.currency IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.begin_market_value IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.contributions IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.distributions IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.net_flow IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.cumulative_net_flow IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.fees IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.end_market_value IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.gain_loss IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.weighted_capital IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.days IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.method IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.twrr_daily IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.twrr_daily_gross IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.twrr_mtd IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.twrr_qtd IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.twrr_ytd IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.twrr_itd IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.twrr_mtd_gross IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.twrr_qtd_gross IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.twrr_ytd_gross IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.twrr_itd_gross IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.track_no IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.inception_date IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.status IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.quality_flags IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.epoch IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.run_id IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.published_at IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.begin_date IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.chain_net IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.chain_gross IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.wiped_out_on IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.wiped_out_gross_on IS 'As in marts.account_performance_daily, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_daily.closed_at IS 'When the period that the date belongs to was closed.';
+
+CREATE VIEW marts.official_performance_period WITH (security_invoker='true') AS
+ SELECT k.tenant_id,
+    k.account_id,
+    k.as_of_date,
+    k.period,
+    k.start_date,
+    k.begin_market_value,
+    k.net_flow,
+    k.fees,
+    k.end_market_value,
+    k.gain_loss,
+    k.twrr,
+    k.twrr_gross,
+    k.twrr_annualised,
+    k.mwr,
+    k.modified_dietz,
+    k.is_partial,
+    k.status,
+    k.mwr_status,
+    k.epoch,
+    k.run_id,
+    k.published_at,
+    c.closed_at
+   FROM (history.closed_account_performance_period k
+     JOIN marts.closed_period c ON (((c.tenant_id = k.tenant_id) AND (c.closing_no = k.closing_no))));
+
+COMMENT ON VIEW marts.official_performance_period IS 'The rows of marts.account_performance_period of closed periods as they were published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_period.tenant_id IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_period.account_id IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_period.as_of_date IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_period.period IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_period.start_date IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_period.begin_market_value IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_period.net_flow IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_period.fees IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_period.end_market_value IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_period.gain_loss IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_period.twrr IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_period.twrr_gross IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_period.twrr_annualised IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_period.mwr IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_period.modified_dietz IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_period.is_partial IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_period.status IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_period.mwr_status IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_period.epoch IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_period.run_id IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_period.published_at IS 'As in marts.account_performance_period, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_performance_period.closed_at IS 'When the period that the date belongs to was closed.';
+
+CREATE VIEW marts.official_risk WITH (security_invoker='true') AS
+ SELECT k.tenant_id,
+    k.account_id,
+    k.as_of_date,
+    k.window_name,
+    k.frequency,
+    k.observations,
+    k.volatility,
+    k.downside_deviation,
+    k.sharpe,
+    k.sortino,
+    k.calmar,
+    k.max_drawdown,
+    k.drawdown_peak_date,
+    k.drawdown_trough_date,
+    k.drawdown_recovery_date,
+    k.current_drawdown,
+    k.var_95,
+    k.var_99,
+    k.expected_shortfall_95,
+    k.expected_shortfall_99,
+    k.skewness,
+    k.kurtosis,
+    k.win_rate,
+    k.best,
+    k.worst,
+    k.longest_gain_streak,
+    k.longest_loss_streak,
+    k.benchmark_id,
+    k.beta,
+    k.alpha,
+    k.correlation,
+    k.r_squared,
+    k.tracking_error,
+    k.information_ratio,
+    k.up_capture,
+    k.down_capture,
+    k.batting_average,
+    k.status,
+    k.epoch,
+    k.run_id,
+    k.published_at,
+    c.closed_at
+   FROM (history.closed_account_risk k
+     JOIN marts.closed_period c ON (((c.tenant_id = k.tenant_id) AND (c.closing_no = k.closing_no))));
+
+COMMENT ON VIEW marts.official_risk IS 'The rows of marts.account_risk of closed periods as they were published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.tenant_id IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.account_id IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.as_of_date IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.window_name IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.frequency IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.observations IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.volatility IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.downside_deviation IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.sharpe IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.sortino IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.calmar IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.max_drawdown IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.drawdown_peak_date IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.drawdown_trough_date IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.drawdown_recovery_date IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.current_drawdown IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.var_95 IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.var_99 IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.expected_shortfall_95 IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.expected_shortfall_99 IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.skewness IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.kurtosis IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.win_rate IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.best IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.worst IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.longest_gain_streak IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.longest_loss_streak IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.benchmark_id IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.beta IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.alpha IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.correlation IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.r_squared IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.tracking_error IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.information_ratio IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.up_capture IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.down_capture IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.batting_average IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.status IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.epoch IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.run_id IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.published_at IS 'As in marts.account_risk, as published when the period was closed.';
+
+COMMENT ON COLUMN marts.official_risk.closed_at IS 'When the period that the date belongs to was closed.';
+
+ALTER TABLE marts.period_closing ALTER COLUMN closing_no ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME marts.period_closing_closing_no_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE marts.quarantined_row (
     tenant_id text NOT NULL,
     file_id text NOT NULL,
@@ -1386,7 +4000,7 @@ COMMENT ON COLUMN marts.quarantined_row.failed_rules IS 'JSON array of {rule, co
 
 COMMENT ON COLUMN marts.quarantined_row.raw IS 'The line as delivered. (Personal data.)';
 
-COMMENT ON COLUMN marts.quarantined_row.waits_for IS 'account: taken through when the account arrives; empty: waits for a mended mapping (dietz quarantine replay) or file.';
+COMMENT ON COLUMN marts.quarantined_row.waits_for IS 'account or price: taken through when that arrives; empty: waits for a mended mapping (dietz quarantine replay) or file.';
 
 COMMENT ON COLUMN marts.quarantined_row.state IS 'open; taken (went through later); moved (the mended mapping makes another record of the line).';
 
@@ -1470,6 +4084,23 @@ COMMENT ON COLUMN ops.account_epoch.account_id IS 'The firm''s own account ident
 COMMENT ON COLUMN ops.account_epoch.epoch IS 'Version of the account''s history, from 2.';
 
 COMMENT ON COLUMN ops.account_epoch.from_date IS 'First date whose rows the epoch supersedes.';
+
+CREATE TABLE ops.account_reporting_epoch (
+    tenant_id text CONSTRAINT account_epoch_tenant_id_not_null NOT NULL,
+    account_id text CONSTRAINT account_epoch_account_id_not_null NOT NULL,
+    epoch integer CONSTRAINT account_epoch_epoch_not_null NOT NULL,
+    from_date date CONSTRAINT account_epoch_from_date_not_null NOT NULL
+);
+
+COMMENT ON TABLE ops.account_reporting_epoch IS 'As ops.account_epoch, of rows in the reporting currency: they are restated by rates too.';
+
+COMMENT ON COLUMN ops.account_reporting_epoch.tenant_id IS 'The client firm.';
+
+COMMENT ON COLUMN ops.account_reporting_epoch.account_id IS 'The firm''s own account identifier.';
+
+COMMENT ON COLUMN ops.account_reporting_epoch.epoch IS 'Version of these rows of the account, from 2.';
+
+COMMENT ON COLUMN ops.account_reporting_epoch.from_date IS 'First date whose rows the epoch supersedes.';
 
 CREATE SEQUENCE ops.arrival_no
     START WITH 1
@@ -1647,6 +4278,38 @@ COMMENT ON COLUMN ops.replay.file_id IS 'The file whose rows waited.';
 
 COMMENT ON COLUMN ops.replay.done_at IS 'When the file''s books were written; NULL: begun, the next normalise ends it.';
 
+CREATE TABLE ops.restatement_approval (
+    tenant_id text NOT NULL,
+    restatement_id text NOT NULL,
+    materiality text,
+    value_change numeric(28,8),
+    return_change_bp double precision,
+    run_id text NOT NULL,
+    why text NOT NULL,
+    approved_by name NOT NULL,
+    approved_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE ops.restatement_approval IS 'Who let which restatement through, when, why, and what it said then. Append-only.';
+
+COMMENT ON COLUMN ops.restatement_approval.tenant_id IS 'The client firm.';
+
+COMMENT ON COLUMN ops.restatement_approval.restatement_id IS 'The restatement, as in marts.restatement.';
+
+COMMENT ON COLUMN ops.restatement_approval.materiality IS 'Its class at that time: should it grow into a larger one, it waits again.';
+
+COMMENT ON COLUMN ops.restatement_approval.value_change IS 'Its largest change of a value at that time.';
+
+COMMENT ON COLUMN ops.restatement_approval.return_change_bp IS 'Its largest change of a return at that time, in basis points.';
+
+COMMENT ON COLUMN ops.restatement_approval.run_id IS 'The run that had calculated it.';
+
+COMMENT ON COLUMN ops.restatement_approval.why IS 'The reason given.';
+
+COMMENT ON COLUMN ops.restatement_approval.approved_by IS 'The database login that approved it.';
+
+COMMENT ON COLUMN ops.restatement_approval.approved_at IS 'When.';
+
 CREATE TABLE ops.run (
     run_id text NOT NULL,
     run_no bigint NOT NULL,
@@ -1695,6 +4358,14 @@ ALTER TABLE ops.run ALTER COLUMN run_no ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE ops.schema_fingerprint (
+    fingerprint text NOT NULL
+);
+
+COMMENT ON TABLE ops.schema_fingerprint IS 'One row: which schemas/ the published tables were last brought to.';
+
+COMMENT ON COLUMN ops.schema_fingerprint.fingerprint IS 'SHA-256 over the files of schemas/.';
+
 CREATE TABLE ops.schema_version (
     version_num character varying(32) NOT NULL
 );
@@ -1726,6 +4397,23 @@ COMMENT ON COLUMN ops.step_run.status IS 'running, done or failed.';
 
 COMMENT ON COLUMN ops.step_run.details IS 'Counters of the step; the error where it failed.';
 
+CREATE TABLE ops.tenant_policy (
+    tenant_id text NOT NULL,
+    settings jsonb NOT NULL,
+    through date NOT NULL,
+    run_id text NOT NULL
+);
+
+COMMENT ON TABLE ops.tenant_policy IS 'Settings and holidays that the published numbers of a tenant were made with.';
+
+COMMENT ON COLUMN ops.tenant_policy.tenant_id IS 'The client firm.';
+
+COMMENT ON COLUMN ops.tenant_policy.settings IS 'What conf/tenants and conf/calendars said, as far as numbers depend on it.';
+
+COMMENT ON COLUMN ops.tenant_policy.through IS 'Holidays up to this day are in settings: those to come change no number.';
+
+COMMENT ON COLUMN ops.tenant_policy.run_id IS 'The run that published with them.';
+
 CREATE TABLE ops.tenant_progress (
     tenant_id text NOT NULL,
     calculated_through date NOT NULL,
@@ -1739,6 +4427,26 @@ COMMENT ON COLUMN ops.tenant_progress.tenant_id IS 'The client firm.';
 COMMENT ON COLUMN ops.tenant_progress.calculated_through IS 'Every input dated up to this day is in the published numbers.';
 
 COMMENT ON COLUMN ops.tenant_progress.run_no IS 'Inputs loaded by runs up to this number are in the published numbers.';
+
+CREATE TABLE ops.writer (
+    ledger_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    fence bigint DEFAULT 0 NOT NULL,
+    run_id text,
+    step text,
+    claimed_at timestamp with time zone
+);
+
+COMMENT ON TABLE ops.writer IS 'One row: which attempt of a step may write. Whoever began before it is refused.';
+
+COMMENT ON COLUMN ops.writer.ledger_id IS 'Identifier of this ledger, under which its numbers are known to the lake.';
+
+COMMENT ON COLUMN ops.writer.fence IS 'Number of that attempt; each one has the next.';
+
+COMMENT ON COLUMN ops.writer.run_id IS 'Its run.';
+
+COMMENT ON COLUMN ops.writer.step IS 'Its step.';
+
+COMMENT ON COLUMN ops.writer.claimed_at IS 'When it began.';
 
 CREATE TABLE security.tenant_member (
     role_name name NOT NULL,
@@ -1756,6 +4464,9 @@ COMMENT ON COLUMN security.tenant_member.tenant_id IS 'The client firm that the 
 ALTER TABLE ONLY history.account_performance_daily
     ADD CONSTRAINT account_performance_daily_pkey PRIMARY KEY (tenant_id, account_id, as_of_date, known_from);
 
+ALTER TABLE ONLY history.account_performance_reporting
+    ADD CONSTRAINT account_performance_reporting_pkey PRIMARY KEY (tenant_id, account_id, as_of_date, known_from);
+
 ALTER TABLE ONLY history.group_performance_daily
     ADD CONSTRAINT group_performance_daily_pkey PRIMARY KEY (tenant_id, group_type, group_id, as_of_date, known_from);
 
@@ -1768,11 +4479,17 @@ ALTER TABLE ONLY marts.account_performance_daily
 ALTER TABLE ONLY marts.account_performance_period
     ADD CONSTRAINT account_performance_period_pkey PRIMARY KEY (tenant_id, account_id, as_of_date, period);
 
+ALTER TABLE ONLY marts.account_performance_reporting
+    ADD CONSTRAINT account_performance_reporting_pkey PRIMARY KEY (tenant_id, account_id, as_of_date);
+
 ALTER TABLE ONLY marts.account
     ADD CONSTRAINT account_pkey PRIMARY KEY (tenant_id, account_id);
 
 ALTER TABLE ONLY marts.account_risk
     ADD CONSTRAINT account_risk_pkey PRIMARY KEY (tenant_id, account_id, as_of_date, window_name, frequency);
+
+ALTER TABLE ONLY marts.composite_statistics
+    ADD CONSTRAINT composite_statistics_pkey PRIMARY KEY (tenant_id, group_type, group_id, as_of_date, period);
 
 ALTER TABLE ONLY marts.data_quality_result
     ADD CONSTRAINT data_quality_result_pkey PRIMARY KEY (tenant_id, vendor, feed, table_name, rule, column_name, run_no);
@@ -1789,14 +4506,26 @@ ALTER TABLE ONLY marts.held_account
 ALTER TABLE ONLY marts.night_status
     ADD CONSTRAINT night_status_pkey PRIMARY KEY (tenant_id, business_date, source);
 
+ALTER TABLE ONLY marts.period_closing
+    ADD CONSTRAINT period_closing_pkey PRIMARY KEY (tenant_id, closing_no);
+
+ALTER TABLE ONLY marts.period_closing
+    ADD CONSTRAINT period_closing_tenant_id_reopens_key UNIQUE (tenant_id, reopens);
+
 ALTER TABLE ONLY marts.quarantined_row
     ADD CONSTRAINT quarantined_row_pkey PRIMARY KEY (tenant_id, file_id, line_no, record_no, target);
 
 ALTER TABLE ONLY marts.reconciliation_break
     ADD CONSTRAINT reconciliation_break_pkey PRIMARY KEY (tenant_id, break_id);
 
+ALTER TABLE ONLY marts.restatement
+    ADD CONSTRAINT restatement_pkey PRIMARY KEY (tenant_id, restatement_id);
+
 ALTER TABLE ONLY ops.account_epoch
     ADD CONSTRAINT account_epoch_pkey PRIMARY KEY (tenant_id, account_id, epoch);
+
+ALTER TABLE ONLY ops.account_reporting_epoch
+    ADD CONSTRAINT account_reporting_epoch_pkey PRIMARY KEY (tenant_id, account_id, epoch);
 
 ALTER TABLE ONLY ops.file
     ADD CONSTRAINT file_arrival_no_key UNIQUE (arrival_no);
@@ -1819,6 +4548,9 @@ ALTER TABLE ONLY ops.publication
 ALTER TABLE ONLY ops.replay
     ADD CONSTRAINT replay_pkey PRIMARY KEY (run_no, file_id);
 
+ALTER TABLE ONLY ops.restatement_approval
+    ADD CONSTRAINT restatement_approval_pkey PRIMARY KEY (tenant_id, restatement_id, approved_at);
+
 ALTER TABLE ONLY ops.run
     ADD CONSTRAINT run_pkey PRIMARY KEY (run_id);
 
@@ -1831,13 +4563,28 @@ ALTER TABLE ONLY ops.schema_version
 ALTER TABLE ONLY ops.step_run
     ADD CONSTRAINT step_run_pkey PRIMARY KEY (run_id, step, attempt);
 
+ALTER TABLE ONLY ops.tenant_policy
+    ADD CONSTRAINT tenant_policy_pkey PRIMARY KEY (tenant_id);
+
 ALTER TABLE ONLY ops.tenant_progress
     ADD CONSTRAINT tenant_progress_pkey PRIMARY KEY (tenant_id);
 
 ALTER TABLE ONLY security.tenant_member
     ADD CONSTRAINT tenant_member_pkey PRIMARY KEY (role_name, tenant_id);
 
+CREATE INDEX closed_account_performance_period_tenant_id_closing_no_idx ON history.closed_account_performance_period USING btree (tenant_id, closing_no);
+
+CREATE INDEX closed_account_risk_tenant_id_closing_no_idx ON history.closed_account_risk USING btree (tenant_id, closing_no);
+
+CREATE INDEX closed_group_performance_period_tenant_id_closing_no_idx ON history.closed_group_performance_period USING btree (tenant_id, closing_no);
+
 CREATE INDEX reconciliation_break_account ON marts.reconciliation_break USING btree (tenant_id, account_id, as_of_date);
+
+CREATE INDEX restatement_account ON marts.restatement USING btree (tenant_id, account_id, epoch);
+
+CREATE INDEX restatement_group ON marts.restatement USING btree (tenant_id, group_type, group_id, epoch) WHERE (group_id IS NOT NULL);
+
+CREATE INDEX restatement_waits ON marts.restatement USING btree (tenant_id) WHERE (state = ANY (ARRAY['waiting'::text, 'approved'::text]));
 
 CREATE INDEX file_content ON ops.file USING btree (tenant_id, sha256);
 
@@ -1847,6 +4594,19 @@ CREATE INDEX file_status ON ops.file USING btree (status) WHERE (status <> ALL (
 
 CREATE INDEX replay_file ON ops.replay USING btree (file_id);
 
+CREATE TRIGGER enter BEFORE INSERT ON marts.period_closing FOR EACH ROW EXECUTE FUNCTION security.enter_closing();
+
+CREATE TRIGGER keep BEFORE DELETE OR UPDATE OR TRUNCATE ON marts.period_closing FOR EACH STATEMENT EXECUTE FUNCTION security.keep_for_ever();
+
+CREATE TRIGGER keep_figures AFTER INSERT ON marts.period_closing FOR EACH ROW WHEN ((new.event = 'close'::text)) EXECUTE FUNCTION history.keep_closed();
+
+CREATE TRIGGER enter BEFORE INSERT ON ops.restatement_approval FOR EACH ROW EXECUTE FUNCTION security.enter_approval();
+
+CREATE TRIGGER keep BEFORE DELETE OR UPDATE OR TRUNCATE ON ops.restatement_approval FOR EACH STATEMENT EXECUTE FUNCTION security.keep_for_ever();
+
+ALTER TABLE ONLY marts.period_closing
+    ADD CONSTRAINT period_closing_tenant_id_reopens_fkey FOREIGN KEY (tenant_id, reopens) REFERENCES marts.period_closing(tenant_id, closing_no);
+
 ALTER TABLE ONLY ops.publication
     ADD CONSTRAINT publication_run_id_fkey FOREIGN KEY (run_id) REFERENCES ops.run(run_id);
 
@@ -1855,13 +4615,49 @@ ALTER TABLE ONLY ops.step_run
 
 ALTER TABLE history.account_performance_daily ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE history.account_performance_reporting ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE history.closed_account_performance_period ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE history.closed_account_risk ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE history.closed_group_performance_period ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE history.group_performance_daily ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY loader ON history.account_performance_daily TO dietz_loader USING (true) WITH CHECK (true);
 
+CREATE POLICY loader ON history.account_performance_reporting TO dietz_loader USING (true) WITH CHECK (true);
+
+CREATE POLICY loader ON history.closed_account_performance_period TO dietz_loader USING (true) WITH CHECK (true);
+
+CREATE POLICY loader ON history.closed_account_risk TO dietz_loader USING (true) WITH CHECK (true);
+
+CREATE POLICY loader ON history.closed_group_performance_period TO dietz_loader USING (true) WITH CHECK (true);
+
 CREATE POLICY loader ON history.group_performance_daily TO dietz_loader USING (true) WITH CHECK (true);
 
 CREATE POLICY own_tenants ON history.account_performance_daily FOR SELECT USING ((tenant_id = ANY (ARRAY( SELECT m.tenant_id
+   FROM (security.tenant_member m
+     JOIN pg_roles r ON ((r.rolname = m.role_name)))
+  WHERE pg_has_role(r.oid, 'member'::text)))));
+
+CREATE POLICY own_tenants ON history.account_performance_reporting FOR SELECT USING ((tenant_id = ANY (ARRAY( SELECT m.tenant_id
+   FROM (security.tenant_member m
+     JOIN pg_roles r ON ((r.rolname = m.role_name)))
+  WHERE pg_has_role(r.oid, 'member'::text)))));
+
+CREATE POLICY own_tenants ON history.closed_account_performance_period FOR SELECT USING ((tenant_id = ANY (ARRAY( SELECT m.tenant_id
+   FROM (security.tenant_member m
+     JOIN pg_roles r ON ((r.rolname = m.role_name)))
+  WHERE pg_has_role(r.oid, 'member'::text)))));
+
+CREATE POLICY own_tenants ON history.closed_account_risk FOR SELECT USING ((tenant_id = ANY (ARRAY( SELECT m.tenant_id
+   FROM (security.tenant_member m
+     JOIN pg_roles r ON ((r.rolname = m.role_name)))
+  WHERE pg_has_role(r.oid, 'member'::text)))));
+
+CREATE POLICY own_tenants ON history.closed_group_performance_period FOR SELECT USING ((tenant_id = ANY (ARRAY( SELECT m.tenant_id
    FROM (security.tenant_member m
      JOIN pg_roles r ON ((r.rolname = m.role_name)))
   WHERE pg_has_role(r.oid, 'member'::text)))));
@@ -1879,7 +4675,11 @@ ALTER TABLE marts.account_performance_daily ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE marts.account_performance_period ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE marts.account_performance_reporting ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE marts.account_risk ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE marts.composite_statistics ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE marts.data_quality_result ENABLE ROW LEVEL SECURITY;
 
@@ -1897,7 +4697,11 @@ CREATE POLICY loader ON marts.account_performance_daily TO dietz_loader USING (t
 
 CREATE POLICY loader ON marts.account_performance_period TO dietz_loader USING (true) WITH CHECK (true);
 
+CREATE POLICY loader ON marts.account_performance_reporting TO dietz_loader USING (true) WITH CHECK (true);
+
 CREATE POLICY loader ON marts.account_risk TO dietz_loader USING (true) WITH CHECK (true);
+
+CREATE POLICY loader ON marts.composite_statistics TO dietz_loader USING (true) WITH CHECK (true);
 
 CREATE POLICY loader ON marts.data_quality_result TO dietz_loader USING (true) WITH CHECK (true);
 
@@ -1909,9 +4713,13 @@ CREATE POLICY loader ON marts.held_account TO dietz_loader USING (true) WITH CHE
 
 CREATE POLICY loader ON marts.night_status TO dietz_loader USING (true) WITH CHECK (true);
 
+CREATE POLICY loader ON marts.period_closing TO dietz_loader USING (true) WITH CHECK (true);
+
 CREATE POLICY loader ON marts.quarantined_row TO dietz_loader USING (true) WITH CHECK (true);
 
 CREATE POLICY loader ON marts.reconciliation_break TO dietz_loader USING (true) WITH CHECK (true);
+
+CREATE POLICY loader ON marts.restatement TO dietz_loader USING (true) WITH CHECK (true);
 
 ALTER TABLE marts.night_status ENABLE ROW LEVEL SECURITY;
 
@@ -1935,7 +4743,17 @@ CREATE POLICY own_tenants ON marts.account_performance_period FOR SELECT USING (
      JOIN pg_roles r ON ((r.rolname = m.role_name)))
   WHERE pg_has_role(r.oid, 'member'::text)))));
 
+CREATE POLICY own_tenants ON marts.account_performance_reporting FOR SELECT USING ((tenant_id = ANY (ARRAY( SELECT m.tenant_id
+   FROM (security.tenant_member m
+     JOIN pg_roles r ON ((r.rolname = m.role_name)))
+  WHERE pg_has_role(r.oid, 'member'::text)))));
+
 CREATE POLICY own_tenants ON marts.account_risk FOR SELECT USING ((tenant_id = ANY (ARRAY( SELECT m.tenant_id
+   FROM (security.tenant_member m
+     JOIN pg_roles r ON ((r.rolname = m.role_name)))
+  WHERE pg_has_role(r.oid, 'member'::text)))));
+
+CREATE POLICY own_tenants ON marts.composite_statistics FOR SELECT USING ((tenant_id = ANY (ARRAY( SELECT m.tenant_id
    FROM (security.tenant_member m
      JOIN pg_roles r ON ((r.rolname = m.role_name)))
   WHERE pg_has_role(r.oid, 'member'::text)))));
@@ -1965,6 +4783,11 @@ CREATE POLICY own_tenants ON marts.night_status FOR SELECT USING ((tenant_id = A
      JOIN pg_roles r ON ((r.rolname = m.role_name)))
   WHERE pg_has_role(r.oid, 'member'::text)))));
 
+CREATE POLICY own_tenants ON marts.period_closing FOR SELECT USING ((tenant_id = ANY (ARRAY( SELECT m.tenant_id
+   FROM (security.tenant_member m
+     JOIN pg_roles r ON ((r.rolname = m.role_name)))
+  WHERE pg_has_role(r.oid, 'member'::text)))));
+
 CREATE POLICY own_tenants ON marts.quarantined_row FOR SELECT USING ((tenant_id = ANY (ARRAY( SELECT m.tenant_id
    FROM (security.tenant_member m
      JOIN pg_roles r ON ((r.rolname = m.role_name)))
@@ -1975,9 +4798,18 @@ CREATE POLICY own_tenants ON marts.reconciliation_break FOR SELECT USING ((tenan
      JOIN pg_roles r ON ((r.rolname = m.role_name)))
   WHERE pg_has_role(r.oid, 'member'::text)))));
 
+CREATE POLICY own_tenants ON marts.restatement FOR SELECT USING ((tenant_id = ANY (ARRAY( SELECT m.tenant_id
+   FROM (security.tenant_member m
+     JOIN pg_roles r ON ((r.rolname = m.role_name)))
+  WHERE pg_has_role(r.oid, 'member'::text)))));
+
+ALTER TABLE marts.period_closing ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE marts.quarantined_row ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE marts.reconciliation_break ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE marts.restatement ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY loader ON security.tenant_member TO dietz_loader USING (true) WITH CHECK (true);
 
@@ -1993,9 +4825,35 @@ GRANT USAGE ON SCHEMA marts TO dietz_analyst;
 
 GRANT USAGE ON SCHEMA security TO dietz_analyst;
 
+REVOKE ALL ON FUNCTION history.define_as_known(mart regclass, past regclass, name text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION history.define_closed(mart regclass, kept text, official text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION history.define_official(mart regclass, past regclass, owner text[], official text, bridge text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION history.keep_closed() FROM PUBLIC;
+
+GRANT SELECT ON TABLE marts.account_performance_daily TO dietz_analyst;
+
+GRANT SELECT ON TABLE marts.group_performance_daily TO dietz_analyst;
+
+REVOKE ALL ON FUNCTION security.enter_approval() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION security.enter_closing() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION security.keep_for_ever() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION security.protect(protected regclass) FROM PUBLIC;
 
 GRANT SELECT ON TABLE history.account_performance_daily TO dietz_analyst;
+
+GRANT SELECT ON TABLE history.account_performance_reporting TO dietz_analyst;
+
+GRANT SELECT ON TABLE history.closed_account_performance_period TO dietz_analyst;
+
+GRANT SELECT ON TABLE history.closed_account_risk TO dietz_analyst;
+
+GRANT SELECT ON TABLE history.closed_group_performance_period TO dietz_analyst;
 
 GRANT SELECT ON TABLE history.group_performance_daily TO dietz_analyst;
 
@@ -2003,23 +4861,47 @@ GRANT SELECT ON TABLE marts.account TO dietz_analyst;
 
 GRANT SELECT ON TABLE marts.account_benchmark_return TO dietz_analyst;
 
-GRANT SELECT ON TABLE marts.account_performance_daily TO dietz_analyst;
-
 GRANT SELECT ON TABLE marts.account_performance_period TO dietz_analyst;
 
 GRANT SELECT ON TABLE marts.account_calendar_return TO dietz_analyst;
 
+GRANT SELECT ON TABLE marts.account_performance_reporting TO dietz_analyst;
+
+GRANT SELECT ON TABLE marts.account_currency_return TO dietz_analyst;
+
 GRANT SELECT ON TABLE marts.account_risk TO dietz_analyst;
+
+GRANT SELECT ON TABLE marts.period_closing TO dietz_analyst;
+
+GRANT SELECT ON TABLE marts.closed_period TO dietz_analyst;
+
+GRANT SELECT ON TABLE marts.composite_statistics TO dietz_analyst;
 
 GRANT SELECT ON TABLE marts.data_quality_result TO dietz_analyst;
 
-GRANT SELECT ON TABLE marts.group_performance_daily TO dietz_analyst;
-
 GRANT SELECT ON TABLE marts.group_performance_period TO dietz_analyst;
+
+GRANT SELECT ON TABLE marts.group_calendar_return TO dietz_analyst;
 
 GRANT SELECT ON TABLE marts.held_account TO dietz_analyst;
 
 GRANT SELECT ON TABLE marts.night_status TO dietz_analyst;
+
+GRANT SELECT ON TABLE marts.restatement TO dietz_analyst;
+
+GRANT SELECT ON TABLE marts.official_bridge TO dietz_analyst;
+
+GRANT SELECT ON TABLE marts.official_group_bridge TO dietz_analyst;
+
+GRANT SELECT ON TABLE marts.official_group_performance_daily TO dietz_analyst;
+
+GRANT SELECT ON TABLE marts.official_group_performance_period TO dietz_analyst;
+
+GRANT SELECT ON TABLE marts.official_performance_daily TO dietz_analyst;
+
+GRANT SELECT ON TABLE marts.official_performance_period TO dietz_analyst;
+
+GRANT SELECT ON TABLE marts.official_risk TO dietz_analyst;
 
 GRANT SELECT ON TABLE marts.quarantined_row TO dietz_analyst;
 

@@ -61,7 +61,7 @@ def taken(
     conf: str = "",
 ) -> Workspace:
     """A workspace below `home` whose landing has these files, after one run; `conf`: more lines of its local.yaml."""
-    (home / "conf").mkdir()
+    (home / "conf").mkdir(exist_ok=True)
     conf_file = home / "conf" / "local.yaml"
     conf_file.write_text(f"file_settle_seconds: 0\n{conf}", encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:

@@ -17,7 +17,7 @@ from jobs.platform.ledger import Progress
 from jobs.platform.schemas import table
 
 LEVELS = ("benchmark_level", "benchmark_return")
-FIRST_DAY = date(1, 1, 1)
+FIRST_DAY = date(1000, 1, 1)  # before any row; four digits, or the way to the JVM loses the zeros
 
 
 class BenchmarkChanges:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.platform.schemas import table
+from jobs.platform.schemas import Table, table
 
 ACCOUNT = ["tenant_id", "account_id"]
-KEY = [*ACCOUNT, "as_of_date"]
 RETURN_TOLERANCE = 1e-12  # of the specification, section 9: a restatement gives what a full calculation gives
+OF_ACCOUNTS = "account_performance_daily"
 # Which run wrote a row, and what a check said of its inputs, does not make it another figure.
 PROVENANCE = ["quality_flags", "epoch", "run_id", "run_no"]
 
@@ -27,32 +27,41 @@ def current_rows(rows: DataFrame, epochs: DataFrame, owner: Sequence[str] = ACCO
     return rows.alias("r").join(epochs.alias("e"), F.expr(superseded), "left_anti")
 
 
-def first_differences(calculated: DataFrame, existing: DataFrame) -> DataFrame:
-    """Per account the first date on which the calculated rows are not the existing ones: tenant_id, account_id,
-    from_date. Rows after the last existing one are new, not different; money is compared exactly, returns to 1e-12.
+def first_differences(calculated: DataFrame, existing: DataFrame, daily: str = OF_ACCOUNTS) -> DataFrame:
+    """Per owner the first date on which the calculated rows are not the existing ones: its key (tenant_id, account_id)
+    and from_date. Rows after the last existing one are new, not different; money is compared exactly, returns to 1e-12.
+
+    `daily`: the table in gold that the rows are of; here and below by default that of accounts.
     """
+    described = table(daily)
+    names = _compared(described)
     both = (
-        calculated.select(*KEY, F.struct(*_compared()).alias("new"))
-        .join(existing.select(*KEY, F.struct(*_compared()).alias("old")), KEY, "full")
-        .groupBy(*ACCOUNT)
+        calculated.select(*described.key, F.struct(*names).alias("new"))
+        .join(existing.select(*described.key, F.struct(*names).alias("old")), described.key, "full")
+        .groupBy(*owner_of(daily))
         .agg(
             F.expr("max(IF(old IS NOT NULL, as_of_date, NULL)) AS last_existing"),
-            F.expr(f"min(IF(old IS NOT NULL AND ({_differ()}), as_of_date, NULL)) AS changed"),
+            F.expr(f"min(IF(old IS NOT NULL AND ({_differ(described)}), as_of_date, NULL)) AS changed"),
             F.expr("min(IF(old IS NULL, as_of_date, NULL)) AS added"),
         )
     )
     first = "least(changed, IF(added < last_existing, added, NULL))"  # NULL only where both are
-    return both.selectExpr(*ACCOUNT, f"{first} AS from_date").where("from_date IS NOT NULL")
+    return both.selectExpr(*owner_of(daily), f"{first} AS from_date").where("from_date IS NOT NULL")
 
 
 def rows_to_write(
-    calculated: DataFrame, existing: DataFrame, differences: DataFrame, epochs: DataFrame | None
+    calculated: DataFrame,
+    existing: DataFrame,
+    differences: DataFrame,
+    epochs: DataFrame | None,
+    daily: str = OF_ACCOUNTS,
 ) -> DataFrame:
-    """The calculated rows that gold does not hold, with their epoch: of an account that differs all rows from the
+    """The calculated rows that gold does not hold, with their epoch: of an owner that differs all rows from the
     first difference on under the next epoch, of the others the new rows under their present one.
     """
-    known = existing.select(*KEY, F.lit(True).alias("_exists"))
-    numbered = with_epoch(calculated, epochs).join(differences, ACCOUNT, "left").join(known, KEY, "left")
+    key, owner = table(daily).key, owner_of(daily)
+    known = existing.select(*key, F.lit(True).alias("_exists"))
+    numbered = with_epoch(calculated, epochs, owner).join(differences, owner, "left").join(known, key, "left")
     is_restated = F.col("as_of_date") >= F.col("from_date")
     return (
         numbered.where(is_restated | F.col("_exists").isNull())
@@ -61,29 +70,35 @@ def rows_to_write(
     )
 
 
-def new_epochs(differences: DataFrame, epochs: DataFrame | None) -> DataFrame:
-    """The epochs that the differences open: tenant_id, account_id, epoch, from_date."""
-    return with_epoch(differences, epochs).withColumn("epoch", F.col("epoch") + F.lit(1))
+def new_epochs(differences: DataFrame, epochs: DataFrame | None, owner: Sequence[str] = ACCOUNT) -> DataFrame:
+    """The epochs that the differences open: the owner's key, epoch, from_date."""
+    return with_epoch(differences, epochs, owner).withColumn("epoch", F.col("epoch") + F.lit(1))
 
 
-def with_epoch(rows: DataFrame, epochs: DataFrame | None) -> DataFrame:
-    """`rows` with their account's present epoch, 1 where it was never restated (`epochs` None: no account was)."""
+def with_epoch(rows: DataFrame, epochs: DataFrame | None, owner: Sequence[str] = ACCOUNT) -> DataFrame:
+    """`rows` with their owner's present epoch, 1 where it was never restated (`epochs` None: none was)."""
     if epochs is None:
         return rows.withColumn("epoch", F.lit(1))
-    latest = epochs.groupBy(*ACCOUNT).agg(F.max("epoch").alias("epoch"))
-    return rows.join(latest, ACCOUNT, "left").withColumn("epoch", F.coalesce("epoch", F.lit(1)))
+    latest = epochs.groupBy(*owner).agg(F.max("epoch").alias("epoch"))
+    return rows.join(latest, list(owner), "left").withColumn("epoch", F.coalesce("epoch", F.lit(1)))
 
 
-def _compared() -> list[str]:
-    return [name for name in table("account_performance_daily").names if name not in {*KEY, *PROVENANCE}]
+def owner_of(daily: str) -> list[str]:
+    """The columns that say whose row a row of the table is."""
+    return [name for name in table(daily).key if name != "as_of_date"]
 
 
-def _differ() -> str:
+def _compared(described: Table) -> list[str]:
+    return [name for name in described.names if name not in {*described.key, *PROVENANCE}]
+
+
+def _differ(described: Table) -> str:
     """Whether new and old figures of one date differ; a row that is no more differs."""
     different = ["new IS NULL"]
-    for column in table("account_performance_daily").columns:
+    compared = _compared(described)
+    for column in described.columns:
         new, old = f"new.{column.name}", f"old.{column.name}"
-        if column.name not in _compared():
+        if column.name not in compared:
             continue
         close = f"coalesce(abs({new} - {old}) <= {RETURN_TOLERANCE} * greatest(abs({old}), 1D), false)"
         differs = f"NOT ({new} <=> {old})"

@@ -48,7 +48,8 @@ def group_daily(
     changes = member_changes(
         member_events(rows, before, memberships, transfers=transfers, closed=closed, calendar=calendar)
     )
-    dated = _with_opening(changes, opening)
+    # Few beside the members' rows; planned together with what follows they would take longer to plan than to run.
+    dated = _with_opening(changes.localCheckpoint(), opening)
     return linked(_sub_periods(_summed(dated, chosen), calendar), chosen, OF_GROUP, MEMBERS)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from functools import reduce
 from operator import or_
@@ -18,9 +19,9 @@ from jobs.calculate.periods import GRACE_DAYS, period_returns, trailing_starts
 from jobs.calculate.policies import Policies
 
 
-def month_ends(rows: DataFrame) -> DataFrame:
-    """Of daily rows those that are the last of their account in a month; same columns."""
-    last = f"max(as_of_date) OVER (PARTITION BY {', '.join(ACCOUNT)}, trunc(as_of_date, 'MM'))"
+def month_ends(rows: DataFrame, owner: Sequence[str] = ACCOUNT) -> DataFrame:
+    """Of daily rows those that are the last of their account (or another `owner`) in a month; same columns."""
+    last = f"max(as_of_date) OVER (PARTITION BY {', '.join(owner)}, trunc(as_of_date, 'MM'))"
     return rows.selectExpr("*", f"{last} AS last_of_month").where("as_of_date = last_of_month").drop("last_of_month")
 
 
@@ -32,20 +33,21 @@ def period_rows(
     *,
     policies: Policies,
     calendar: DataFrame | None,
+    owner: Sequence[str] = ACCOUNT,
 ) -> DataFrame:
     """Rows of gold.account_performance_period, but run_id and run_no, for each row of `ends`.
 
     `gold`: all of gold.account_performance_daily with the rows of `ends`, `epochs`: gold.account_epoch. Of gold only
     the weeks are read in which a trailing period can start: what a night costs does not grow with the history.
-    `flows`: see `flows_in_base_currency`.
+    `flows`: see `flows_in_base_currency`. With another `owner` the like of groups.
     """
     starts = [row["since"] for row in trailing_starts(ends, policies=policies, calendar=calendar).collect()]
     history = gold.where(_in_weeks_before(starts))
     if epochs is not None:
-        history = current_rows(history, epochs)
-    history = history.join(ends.select(*ACCOUNT).distinct(), ACCOUNT, "left_semi")
-    periods = period_returns(ends, history, policies=policies, calendar=calendar)
-    return with_money_weighted(periods, flows)
+        history = current_rows(history, epochs, owner)
+    history = history.join(ends.select(*owner).distinct(), list(owner), "left_semi")
+    periods = period_returns(ends, history, key=owner, policies=policies, calendar=calendar)
+    return with_money_weighted(periods, flows, by=owner)
 
 
 def flows_in_base_currency(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from calendar import monthrange
-from collections.abc import Mapping
 from datetime import date, timedelta
 from functools import reduce
 
@@ -25,11 +23,6 @@ DAILY, MONTH, RISK, EPOCH = "account_performance_daily", "account_month", "accou
 LOOK_BACK = timedelta(days=62)
 
 
-def end_of_month(day: date) -> date:
-    """The last day of the date's month."""
-    return day.replace(day=monthrange(day.year, day.month)[1])
-
-
 class RiskRows:
     """One run's risk: the months that its rows end, and the statistics at the accounts' last rows of each month.
 
@@ -37,17 +30,14 @@ class RiskRows:
     at month-ends only, so that what a night costs does not grow with the history.
     """
 
-    def __init__(
-        self, silver: Silver, run: Run, ends: DataFrame, market: Market, late_levels: Mapping[str, date]
-    ) -> None:
-        """`ends`: the run's daily rows that are the last of their account in a month; `late_levels`: tenant -> earliest
-        date of the benchmark levels that came later than they were used."""
-        self.lake, self.silver, self.run, self.ends = silver.lake, silver, run, ends
-        self.market, self.late_levels = market, late_levels
+    def __init__(self, silver: Silver, run: Run, ends: DataFrame, market: Market, asked: DataFrame) -> None:
+        """`ends`: daily rows that are the last of their account in a month; `asked`: accounts of which something that
+        the statistics are made from is another than it was, since a date (`again.accounts_asked_again`)."""
+        self.lake, self.run, self.ends, self.market, self.asked = silver.lake, run, ends, market, asked
         self.epochs = self.lake.read(EPOCH)
 
     def write(self, rows: DataFrame, periods: DataFrame) -> int:
-        """Write both tables; `rows`: the daily rows that `ends` are of, `periods`: the rows of
+        """Write both tables; `rows`: the run's daily rows, `periods`: the rows of
         gold.account_performance_period that end with `ends`. Returns the number of risk rows."""
         self._write_months(rows)
         windows = self._windows(self.ends, periods, "monthly").persist()
@@ -93,23 +83,21 @@ class RiskRows:
         return [computed] if carried is None else [computed, carried]
 
     def _previous(self) -> DataFrame | None:
-        """The accounts' latest monthly rows of earlier runs, as far as they may be carried forward; None where an
-        account has several ends, as after a load of history."""
-        ends, accounts, first = self.ends.agg(
-            F.count("*"), F.count_distinct(*ACCOUNT), F.min("as_of_date")
-        ).collect()[0]  # fmt: skip
-        if ends != accounts or not self.lake.exists(RISK):
+        """The accounts' latest monthly rows of earlier runs, as far as they may be carried forward: of accounts with
+        one end, for which nothing of the ended months is another."""
+        if not self.lake.exists(RISK):
+            return None
+        single = self.ends.groupBy(*ACCOUNT).agg(F.count("*").alias("ends"), F.max("as_of_date").alias("end"))
+        changed = F.col("since") < F.trunc("end", "MM")
+        as_before = single.where("ends = 1").join(self.asked, ACCOUNT, "left").where(~F.coalesce(changed, F.lit(False)))
+        first = as_before.agg(F.min("end")).collect()[0][0]
+        if first is None:
             return None
         recent = (F.col("as_of_date") >= first - LOOK_BACK) & (F.col("run_no") < self.run.run_no)
         rows = self.lake.read(RISK).where(recent & (F.col("frequency") == "monthly"))
         latest = Window.partitionBy(*KEY).orderBy(F.desc("as_of_date"), F.desc("run_no"))
         rows = current_rows(rows, self.epochs).withColumn("_place", F.row_number().over(latest))
-        restated = self.epochs.where(F.col("run_no") == self.run.run_no).select(*ACCOUNT)
-        rows = rows.where("_place = 1").drop("_place").join(restated, ACCOUNT, "left_anti")
-        # Levels of months that have ended came late: their past may be another.
-        ended = first.replace(day=1) - timedelta(days=1)
-        late = [tenant_id for tenant_id, since in self.late_levels.items() if since <= ended]
-        return rows.where(~F.col("tenant_id").isin(late))
+        return rows.where("_place = 1").drop("_place").join(as_before.select(*ACCOUNT), ACCOUNT, "left_semi")
 
     def _daily(self, periods: DataFrame) -> list[DataFrame]:
         """Daily statistics of the ends at month-ends."""

@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from jobs.check.materiality import Materiality
 from jobs.platform import schemas
 from jobs.platform.mapping import load_mappings
 from jobs.platform.settings import Settings
@@ -171,6 +172,7 @@ class Tolerances(StrictModel):
 
     rules: list[Rule]
     ceilings: list[Ceiling] = []
+    materiality: list[Materiality] = []
 
     @model_validator(mode="after")
     def _no_two_rules_for_one_case(self) -> Tolerances:
@@ -180,6 +182,9 @@ class Tolerances(StrictModel):
                     raise ValueError(f"rule '{rule.name}' has two measures, {other.measure} and {rule.measure}")
                 if _scope(rule) == _scope(other) and _overlap(rule, other):
                     raise ValueError(f"rule '{rule.name}' stands twice for the same scope and dates")
+        tenants = [one.tenant for one in self.materiality]
+        if len(set(tenants)) < len(tenants):
+            raise ValueError("materiality stands twice for the same tenant")
         return self
 
     def in_force(self, measure: Measure, *, table: str, tenant: str, vendor: str, feed: str, on: date) -> list[Rule]:

@@ -8,7 +8,22 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from jobs.cli import db, demo, explain, files, holds, quarantine, returns, risk, run, sample, status, vendor
+from jobs.cli import (
+    closing,
+    db,
+    demo,
+    explain,
+    files,
+    holds,
+    quarantine,
+    restatements,
+    returns,
+    risk,
+    run,
+    sample,
+    status,
+    vendor,
+)
 from jobs.cli import report as report_verb
 from jobs.platform.errors import DietzError
 
@@ -26,11 +41,14 @@ app.command("files")(files.files)
 app.command("returns")(returns.returns)
 app.command("explain")(explain.explain)
 app.command("report")(report_verb.report)
+app.command("close")(closing.close)
+app.command("reopen")(closing.reopen)
 app.command("risk")(risk.risk)
 app.command("sample")(sample.sample)
 app.command("demo")(demo.demo)
 app.add_typer(vendor.app, name="vendor")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(restatements.app, name="restatements")
 app.add_typer(holds.app, name="holds")
 app.add_typer(db.app, name="db")
 

@@ -51,6 +51,7 @@ ATTENTION = [
     ("normalise", "refused"),
     ("check", "accounts_held"),
     ("check", "withheld"),
+    ("calculate", "restatements_waiting"),
     ("reconcile", "breaks"),
 ]
 

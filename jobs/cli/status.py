@@ -11,6 +11,7 @@ from rich.table import Table
 
 from jobs.cli.options import JsonOption
 from jobs.cli.terminal import console as terminal
+from jobs.platform import tenant_policy
 from jobs.platform.ledger import Ledger
 from jobs.platform.settings import Settings
 
@@ -28,7 +29,8 @@ WHERE status IN ('refused', 'withheld', 'unrecognised') ORDER BY arrival_no DESC
 
 def status(as_json: JsonOption = False) -> None:
     """Show the last run, how far each tenant is published, and what needs a person."""
-    facts = _facts(Ledger(Settings()))
+    settings = Settings()
+    facts = _facts(Ledger(settings), settings)
     if as_json:
         typer.echo(json.dumps(facts, default=str, indent=1))
         return
@@ -53,13 +55,20 @@ def status(as_json: JsonOption = False) -> None:
         counts = ", ".join(f"{row['files']} {row['status']}" for row in facts["files"] if row["tenant_id"] == tenant)
         table.add_row(tenant, through, counts)
     console.print(table)
-    if facts["troubled"]:
+    if facts["troubled"] or facts["settings_changed"]:
         console.print("needs a person:")
+    for tenant, words in facts["settings_changed"].items():
+        console.print(
+            f"  settings of {tenant} changed: {'; '.join(words)}. Nothing is recalculated before somebody says from"
+            f" which day on: dietz run --date D --from DAY --tenant {tenant}",
+            markup=False,
+            soft_wrap=True,
+        )
     for file in facts["troubled"]:
         console.print(f"  {file['status']}: {file['path']}: {file['message']}", markup=False, soft_wrap=True)
 
 
-def _facts(ledger: Ledger) -> dict[str, Any]:
+def _facts(ledger: Ledger, settings: Settings) -> dict[str, Any]:
     with ledger.connection.cursor(row_factory=dict_row) as cursor:
         run = cursor.execute(LAST_RUN).fetchone()
         return {
@@ -68,4 +77,5 @@ def _facts(ledger: Ledger) -> dict[str, Any]:
             "progress": cursor.execute(PROGRESS).fetchall(),
             "files": cursor.execute(FILES_BY_STATUS).fetchall(),
             "troubled": cursor.execute(TROUBLED).fetchall(),
+            "settings_changed": tenant_policy.changes(ledger.connection, settings),
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 from typing import Annotated, Any
 
@@ -11,10 +11,10 @@ import typer
 
 from jobs.cli.options import DateOption, FromOption, TenantOption, VendorOption
 from jobs.pipeline import STEPS, run_step
-from jobs.platform.errors import DietzError
+from jobs.platform.errors import DietzError, RetriedError
 from jobs.platform.ledger import Ledger, Run
 from jobs.platform.settings import Settings
-from jobs.platform.turns import alive, take_turn
+from jobs.platform.turns import PAUSE, take_turn
 
 RunIdOption = Annotated[
     str | None,
@@ -63,14 +63,15 @@ def run_for(
 ) -> Run:
     """The run that the step belongs to: the one of `run_id`, a new one for the first step, else the one under way.
 
-    A run that a scheduler names waits for its turn. Raises DietzError where a later step has no run to go on with, or
-    the turn does not come.
+    It waits for its turn where a process is at work on another run, and where a scheduler names it also between that
+    one's tasks. Raises DietzError where a later step has no run to go on with, or the turn does not come.
     """
     if run_id or step == STEPS[0]:
         begin = partial(
             ledger.open_run, business_date, from_date=from_date, tenant=tenant, vendor=vendor, run_id=run_id
         )
-        return take_turn(ledger, run_id, begin) if run_id else begin()
+        # Between two tasks of a scheduler no process of its run lives; a run by hand has one from beginning to end.
+        return take_turn(ledger, run_id or "", begin, pause=PAUSE if run_id else timedelta(0))
     found = ledger.latest_run(business_date, tenant=tenant, vendor=vendor)
     if found is None:
         raise DietzError(f"no run of {business_date} is under way; begin one with {STEPS[0]}, or name it by --run-id")
@@ -86,8 +87,9 @@ def run_one(step: str, settings: Settings, run: Run) -> dict[str, Any]:
             from jobs.platform.spark import get_spark
 
             spark = get_spark(settings, f"dietz {step} {run.run_id}")
-        with alive(run):
-            done = run_step(step, spark, settings, run)
+        done = run_step(step, spark, settings, run)
+    except RetriedError:
+        raise
     except BaseException:
         ledger.close_run(run, "failed", ledger.summary(run))
         raise

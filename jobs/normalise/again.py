@@ -21,15 +21,19 @@ log = structlog.get_logger()
 FEW_ROWS = 1_000_000
 
 
-def rows_with_known_account(batch: Batch) -> replay.Rows:
-    """(table, rows) that waited for an account which is known by now, made anew from bronze; of the batch's tenants."""
+def rows_that_waited(batch: Batch, prices: list[DataFrame] | None) -> replay.Rows:
+    """(table, rows) that waited for an account which is known by now, or for one of the `prices` that come, made anew
+    from bronze; of the batch's tenants."""
     opened = None if batch.ledger is None else replay.open_rows(batch.lake, batch.run_no)
     if opened is None:
         return []
     tenants = sorted({file.tenant_id for file in [*batch.files, *batch.mended]})
     mended = [file.file_id for file in batch.mended]
     opened = opened.where(F.col("tenant_id").isin(tenants) & ~F.col("file_id").isin(mended))
-    waiting = batch.keep(replay.waits_for_known_account(opened, batch.lake))
+    waiting = replay.waits_for_known_account(opened, batch.lake)
+    if prices:
+        waiting = waiting.unionByName(replay.waits_for_price(opened, prices))
+    waiting = batch.keep(waiting)
     again: replay.Rows = []
     for feed, files, lines in _lines_again(batch, waiting):
         for table, rows in rows_of_feed(lines, batch.mappings[feed], files):

@@ -6,6 +6,7 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -62,6 +63,11 @@ class Batch:
         """The ledger of a run that is no trial."""
         assert self.ledger is not None
         return self.ledger
+
+    @cached_property
+    def withheld_ids(self) -> list[str]:
+        """The files whose rows the gate lets nobody use."""
+        return [] if self.ledger is None else [file.file_id for file in self.ledger.files(status=["withheld"])]
 
     @property
     def by_feed(self) -> dict[str, list[FileRecord]]:

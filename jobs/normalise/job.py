@@ -16,6 +16,7 @@ from jobs.normalise.batch import Batch
 from jobs.normalise.lines import bronze_lines, lines_of_feed, look_at_controls, open_books, rows_of_feed
 from jobs.normalise.load import load
 from jobs.normalise.replay import Rows
+from jobs.normalise.revalue import revalue
 from jobs.normalise.targets import RULES_TYPE
 from jobs.platform import schemas
 from jobs.platform.lake import Lake
@@ -132,15 +133,18 @@ def _enter_replay(batch: Batch) -> Counter[str]:
 
 
 def _load_rest(batch: Batch, pool: ThreadPoolExecutor, by_table: dict[str, list[DataFrame]]) -> None:
-    """Load all tables but FIRST; where those were among them, rows that waited for an account come along."""
-    if [name for name in FIRST if by_table.pop(name, None)]:
-        for table, rows in again.rows_with_known_account(batch):
+    """Load all tables but FIRST; rows that waited for an account or a price come along where such have come."""
+    accounts_came, prices = [name for name in FIRST if by_table.pop(name, None)], by_table.get("price")
+    if accounts_came or prices:
+        for table, rows in again.rows_that_waited(batch, prices):
             by_table[table].append(rows)
     loading: dict[str, Future[None]] = {}
     for name in sorted(by_table, key=lambda name: name in WAITS_FOR):
         loading[name] = pool.submit(_load_after, loading.get(WAITS_FOR.get(name, "")), batch, name, by_table[name])
     for done in loading.values():
         done.result()
+    if prices and "transaction" not in by_table:
+        revalue(batch)
 
 
 def _fills_first(batch: Batch, feed: str) -> bool:

@@ -15,6 +15,7 @@ from jobs.normalise.batch import Batch
 from jobs.normalise.in_kind import valued_in_kind
 from jobs.normalise.records import rule_struct
 from jobs.normalise.retire import retired_rows
+from jobs.normalise.revalue import revalued_rows
 from jobs.normalise.versions import with_outcome
 from jobs.platform import schemas
 from jobs.platform.errors import AccountingError
@@ -84,16 +85,23 @@ def _stop(batch: Batch, described: schemas.Table, per_file: list[Row]) -> dict[s
 
 
 def _write(batch: Batch, described: schemas.Table, judged: DataFrame, before: DataFrame | None) -> int:
-    """Rows to silver in one commit, those that full files retire among them; returns how many the files brought."""
+    """Rows to silver in one commit, with those that follow from them: retired by full files, or of another worth by new
+    prices. Returns how many the files brought."""
     rows, retired = judged.where("outcome = 'silver'"), retired_rows(batch, described, judged, before)
-    if retired is None:
-        return batch.lake.write_run(rows, described.table, batch.run_no, batch.run_id)
-    retired = batch.keep(retired)
-    gone = retired.count()
-    if gone:
-        log.info("rows_retired", table=described.table, rows=gone, reason="later full files list them no more")
-        rows = rows.select(*described.names).unionByName(retired)
-    return batch.lake.write_run(rows, described.table, batch.run_no, batch.run_id) - gone
+    further = {"later full files list them no more": retired}
+    if described.table == "transaction":
+        further["their security has another price"] = revalued_rows(batch, rows)
+    beside = 0
+    for reason, found in further.items():
+        if found is None:
+            continue
+        kept = batch.keep(found)
+        count = kept.count()
+        if count:
+            log.info("rows_beside_the_files", table=described.table, rows=count, reason=reason)
+            rows = rows.select(*described.names).unionByName(kept)
+        beside += count
+    return batch.lake.write_run(rows, described.table, batch.run_no, batch.run_id) - beside
 
 
 def _resolved(batch: Batch, name: str, rows: DataFrame) -> DataFrame:
@@ -124,10 +132,15 @@ def _with_refusals(batch: Batch, rows: DataFrame) -> DataFrame:
 
 
 def _before(batch: Batch, described: schemas.Table, typed: DataFrame, first: object, last: object) -> DataFrame | None:
-    """The rows of earlier runs that these may repeat or replace: those of the same dates, or of the same keys."""
+    """The rows of earlier runs that these may repeat or replace: those of the same dates, or of the same keys.
+
+    Not those of a file that the gate withheld: they count for nothing, so that what repeats them is no repetition.
+    """
     if not batch.lake.exists(described.table):
         return None
     earlier = batch.lake.read(described.table).where(F.col("run_no") != batch.run_no)
+    if batch.withheld_ids:
+        earlier = earlier.where(~F.col("file_id").isin(batch.withheld_ids))
     if described.date in described.key and first is not None:
         date = F.col(str(described.date))
         return latest(earlier.where(date.between(F.lit(first), F.lit(last))), described)

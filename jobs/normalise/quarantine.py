@@ -15,6 +15,7 @@ def quarantine_rows(rows: DataFrame, target: str) -> DataFrame:
     names = set(rows.columns)
     account = F.coalesce("account_id", "account_number") if "account_id" in names else F.lit(None)
     only_account = F.forall("failed_rules", lambda failed: failed["rule"] == "unknown_account")
+    only_price = F.forall("failed_rules", lambda failed: failed["rule"] == "in_kind_without_price")
     return rows.select(
         "tenant_id",
         "vendor",
@@ -26,7 +27,7 @@ def quarantine_rows(rows: DataFrame, target: str) -> DataFrame:
         account.cast("string").alias("account_id"),
         F.to_json("failed_rules").alias("failed_rules"),
         "raw",
-        F.when(only_account, "account").alias("waits_for"),
+        F.when(only_account, "account").when(only_price, "price").alias("waits_for"),
         F.lit("open").alias("state"),
         "mapping_version",
         "run_no",

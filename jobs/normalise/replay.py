@@ -44,6 +44,14 @@ def waits_for_known_account(opened: DataFrame, lake: Lake) -> DataFrame:
     return by_id.unionByName(by_number).dropDuplicates(RECORD)
 
 
+def waits_for_price(opened: DataFrame, prices: list[DataFrame]) -> DataFrame:
+    """Open rows whose only fault was that no price of their security was there; the failed rule names the security."""
+    security = F.get_json_object("failed_rules", "$[0].value")
+    waiting = opened.where("waits_for = 'price'").withColumn("security_id", security)
+    come = reduce(DataFrame.unionByName, [rows.select("tenant_id", "security_id") for rows in prices]).distinct()
+    return waiting.join(come, ["tenant_id", "security_id"], "left_semi").drop("security_id")
+
+
 def only_waiting(rows: DataFrame, waiting: DataFrame, target: str, run_no: int) -> DataFrame:
     """Of rows made from whole files, those that waited; they now belong to the run that takes them through."""
     return _chosen(rows, waiting.where(F.col("target") == target), run_no)

@@ -11,3 +11,7 @@ class ConfigError(DietzError):
 
 class AccountingError(DietzError):
     """Records in != silver + quarantined + declared skips: the run stops rather than lose a row."""
+
+
+class RetriedError(DietzError):
+    """A later attempt of the same step of the same run is at work: this one must not say how the run ends."""

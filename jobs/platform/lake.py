@@ -10,14 +10,16 @@ from typing import Any
 from urllib.parse import unquote
 
 from delta.tables import DeltaTable
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, DataFrameWriter, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
+from jobs.platform import fencing
 from jobs.platform.local_rows import local_rows
 from jobs.platform.schemas import Table, table
 
 PARTITIONS = {"line": ["feed"]}
+KEY_PROPERTY = "dietz.key"  # of a table: its natural key, which no later schema may change
 RECENT_COMMITS = 50  # how far back a run's own commit is looked for before the whole table is asked
 
 
@@ -90,13 +92,12 @@ class Lake:
         """
         self._create(table(name))
         before = self.version(name)
-        writer = rows.select(*table(name).names).write.format("delta")
-        writer = writer.option("userMetadata", json.dumps({"run_id": run_id, "run_no": run_no}))
+        writer = self._writer(rows, name, run_no, run_id)
         if self.last_run(name) < run_no:  # nothing of this run can be there: no need to look for what to replace
-            writer.mode("append").save(self.path(name))
+            writer = writer.mode("append")
         else:
-            writer.mode("overwrite").option("replaceWhere", f"run_no = {run_no}").save(self.path(name))
-        after = self.version(name)
+            writer = writer.mode("overwrite").option("replaceWhere", f"run_no = {run_no}")
+        after = self._commit(writer, name, before)
         if after == before:
             return 0
         added = [json.loads(line) for line in self._log(name, after)]
@@ -105,13 +106,29 @@ class Lake:
     def overwrite(self, rows: DataFrame, name: str, run_no: int, run_id: str) -> None:
         """Rewrite a table that is small by nature (one row per account)."""
         self._create(table(name))
-        (
-            rows.select(*table(name).names)
-            .write.format("delta")
-            .mode("overwrite")
-            .option("userMetadata", json.dumps({"run_id": run_id, "run_no": run_no}))
-            .save(self.path(name))
-        )
+        self._commit(self._writer(rows, name, run_no, run_id).mode("overwrite"), name, self.version(name))
+
+    def _writer(self, rows: DataFrame, name: str, run_no: int, run_id: str) -> DataFrameWriter:
+        writer = rows.select(*table(name).names).write.format("delta")
+        fence = fencing.present()
+        options = fence.delta_options() if fence else {}
+        return writer.options(userMetadata=json.dumps({"run_id": run_id, "run_no": run_no}), **options)
+
+    def _commit(self, writer: DataFrameWriter, name: str, before: int) -> int:
+        """Write, and return the table's version after it; `before`: the version until then.
+
+        Raises DietzError where the step was overtaken: Delta refuses then, or passes over what is to be written.
+        """
+        try:
+            writer.save(self.path(name))
+        except Exception as error:
+            if "oncurrent" in f"{type(error).__name__} {error}"[:500]:
+                fencing.check()
+            raise
+        after = self.version(name)
+        if after == before:
+            fencing.check()
+        return after
 
     def version(self, name: str) -> int:
         """The last commit's number; -1 for a table that does not exist."""
@@ -175,6 +192,7 @@ class Lake:
         partitions = PARTITIONS.get(described.table)
         if partitions:
             builder = builder.partitionedBy(*partitions)
+        builder = builder.property(KEY_PROPERTY, ",".join(described.key))
         builder.property("delta.enableDeletionVectors", "false").execute()
         self._known.add(described.table)
 

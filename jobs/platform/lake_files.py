@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pyspark.sql.pandas.types import to_arrow_schema
 
 from jobs.platform.errors import DietzError
 from jobs.platform.schemas import table
@@ -44,8 +45,12 @@ def read_columns(root: str, name: str, columns: list[str], where: pc.Expression 
     """
     folder = Path(root) / table(name).layer / name
     files = [str(path) for path in live_files(folder)]
-    # Without partitioning=None Arrow takes a folder "feed=x" for a column and finds it twice.
-    return pq.read_table(files, columns=columns, filters=where, partitioning=None) if files else None
+    if not files:
+        return None
+    # Files that are older than a column do not have it. Without partitioning=None Arrow takes a folder "feed=x" for a
+    # column and finds it twice.
+    schema = to_arrow_schema(table(name).struct)
+    return pq.read_table(files, columns=columns, filters=where, partitioning=None, schema=schema)
 
 
 def live_files(folder: Path) -> list[Path]:

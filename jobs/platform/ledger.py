@@ -14,7 +14,7 @@ import psycopg
 from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
-from jobs.platform import database, migrations
+from jobs.platform import database, fencing, migrations
 from jobs.platform.errors import DietzError
 from jobs.platform.logs import bind, configure, get_log
 from jobs.platform.settings import Settings
@@ -257,6 +257,7 @@ class Ledger:
             f" ON CONFLICT (file_id) DO UPDATE SET {', '.join(changing)} RETURNING arrival_no"
         )
         with self.connection.transaction(), self.connection.cursor() as cursor:
+            fencing.check(self.connection)
             for record in records:
                 row = cursor.execute(statement, {**vars(record), "detection": Jsonb(record.detection)}).fetchone()
                 assert row is not None
@@ -269,6 +270,7 @@ class Ledger:
         `replayed_by` is the run whose replays of files are done with that, in the same transaction.
         """
         with self.connection.transaction(), self.connection.cursor() as cursor:
+            fencing.check(self.connection)
             if replayed_by is not None:
                 cursor.execute(
                     "UPDATE ops.replay SET done_at = clock_timestamp() WHERE run_no = %s AND done_at IS NULL",
@@ -350,6 +352,25 @@ class Ledger:
             [tenant_id, list(sha256s), NOT_TAKEN],
         )
         return dict(found.fetchall())
+
+    # Restatements
+
+    def restatement_approvals(self, tenant_ids: list[str]) -> list[tuple[str, str, int]] | None:
+        """Of the restatements that are not out yet each one's last approval: restatement_id, the class that was
+        approved, the number of the run that had judged it. None where no restatement of these tenants waits at all."""
+        not_out = "r.tenant_id = ANY (%s) AND r.state IN ('waiting', 'approved')"
+        if not self.connection.execute(
+            f"SELECT FROM marts.restatement r WHERE {not_out} LIMIT 1",
+            [tenant_ids],
+        ).rowcount:
+            return None
+        return self.connection.execute(
+            "SELECT DISTINCT ON (a.tenant_id, a.restatement_id) a.restatement_id, a.materiality, u.run_no"  # noqa: S608
+            " FROM ops.restatement_approval a JOIN ops.run u USING (run_id)"
+            f" JOIN marts.restatement r USING (tenant_id, restatement_id) WHERE {not_out}"
+            " ORDER BY a.tenant_id, a.restatement_id, a.approved_at DESC",
+            [tenant_ids],
+        ).fetchall()
 
     # Progress
 

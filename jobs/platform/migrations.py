@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 
-from jobs.platform import comments, database
+from jobs.platform import comments, database, mart_columns, schemas
 from jobs.platform.settings import PROJECT_ROOT, Settings
 
 SQL = PROJECT_ROOT / "sql"
@@ -29,12 +29,15 @@ def migrate(settings: Settings) -> str:
 
 
 def ensure(settings: Settings) -> None:
-    """Migrate where the database is behind; costs one query where it is not."""
+    """Migrate where the database is behind its migrations or `schemas/`; costs one query where it is not."""
     address = database.url(settings)
     with database.open_url(address, autocommit=True) as connection:
-        if connection.execute("SELECT to_regclass('ops.schema_version')").fetchone() != (None,):
-            found = connection.execute("SELECT version_num FROM ops.schema_version").fetchone()
-            if found and found[0] >= newest():  # newer: a later dietz has been here, and its tables are a superset
+        if connection.execute("SELECT to_regclass('ops.schema_fingerprint')").fetchone() != (None,):
+            found = connection.execute(
+                "SELECT version_num, (SELECT fingerprint FROM ops.schema_fingerprint) FROM ops.schema_version"
+            ).fetchone()
+            # Newer: a later dietz has been here, and its tables are a superset.
+            if found and (found[0] > newest() or (found[0] == newest() and found[1] == schemas.fingerprint())):
                 return
     migrate_url(address)
 
@@ -79,7 +82,10 @@ def migrate_url(address: str) -> str:
         with EnvironmentContext(Config(), script, fn=lambda at, _: script._upgrade_revs("head", at)) as environment:
             environment.configure(connection, version_table="schema_version", version_table_schema="ops")
             environment.run_migrations()
+        mart_columns.apply(raw)
         comments.apply(raw)
+        raw.execute("DELETE FROM ops.schema_fingerprint")
+        raw.execute("INSERT INTO ops.schema_fingerprint VALUES (%s)", [schemas.fingerprint()])
     return newest()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -51,6 +52,9 @@ class Column(StrictModel):
     pattern: str | None = Field(default=None, description="a regular expression that the whole value matches")
     default: str | None = Field(default=None, description="value where a file leaves the column out or empty")
     pii: bool = False
+    published: bool = Field(
+        default=True, description="whether the tables of published_as have it; false: it stays in the lake"
+    )
     stoppable: bool = Field(
         default=False, description="whether no figure depends on it: a file in which its type has changed goes on"
     )
@@ -111,27 +115,44 @@ class Table(StrictModel):
 
 LINEAGE = [
     Column(name="tenant_id", type="string", nullable=False, meaning="The client firm: the folder in landing."),
-    Column(name="vendor", type="string", nullable=False, meaning="Who delivered the row."),
-    Column(name="feed", type="string", nullable=False, meaning="The mapping that read it."),
-    Column(name="file_id", type="string", nullable=False, meaning="The file, as in ops.file."),
+    Column(name="vendor", type="string", nullable=False, published=False, meaning="Who delivered the row."),
+    Column(name="feed", type="string", nullable=False, published=False, meaning="The mapping that read it."),
+    Column(name="file_id", type="string", nullable=False, published=False, meaning="The file, as in ops.file."),
     Column(
         name="line_no",
         type="long",
         nullable=False,
+        published=False,
         meaning="Line of the file, from 1; 0 in a row that retires another.",
     ),
-    Column(name="record_no", type="integer", nullable=False, meaning="Record within the line, from 1."),
-    Column(name="mapping_version", type="string", nullable=False, meaning="Fingerprint of the mapping file."),
+    Column(
+        name="record_no", type="integer", nullable=False, published=False, meaning="Record within the line, from 1."
+    ),
+    Column(
+        name="mapping_version",
+        type="string",
+        nullable=False,
+        published=False,
+        meaning="Fingerprint of the mapping file.",
+    ),
     Column(
         name="arrival_no",
         type="long",
         nullable=False,
+        published=False,
         meaning="Order of arrival of the file: the greatest per key is the row that counts, the others are history.",
     ),
-    Column(name="run_no", type="long", nullable=False, meaning="The run that loaded the row, as in ops.run."),
+    Column(
+        name="run_no",
+        type="long",
+        nullable=False,
+        published=False,
+        meaning="The run that loaded the row, as in ops.run.",
+    ),
     Column(
         name="retired",
         type="boolean",
+        published=False,
         meaning="True: a later full file of the feed lists the row no more, so that it counts no more.",
     ),
 ]
@@ -139,6 +160,14 @@ LINEAGE = [
 
 def schemas_folder() -> Path:
     return PROJECT_ROOT / "schemas"
+
+
+def fingerprint() -> str:
+    """Of all that `schemas/` says: another one means that tables may have to be migrated."""
+    whole = hashlib.sha256()
+    for path in sorted(schemas_folder().glob("*.yaml")):
+        whole.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return whole.hexdigest()
 
 
 @cache

@@ -31,6 +31,16 @@ ORDER BY run.run_no LIMIT 1
 """
 
 
+_NEWER_AT_WORK = """
+SELECT run.run_id FROM ops.run run
+WHERE run.status = 'running' AND run.run_no > %(run_no)s
+  AND EXISTS (SELECT FROM pg_locks held WHERE held.locktype = 'advisory' AND held.granted
+              AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+              AND held.classid = %(alive)s AND held.objid = run.run_no)
+ORDER BY run.run_no DESC LIMIT 1
+"""
+
+
 def take_turn(
     ledger: Ledger,
     run_id: str,
@@ -64,6 +74,13 @@ def alive(run: Run) -> Iterator[None]:
         yield
     finally:
         run.ledger.connection.execute("SELECT pg_advisory_unlock_shared(%s, %s)", key)
+
+
+def newer_run_at_work(run: Run) -> str | None:
+    """A run that began after this one and that a process works on."""
+    values = {"run_no": run.run_no, "alive": _ALIVE}
+    found = run.ledger.connection.execute(_NEWER_AT_WORK, values).fetchone()
+    return found[0] if found else None
 
 
 def _under_way(ledger: Ledger, run_id: str, pause: timedelta) -> str | None:

@@ -112,7 +112,14 @@ def _take(work: deque[tuple[Source, int]], columns: Iterable[str]) -> Iterator[p
         for batch in _open(source.path).iter_batches(BATCH_ROWS, row_groups=[group], columns=read):
             chosen = batch if source.only is None else batch.filter(_is_one_of(batch, source.only))
             if chosen.num_rows:
-                yield chosen.select(wanted)
+                yield _with_missing(chosen, wanted).select(wanted)
+
+
+def _with_missing(batch: pa.RecordBatch, wanted: list[str]) -> pa.RecordBatch:
+    """A file that is older than a column does not have it."""
+    for name in set(wanted).difference(batch.schema.names):
+        batch = batch.append_column(name, pa.nulls(batch.num_rows))
+    return batch
 
 
 def _is_one_of(batch: pa.RecordBatch, accounts: Accounts) -> Any:

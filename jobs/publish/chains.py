@@ -1,4 +1,4 @@
-"""The two chains of daily rows that are published: of accounts, and of groups."""
+"""The chains of daily rows that are published: of accounts, in their own and the reporting currency, and of groups."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ class Chain:
         return [name for name in self.key if name != self.date]
 
     @property
+    def of_accounts(self) -> bool:
+        """Whether a row is an account's, which may be held."""
+        return self.owner == ["tenant_id", "account_id"]
+
+    @property
     def staged_epochs(self) -> str:
         return f"stage.{self.fence.split('.')[1]}"
 
@@ -41,6 +46,15 @@ ACCOUNTS = Chain(
     state="account_state",
     key=["tenant_id", "account_id", "as_of_date"],
 )
+REPORTING = Chain(
+    table="marts.account_performance_reporting",
+    history="history.account_performance_reporting",
+    source="account_performance_reporting",
+    epochs="account_reporting_epoch",
+    fence="ops.account_reporting_epoch",
+    state="account_reporting_state",
+    key=["tenant_id", "account_id", "as_of_date"],
+)
 GROUPS = Chain(
     table="marts.group_performance_daily",
     history="history.group_performance_daily",
@@ -50,4 +64,4 @@ GROUPS = Chain(
     state="group_state",
     key=["tenant_id", "group_type", "group_id", "as_of_date"],
 )
-CHAINS = [ACCOUNTS, GROUPS]
+CHAINS = [ACCOUNTS, REPORTING, GROUPS]

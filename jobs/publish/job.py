@@ -18,8 +18,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from jobs.calculate.holds import holds
 from jobs.calculate.state import next_state
-from jobs.platform import database
+from jobs.platform import database, fencing, tenant_policy
 from jobs.platform.errors import AccountingError
 from jobs.platform.lake import Lake
 from jobs.platform.ledger import Run
@@ -97,11 +98,14 @@ class Publication:
         self.chains = [self._stage_chain(chain) for chain in CHAINS]
         self.monthlies = [(one, self._stage_monthly(one)) for one in monthly.MONTHLY]
         for staged in self.chains:
-            if staged.slice.sources or staged.epochs.sources or (self.released and staged.chain is ACCOUNTS):
+            if staged.slice.sources or staged.epochs.sources or (self.released and staged.chain.of_accounts):
                 self._advance_state(staged)
 
     def make_visible(self) -> None:
-        """Everything of the night, in the transaction of the caller; may be called again after a rollback."""
+        """Everything of the night, in the transaction of the caller; may be called again after a rollback.
+
+        Raises DietzError where a later run has begun: until the commit none can."""
+        fencing.check(self.connection)
         rows, superseded = 0, 0
         for staged in self.chains:
             restate.open_epochs(self.connection, staged.chain)
@@ -230,8 +234,10 @@ class Publication:
         if copied != rows_in(part.sources):
             raise AccountingError(f"{chain.table}: {rows_in(part.sources)} rows in the lake's files, {copied} copied")
         copied += self._copy(late, entry)
-        if chain is ACCOUNTS:
-            self.held = restate.drop_held(self.connection, staging, HOLDS)
+        if chain.of_accounts:
+            held = restate.drop_held(self.connection, staging, HOLDS)
+            if chain is ACCOUNTS:
+                self.held = held
         superseded = restate.drop_superseded(self.connection, chain, staging)
         self.copied[chain.table] = copied
         for name, count in (("rows_copied", copied), ("rows_superseded", superseded)):
@@ -250,7 +256,7 @@ class Publication:
             sql.SQL("CREATE UNLOGGED TABLE {} (tenant_id text, account_id text, held_from date)").format(named(HOLDS))
         )
         if self.lake.exists("held_account"):
-            self._copy(self._as_files(small.holds(self.lake.read("held_account")), "hold"), HOLDS)
+            self._copy(self._as_files(holds(self.lake.read("held_account")), "hold"), HOLDS)
 
     def _released(self) -> list[tuple[str, str]]:
         """Accounts whose rows an earlier publication left out and that are held no longer."""
@@ -264,7 +270,7 @@ class Publication:
 
     def _late(self, chain: Chain, source: str, part: Slice) -> list[Source]:
         """Rows of the accounts that are held no longer, in the files that were published without them."""
-        if not self.released or chain is not ACCOUNTS:
+        if not self.released or not chain.of_accounts:
             return []
         new, released = {one.path for one in part.sources}, frozenset(self.released)
         return [Source(one.path, released) for one in self._snapshot(source) if one.path not in new]
@@ -281,11 +287,11 @@ class Publication:
         chain = staged.chain
         state, gold = self.lake.read(chain.state), self.lake.read(chain.source)
         held = None
-        if chain is ACCOUNTS and self.lake.exists("held_account"):
+        if chain.of_accounts and self.lake.exists("held_account"):
             held = self.spark.read.parquet(self._beside("hold"))
         epochs = self.lake.read(chain.epochs) if self.lake.exists(chain.epochs) else None
         rows = self.spark.read.schema(table(chain.source).struct).parquet(*(one.path for one in staged.slice.sources))
-        if self.released and chain is ACCOUNTS:
+        if self.released and chain.of_accounts:
             accounts = local_rows(self.spark, self.released, ACCOUNT)
             rows = rows.unionByName(gold.join(F.broadcast(accounts), chain.owner, "left_semi"))
         published = publishable(rows, held, epochs, chain.owner)
@@ -325,9 +331,13 @@ class Publication:
             {"tenant": self.run.tenant},
         )
         tenants = [tenant_id for (tenant_id,) in found]
-        if self.run.from_date is None:
-            for tenant_id in tenants:
+        anew = self.run.from_date is not None
+        for tenant_id in tenants:
+            if not anew:
                 self.run.ledger.advance(tenant_id, self.run.business_date, self.run.run_no, connection=self.connection)
+            tenant_policy.note(
+                self.connection, self.settings, tenant_id, self.run.business_date, self.run.run_id, anew=anew
+            )
         write_night_status(self.connection, tenants, self.run.business_date, self.run.run_id, self.published_at)
 
 

@@ -32,12 +32,13 @@ MONTHLY = [
     Monthly("account_benchmark_return", "marts.account_benchmark_return", [*ACCOUNTS.key, "period"]),
     Monthly("account_risk", "marts.account_risk", [*ACCOUNTS.key, "window_name", "frequency"]),
     Monthly("group_performance_period", "marts.group_performance_period", [*GROUPS.key, "period"], chain=GROUPS),
+    Monthly("composite_statistics", "marts.composite_statistics", [*GROUPS.key, "period"], chain=GROUPS),
 ]
 
 
 def settle(connection: psycopg.Connection, one: Monthly, staging: str, holds: str) -> None:
     """Leave of the staged rows those that count: not held, of no superseded epoch, of each month the last."""
-    if one.chain is ACCOUNTS:
+    if one.chain.of_accounts:
         restate.drop_held(connection, staging, holds)
     restate.drop_superseded(connection, one.chain, staging)
     _drop_earlier(connection, one, staging, staging)

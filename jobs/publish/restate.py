@@ -7,10 +7,13 @@ from datetime import datetime
 import psycopg
 from psycopg import sql
 
+from jobs.calculate.epochs import RETURN_TOLERANCE
 from jobs.publish.binary_copy import column_types
 from jobs.publish.chains import Chain
 from jobs.publish.partitions import named
 from jobs.publish.small import Small
+
+PROVENANCE = ["run_id", "run_no"]
 
 
 def drop_superseded(connection: psycopg.Connection, chain: Chain, staging: str) -> int:
@@ -96,19 +99,21 @@ def insert_new(connection: psycopg.Connection, table: str, rest: str) -> int:
 def upsert(connection: psycopg.Connection, small: Small, staging: str, published_at: datetime) -> int:
     """Bring a small table up to date by key; an equal row is left alone, with its published_at.
 
-    Returns the rows that are new or changed.
+    Which run wrote a row does not make it another, nor does the last digit of a return. Returns the rows that are new
+    or changed.
     """
-    names = [name for name in column_types(connection, small.table) if name != "published_at"]
+    types = column_types(connection, small.table)
+    names = [name for name in types if name != "published_at"]
     others = [name for name in names if name not in small.key]
     keys = sql.SQL(", ").join(map(sql.Identifier, small.key))
-    known = sql.SQL(", ").join(sql.Identifier("known", name) for name in others)
     given = sql.SQL(", ").join(sql.Identifier("excluded", name) for name in others)
+    differ = sql.SQL(" OR ").join(_differs(name, types[name]) for name in others if name not in PROVENANCE)
     return connection.execute(
         sql.SQL(
             "INSERT INTO {table} AS known ({names}, published_at)"
             " SELECT DISTINCT ON ({keys}) {names}, {stamp} FROM {staging} ORDER BY {keys}, {newest} DESC"
             " ON CONFLICT ({keys}) DO UPDATE SET ({others}, published_at) = ROW ({given}, excluded.published_at)"
-            " WHERE ROW ({known}) IS DISTINCT FROM ROW ({given})"
+            " WHERE {differ}"
         ).format(
             table=named(small.table),
             names=sql.SQL(", ").join(map(sql.Identifier, names)),
@@ -118,6 +123,16 @@ def upsert(connection: psycopg.Connection, small: Small, staging: str, published
             newest=sql.Identifier(small.newest_by),
             others=sql.SQL(", ").join(map(sql.Identifier, others)),
             given=given,
-            known=known,
+            differ=differ,
         )
     ).rowcount
+
+
+def _differs(name: str, kind: str) -> sql.Composed:
+    of = {"known": sql.Identifier("known", name), "given": sql.Identifier("excluded", name)}
+    if kind != "double precision":
+        return sql.SQL("{known} IS DISTINCT FROM {given}").format(**of)
+    close = "abs({known} - {given}) <= {tolerance} * greatest(abs({known}), 1)"
+    return sql.SQL("({known} IS DISTINCT FROM {given} AND (" + close + ") IS NOT TRUE)").format(
+        **of, tolerance=sql.Literal(RETURN_TOLERANCE)
+    )

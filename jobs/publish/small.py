@@ -1,4 +1,4 @@
-"""The small marts that travel with the night: account master, breaks, quarantine, holds, quality results."""
+"""The small marts that travel with the night: account master, breaks, quarantine, holds, quality, restatements."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
 from jobs.calculate.policies import Policies, source_rank
-from jobs.check.holds import present_holds
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,7 @@ SMALL = [
         "marts.data_quality_result",
         ["tenant_id", "vendor", "feed", "table_name", "rule", "column_name", "run_no"],
     ),
+    Small("restatement", "marts.restatement", ["tenant_id", "restatement_id"]),
     Small("quarantine", "marts.quarantined_row", ["tenant_id", "file_id", "line_no", "record_no", "target"]),
 ]
 ACCOUNT = Small("account", "marts.account", ["tenant_id", "account_id"], "effective_from")
@@ -51,11 +51,3 @@ def account_master(accounts: DataFrame, as_of: Column, policies: Policies) -> Da
         .drop("_place")
         .withColumnRenamed("vendor", "source_vendor")
     )
-
-
-def holds(held: DataFrame) -> DataFrame:
-    """Accounts that are withheld at present: tenant_id, account_id, held_from (first date that is kept back).
-
-    `held` are all rows of gold.held_account.
-    """
-    return present_holds(held).groupBy("tenant_id", "account_id").agg(F.min("as_of_date").alias("held_from"))

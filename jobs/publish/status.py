@@ -20,8 +20,10 @@ WITH delivered AS (
     SELECT tenant_id, count(*) AS accounts FROM marts.account_performance_daily
     WHERE as_of_date = %(night)s AND tenant_id = ANY (%(tenants)s) GROUP BY tenant_id
 ), held AS (
-    SELECT tenant_id, count(DISTINCT account_id) AS accounts FROM marts.held_account
-    WHERE state = 'held' GROUP BY tenant_id
+    SELECT tenant_id, count(DISTINCT account_id) AS accounts FROM (
+        SELECT tenant_id, account_id FROM marts.held_account WHERE state = 'held'
+        UNION ALL SELECT tenant_id, account_id FROM marts.restatement WHERE state IN ('waiting', 'approved')
+    ) withheld GROUP BY tenant_id
 ), broken AS (
     SELECT b.tenant_id, b.source_vendor, count(DISTINCT b.account_id) AS accounts
     FROM marts.reconciliation_break b JOIN marts.account_performance_daily d USING (tenant_id, account_id, as_of_date)

@@ -8,23 +8,51 @@ from contextlib import contextmanager
 
 import psycopg
 
+from jobs.platform import fencing
 from jobs.platform.database import PUBLISH_LOCK
 from jobs.platform.errors import DietzError
 from jobs.platform.logs import get_log
 
 ONE_PUBLISHER = PUBLISH_LOCK + 1
 ATTEMPTS = 20
+LONGEST_PUBLICATION = 900.0  # seconds that another process may stage and publish
 
 
 @contextmanager
 def one_publisher(connection: psycopg.Connection) -> Iterator[None]:
-    """Only one process stages and publishes at a time; another one waits here."""
-    connection.execute("SELECT pg_advisory_lock(%s)", [ONE_PUBLISHER])
+    """Only one process stages and publishes at a time; another one waits here.
+
+    Who holds the fence and has waited long knows that the other is no more than the rest of an overtaken attempt, which
+    may hang for ever: its connection is ended, and with it its lock.
+    """
+    deadline = time.monotonic() + LONGEST_PUBLICATION
+    while not _is_taken(connection):
+        if time.monotonic() > deadline and fencing.present() is not None:
+            fencing.check()
+            _end_holder(connection)
+        time.sleep(0.2)
     try:
         yield
     finally:
         if not connection.broken:
             connection.execute("SELECT pg_advisory_unlock(%s)", [ONE_PUBLISHER])
+
+
+def _is_taken(connection: psycopg.Connection) -> bool:
+    row = connection.execute("SELECT pg_try_advisory_lock(%s)", [ONE_PUBLISHER]).fetchone()
+    return bool(row and row[0])
+
+
+def _end_holder(connection: psycopg.Connection) -> None:
+    get_log().warning("ends the connection of a publication that was overtaken")
+    connection.execute("RESET ROLE")  # the login may end its own connections
+    connection.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1"
+        " AND ((classid::bigint << 32) | objid::bigint) = %s"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+        [ONE_PUBLISHER],
+    )
+    connection.execute("SET ROLE dietz_loader")
 
 
 def in_one_transaction(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
@@ -144,3 +145,23 @@ def assert_as_expected(path: Path, published: list[dict[str, Any]]) -> None:
         for difference in differences(row, rows[row["account_id"], row["as_of_date"]])
     ]
     assert wrong == []
+
+
+NAMES = ("account_id", "group_id", "transaction_id", "counterparty_account_id")
+
+
+def together(chosen: list[Case]) -> dict[str, str]:
+    """Files of several cases as one set: name -> text. What is named in a case gets its name before it."""
+    files = {}
+    for feed in sorted({feed for case in chosen for feed in case.inputs}):
+        rows = [
+            {name: f"{case.name}.{text}" if name in NAMES and text else text for name, text in row.items()}
+            for case in chosen
+            for row in case.rows(feed)
+        ]
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)), restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+        files[f"canonical_{feed}_1.csv"] = text.getvalue()
+    return files

@@ -12,7 +12,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs.calculate.benchmark_rows import BENCHMARK
-from tests.integration.test_calculate import DAILY, Firm
+from tests.firm import DAILY, Firm
 
 THU, FRI, MON = date(2026, 1, 29), date(2026, 1, 30), date(2026, 2, 2)
 Rows = dict[tuple[str, date, str], dict[str, Any]]

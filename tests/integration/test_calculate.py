@@ -5,8 +5,7 @@ Each account is a case of its own; the nights are shared because each costs seco
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -16,95 +15,9 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from jobs.calculate import job
-from jobs.calculate.epochs import current_rows
-from jobs.calculate.state import next_state
-from jobs.platform.lake import Lake
-from jobs.platform.ledger import Progress, Run
-from jobs.platform.schemas import table
-from jobs.platform.settings import Settings
+from tests.firm import Firm
 
 MON, TUE, WED, THU = (date(2026, 3, day) for day in range(2, 6))
-DAILY, STATE = "account_performance_daily", "account_state"
-DEFAULTS: dict[str, dict[str, Any]] = {
-    "transaction": {"status": "new", "type": "DEPOSIT"},
-    "account": {"in_performance": True, "effective_from": date(1900, 1, 1)},
-}
-
-
-@dataclass(frozen=True)
-class File:
-    tenant_id: str
-    file_id: str
-
-
-@dataclass
-class Books:
-    """What the step asks the ledger, kept in memory."""
-
-    withheld: list[str] = field(default_factory=list)
-    done: Progress = field(default_factory=Progress)
-
-    def files(self, *, status: list[str] | None = None, run: Run | None = None) -> list[File]:
-        names = self.withheld if status == ["withheld"] else ["any"]
-        return [File("acme", name) for name in names]
-
-    def progress(self, tenant_id: str) -> Progress:
-        return self.done
-
-
-class Firm:
-    """A firm's lake: deliver rows, run a night, look at gold."""
-
-    def __init__(self, spark: SparkSession) -> None:
-        self.spark, self.settings = spark, Settings()
-        self.lake = Lake(spark, self.settings.lake_root)
-        self.books, self.run_no = Books(), 0
-        self.delivered: dict[str, list[dict[str, Any]]] = defaultdict(list)
-
-    def deliver(self, name: str, **row: Any) -> None:
-        """A row that the next run loads."""
-        self.delivered[name].append({**DEFAULTS.get(name, {}), **row})
-
-    def values(self, day: date, **worth: str) -> None:
-        for account, value in worth.items():
-            self.deliver("valuation", account_id=account, as_of_date=day, market_value=Decimal(value))
-
-    def flow(self, account: str, day: date, amount: str, *, known_as: str | None = None, status: str = "new") -> None:
-        name = known_as or f"{account}-{day}"
-        dates = {"trade_date": day, "performance_date": day}
-        self.deliver(
-            "transaction", transaction_id=name, account_id=account, amount=Decimal(amount), status=status, **dates
-        )
-
-    def night(self, day: date, *, since: date | None = None) -> dict[str, int | str]:
-        """Load what was delivered, run the step, and advance what publishing its rows would advance."""
-        self.run_no += 1
-        for name, rows in self.delivered.items():
-            described = table(name)
-            lineage = {"tenant_id": "acme", "vendor": "canonical", "feed": name, "mapping_version": "1"}
-            numbers = {"record_no": 1, "arrival_no": self.run_no, "run_no": self.run_no, "file_id": f"f{self.run_no}"}
-            full = [{**lineage, **numbers, "line_no": line, **row} for line, row in enumerate(rows)]
-            values = [tuple(row.get(column) for column in described.names) for row in full]
-            self.lake.write_run(self.spark.createDataFrame(values, described.struct), name, self.run_no, "test")
-        self.delivered.clear()
-        counters = self.again(day, since=since)
-        rows = self.lake.read(DAILY).where(F.col("run_no") == self.run_no)
-        self.lake.overwrite(next_state(self.lake.read(STATE), rows), STATE, self.run_no, "test")
-        self.books.done = Progress(day, self.run_no)
-        return counters
-
-    def again(self, day: date, *, since: date | None = None) -> dict[str, int | str]:
-        """The latest run once more."""
-        run = Run(f"run-{self.run_no}", self.run_no, day, since, None, None, self.books)  # type: ignore[arg-type]
-        return job.run(self.spark, self.settings, run)
-
-    def gold(self) -> dict[str, list[dict[str, Any]]]:
-        """Current rows of each account by date."""
-        rows = current_rows(self.lake.read(DAILY), self.lake.read("account_epoch")).orderBy("as_of_date").collect()
-        found: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for row in rows:
-            found[row["account_id"]].append(row.asDict())
-        return found
 
 
 @dataclass
@@ -115,6 +28,7 @@ class Story:
     gold: dict[str, list[dict[str, Any]]]
     again: dict[str, list[dict[str, Any]]]
     nothing_new: dict[str, int | str]
+    restated: dict[str, dict[str, Any]]
 
     def of(self, account: str, *columns: str) -> list[tuple[Any, ...]]:
         return [tuple(row[column] for column in columns) for row in self.gold[account]]
@@ -165,7 +79,9 @@ def story(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Stor
     gold = firm.gold()
     firm.again(THU)
     again = firm.gold()
-    return Story(counters, gold, again, firm.night(THU))
+    nothing_new = firm.night(THU)
+    restated = {row["account_id"]: row.asDict() for row in firm.lake.read("restatement").collect()}
+    return Story(counters, gold, again, nothing_new, restated)
 
 
 def test_a_night_goes_on_from_the_night_before(story: Story) -> None:
@@ -250,11 +166,52 @@ def test_attributes_that_change_restate_from_their_day_on(story: Story) -> None:
     ]  # fmt: skip
 
 
+def test_each_restatement_says_what_it_changed(story: Story) -> None:
+    """Money exactly; of the returns the one that moved most, since the largest is what materiality goes by."""
+
+    def change(account: str, *columns: str) -> tuple[Any, ...]:
+        return tuple(story.restated[account][column] for column in columns)
+
+    days = ("epoch", "from_date", "last_date", "rows_changed")
+    assert change("corrected", *days) == (2, TUE, WED, 2)  # Thursday is new
+    assert change("retired", *days) == (2, TUE, WED, 2)
+    assert change("leaves", *days) == (2, WED, WED, 1)
+    assert change("corrected", "value_change", "value_change_on", "return_change_of", "return_change_on") == (
+        Decimal(90), TUE, "twrr_daily", TUE,
+    )  # fmt: skip
+    assert story.restated["corrected"]["return_change_bp"] == pytest.approx(900, abs=1e-9)
+    assert change("retired", "value_change", "value_change_on") == (Decimal(-1), TUE)  # the value that is no more
+    assert {row["state"] for row in story.restated.values()} == {"published"}
+    assert {name: row["materiality"] for name, row in story.restated.items()} == {
+        "late_rate": "material", "moved_from": "critical", "cancelled": "critical", "corrected": "critical",
+        "retired": "critical", "leaves": "critical",
+    }  # fmt: skip
+
+
+def test_each_restatement_names_the_input_that_caused_it(story: Story) -> None:
+    causes = {
+        name: (row["cause_kind"], row["file_id"], row["line_no"], row["cause"]) for name, row in story.restated.items()
+    }
+    assert causes == {
+        "late_rate": ("fx_rate", "f2", 1, f"exchange rate EUR/USD of {MON}: f2 line 1 (canonical)"),
+        "moved_from": ("transaction", "f3", 1, "deposit m1 corrected: f3 line 1 (canonical)"),
+        "cancelled": ("transaction", "f3", 2, "deposit c1 cancelled: f3 line 2 (canonical)"),
+        "corrected": ("valuation", "f4", 4, f"valuation of {TUE}: f4 line 4 (canonical)"),
+        "retired": ("valuation", "f4", 5, f"valuation of {TUE} taken back: f4 line 5 (canonical)"),
+        "leaves": (
+            "account", "f4", 1,
+            "account attributes, in_performance false: f4 line 1 (canonical)",
+        ),
+    }  # fmt: skip
+
+
 def test_the_night_counts_what_it_did(story: Story) -> None:
     # Thursday: plain goes on; corrected, leaves and retired go back and are restated.
     assert story.counters[3] == {
         "accounts": 4, "new_accounts": 0, "accounts_going_back": 3, "rows": 7, "restated": 3,
+        "restatements_waiting": 0,
         "periods": 4 * 8, "benchmarks": 0, "risk": 4 * 4,  # no benchmark; one month, so monthly risk only
+        "groups": 1, "group_rows": 3, "groups_restated": 1, "group_periods": 8, "composites": 0,
     }  # fmt: skip
 
 

@@ -15,8 +15,16 @@ from jobs.platform.mapping import mappings_folder
 from tests.nights import Workspace, taken
 
 NUMBERS = {"ABC1234561": "G1", "ABC7654321": "G2"}
+# In kind, without an amount: T1 of a security whose price is corrected, T2 priced by the file, T3 priced later.
+TRANSFERS = """transaction_id,account_id,trade_date,type,security_id,quantity,price
+T1,G1,2026-03-02,TRANSFER_IN,X,3,
+T2,G1,2026-03-02,TRANSFER_IN,X,3,20
+T3,G2,2026-03-02,TRANSFER_OUT,Y,3,
+"""
 KNOWN = {
     "canonical_accounts_1.csv": "account_id,base_currency\nG1,USD\nG2,USD\n",
+    "canonical_prices_1.csv": "security_id,as_of_date,price,currency\nX,2026-03-02,10,USD\n",
+    "canonical_transactions_1.csv": TRANSFERS,
     "canonical_account_xref_1.csv": "vendor,vendor_account_number,account_id\n"
     + "".join(f"gcus,{number},{account}\n" for number, account in NUMBERS.items()),
 }
@@ -73,9 +81,12 @@ FIRST = {
 VALUES = "account_id,as_of_date,market_value\n"
 FIRST |= {
     "canonical_valuations_1.csv": VALUES + "G1,2026-03-02,10\nG1,2026-03-03,11\nG1,2026-03-04,12\n",
+    "canonical_valuations_8.csv": VALUES + "G2,2026-03-02,100\nG2,2026-03-03,oops\n",
     "notes_1.csv": "Day,What,Sum,Who\n2026-03-02,DEP,100.00,G1\n2026-03-02,DEP,100.00,G1\n",
 }
 LATER: dict[str, str | bytes] = {
+    "canonical_valuations_9.csv": VALUES + "G2,2026-03-02,100\nG2,2026-03-03,200\n",
+    "canonical_prices_2.csv": "security_id,as_of_date,price,currency\nX,2026-03-02,11,USD\nY,2026-03-02,7,USD\n",
     # sold, and one quantity corrected
     "GCUS_2_C.txt": holdings(2, "REFRESHED", (A, "037833100", "11"), (B, "037833100", "5")),
     # a delta says nothing of what it does not list
@@ -106,6 +117,8 @@ def corrected(spark: SparkSession, database_url: str, tmp_path_factory: pytest.T
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DIETZ_MAPPINGS", str(home / "mappings"))
         workspace = taken({**KNOWN, **FIRST}, spark, database_url, home)
+        bad = workspace.files["canonical_valuations_8.csv"].file_id
+        workspace.ledger.update_files({bad: {"status": "withheld"}})
         workspace.put({**LATER})
         workspace.take(date(2026, 3, 11))
     return workspace
@@ -152,17 +165,21 @@ def test_books_count_records_of_files_not_retired_rows(corrected: Workspace) -> 
 
 def test_history_restated_inside_a_cumulative_file_gives_a_version_more_of_that_day_alone(corrected: Workspace) -> None:
     files = corrected.files
-    counts = {name: (files[name].silver, files[name].skipped) for name in files if name.startswith("canonical_val")}
+    counts = {
+        name: (files[name].silver, files[name].skipped)
+        for name in files
+        if name[-5:] in ("1.csv", "2.csv", "3.csv") and "valuations" in name
+    }
     assert counts == {
         "canonical_valuations_1.csv": (3, 1),
         "canonical_valuations_2.csv": (2, 3),
         "canonical_valuations_3.csv": (0, 5),
     }
-    rows = corrected.lake.read("valuation").orderBy("as_of_date", "arrival_no").collect()
+    rows = corrected.lake.read("valuation").where("account_id = 'G1'").orderBy("as_of_date", "arrival_no").collect()
     assert [(row["as_of_date"].day, row["market_value"]) for row in rows] == [
         (2, Decimal(10)), (3, Decimal(11)), (3, Decimal("11.5")), (4, Decimal(12)), (5, Decimal(13)),
     ]  # fmt: skip
-    now = corrected.lake.current("valuation").where("day(as_of_date) = 3").collect()
+    now = corrected.lake.current("valuation").where("day(as_of_date) = 3 AND account_id = 'G1'").collect()
     assert [row["market_value"] for row in now] == [Decimal("11.5")]
 
 
@@ -178,3 +195,19 @@ def test_a_cancel_without_a_number_takes_back_one_of_two_twins(corrected: Worksp
 def test_flows_count_when_their_feed_says(corrected: Workspace) -> None:
     rows = corrected.lake.read("transaction").where("vendor = 'notes'").select("feed_flow_timing").distinct().collect()
     assert [row[0] for row in rows] == ["end_of_day"]
+
+
+def test_what_a_withheld_file_said_is_not_known_so_that_the_next_one_says_it(corrected: Workspace) -> None:
+    """The first file was withheld whole; the second one repeats a row of it."""
+    assert corrected.files["canonical_valuations_9.csv"].silver == 2
+
+
+def test_transfers_in_kind_are_worth_what_the_price_table_says_now(corrected: Workspace) -> None:
+    current = corrected.lake.current("transaction").where("vendor = 'canonical'")
+    rows = {row["transaction_id"]: row for row in current.collect()}
+    assert {name: int(row["amount"]) for name, row in rows.items()} == {"T1": 33, "T2": 60, "T3": -21}
+    files = corrected.files
+    assert rows["T1"]["file_id"] == files["canonical_prices_2.csv"].file_id  # the line that changed it
+    assert rows["T3"]["file_id"] == files["canonical_transactions_1.csv"].file_id
+    counts = files["canonical_transactions_1.csv"]
+    assert (counts.silver, counts.quarantined) == (3, 0)

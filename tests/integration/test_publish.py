@@ -33,7 +33,8 @@ def bench(spark: SparkSession, settings: Settings, database_url: str) -> Iterato
         admin.execute(
             "TRUNCATE ops.run, ops.step_run, ops.file, ops.tenant_progress, ops.publication, ops.account_epoch,"
             " ops.held_back, history.account_performance_daily, marts.account, marts.reconciliation_break,"
-            " marts.quarantined_row, marts.held_account, marts.data_quality_result, marts.night_status"
+            " marts.quarantined_row, marts.held_account, marts.data_quality_result, marts.night_status,"
+            " marts.restatement"
         )
         yield Bench(spark, settings, ledger, admin)
     ledger.close()
@@ -81,6 +82,8 @@ def test_a_restatement_replaces_rows_and_history_says_what_was_known_when(bench:
     first = bench.run(TUE)
     bench.daily(first, value("A", MON, "10"), value("A", TUE, "11"), value("B", TUE, "5"))
     bench.publish(first)
+    seen = bench.marts(f"SELECT * FROM {DAILY} ORDER BY account_id, as_of_date")
+    ((then,),) = bench.marts("SELECT clock_timestamp()")
     second = bench.run(WED)  # a new Monday; Tuesday's valuation was withdrawn
     bench.write("account_epoch", second, [{"tenant_id": "acme", "account_id": "A", "epoch": 2, "from_date": MON}])
     bench.daily(second, value("A", MON, "20", epoch=2), value("A", WED, "21", epoch=2), value("B", WED, "6"))
@@ -99,6 +102,11 @@ def test_a_restatement_replaces_rows_and_history_says_what_was_known_when(bench:
         " JOIN ops.publication old ON old.run_id = h.run_id AND old.table_name = 'marts.account_performance_daily'"
     )
     assert told == (True, True, True)
+    known = "SELECT * FROM marts.account_performance_as_known('{}') ORDER BY account_id, as_of_date"
+    assert bench.marts(known.format(then)) == seen
+    now = bench.marts(f"SELECT * FROM {DAILY} ORDER BY account_id, as_of_date")
+    assert bench.marts(known.format("infinity")) == now
+    assert bench.marts(known.format("2026-01-01")) == []
 
 
 def test_the_state_goes_back_where_an_account_s_last_row_is_no_more(bench: Bench) -> None:
@@ -166,7 +174,8 @@ def test_a_login_sees_its_tenants_only_by_every_road(bench: Bench, database_url:
     partition = partitions.existing_ranges(bench.admin, DAILY).popitem()[1]
     try:
         with psycopg.connect(database_url.replace("postgres@", "alice_of_acme@"), autocommit=True) as alice:
-            for relation in (DAILY, HISTORY, "marts.test_view", "security.tenant_member"):
+            as_known = "marts.account_performance_as_known(now())"
+            for relation in (DAILY, HISTORY, "marts.test_view", "security.tenant_member", as_known):
                 assert alice.execute(f"SELECT DISTINCT tenant_id FROM {relation}").fetchall() == [("acme",)], relation
             for closed in (partition, "ops.file", "ops.account_epoch"):
                 with pytest.raises(psycopg.errors.InsufficientPrivilege):

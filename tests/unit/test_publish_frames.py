@@ -7,8 +7,9 @@ from chispa import assert_df_equality
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from jobs.calculate.holds import holds
 from jobs.platform.settings import Tenant
-from jobs.publish.small import account_master, holds
+from jobs.publish.small import account_master
 from jobs.publish.state import publishable
 
 MON, TUE = date(2026, 1, 5), date(2026, 1, 6)
