@@ -26,16 +26,13 @@ class AccountChain:
 
     def write(self, affected: DataFrame) -> dict[str, int | str]:
         """Calculate the affected accounts (see `due.affected_accounts`) and write what gold does not hold already."""
-        due = self.gold.with_state(affected).persist()
-        try:
-            counts = _counted(due)
-            if counts["accounts"]:
-                return {**counts, **self._written(due, counts)}
-            if self.restatements is not None:
-                self.restatements.clear()
-            return {**counts, "rows": 0, "restated": 0}
-        finally:
-            due.unpersist()
+        due = self.gold.with_state(affected).localCheckpoint()
+        counts = _counted(due)
+        if counts["accounts"]:
+            return {**counts, **self._written(due, counts)}
+        if self.restatements is not None:
+            self.restatements.clear()
+        return {**counts, "rows": 0, "restated": 0}
 
     def _written(self, due: DataFrame, counts: dict[str, int]) -> dict[str, int]:
         night, silver = self.night, self.night.silver
@@ -44,28 +41,23 @@ class AccountChain:
             known=counts["accounts"] > counts["new_accounts"],
             going_back=counts["accounts_going_back"] > 0,
         )
-        begin = self.gold.begin(due, opening).persist()
+        begin = self.gold.begin(due, opening).localCheckpoint()
         span = Span.of(begin, night.through)
         calendar = night.calendar()
         rates = night.rates(span, calendar)
-        try:
-            calculated = self.calculate(
-                opening,
-                silver.valuations(begin, span),
-                silver.transactions(begin, span, night.policies),
-                silver.accounts(begin),
-                calendar=calendar,
-                rates=rates,
-                policies=night.policies,
-            )
-            rows = self.gold.stamped(self._with_flags(calculated, span))
-            if night.run.from_date is not None:
-                rows = rows.where(F.col("as_of_date") >= night.run.from_date)
-            return self.gold.write(rows, self.gold.existing(begin, span.holds("as_of_date")), self.restatements)
-        finally:
-            begin.unpersist()
-            if rates is not None:
-                rates.unpersist()
+        calculated = self.calculate(
+            opening,
+            silver.valuations(begin, span),
+            silver.transactions(begin, span, night.policies),
+            silver.accounts(begin),
+            calendar=calendar,
+            rates=rates,
+            policies=night.policies,
+        )
+        rows = self.gold.stamped(self._with_flags(calculated, span))
+        if night.run.from_date is not None:
+            rows = rows.where(F.col("as_of_date") >= night.run.from_date)
+        return self.gold.write(rows, self.gold.existing(begin, span.holds("as_of_date")), self.restatements)
 
     def _with_flags(self, rows: DataFrame, span: Span) -> DataFrame:
         """quality_flags: the rules that only warn and that caught the account on that date."""

@@ -80,7 +80,7 @@ class Gold:
         if self.run.from_date is not None:
             gold = gold.where(F.col("as_of_date") >= self.run.from_date)
         rows = current_rows(gold, epochs, self.owner).join(begin, self.owner)
-        rows = rows.where("opened IS NULL OR as_of_date > opened").drop("opened").persist()
+        rows = rows.where("opened IS NULL OR as_of_date > opened").drop("opened").localCheckpoint()
         return None if rows.isEmpty() else rows
 
     def write(self, calculated: DataFrame, existing: DataFrame | None, judge: Judge | None = None) -> dict[str, int]:
@@ -95,27 +95,22 @@ class Gold:
             if judge is not None:
                 judge.clear()
             return {"rows": written, "restated": 0}
-        calculated, waits = calculated.persist(), 0
-        try:
-            differences = first_differences(calculated, existing, self.daily).persist()
-            restated = differences.count()
-            if judge is not None:
-                opened = new_epochs(differences, known, self.owner)
-                waits = judge.judge(calculated, existing, opened, restated=restated)
-                if waits:
-                    calculated, differences = judge.without_held(calculated), judge.without_held(differences)
-                    restated -= waits
-            new = rows_to_write(calculated, existing, differences, known, self.daily)
-            written = lake.write_run(new, self.daily, run.run_no, run.run_id)
-            if restated:
-                opened = new_epochs(differences, known, self.owner)
-                lake.write_run(self.stamped(opened), self.epochs, run.run_no, run.run_id)
-            else:
-                clear(lake, self.epochs, run)
-            differences.unpersist()
-        finally:
-            calculated.unpersist()
-            existing.unpersist()
+        calculated, waits = calculated.localCheckpoint(), 0
+        differences = first_differences(calculated, existing, self.daily).localCheckpoint()
+        restated = differences.count()
+        opened = new_epochs(differences, known, self.owner).localCheckpoint()
+        if judge is not None:
+            waits = judge.judge(calculated, existing, opened, restated=restated)
+            if waits:
+                calculated, differences = judge.without_held(calculated), judge.without_held(differences)
+                opened = judge.without_held(opened)
+                restated -= waits
+        new = rows_to_write(calculated, existing, differences, known, self.daily)
+        written = lake.write_run(new, self.daily, run.run_no, run.run_id)
+        if restated:
+            lake.write_run(self.stamped(opened), self.epochs, run.run_no, run.run_id)
+        else:
+            clear(lake, self.epochs, run)
         return {"rows": written, "restated": restated, **({"restatements_waiting": waits} if judge is not None else {})}
 
     def unpublished(self, progress: dict[str, Progress]) -> DataFrame:

@@ -138,7 +138,7 @@ class Members:
         values = revaluations(
             own, local, of_groups.unionByName(days).distinct(), closed, rates=rates, policies=self.night.policies
         )
-        dated = _worked_out(values.join(foreign, ACCOUNT), rates)
+        dated = values.join(foreign, ACCOUNT).localCheckpoint()
         after = dated.where("as_of_date > opened").join(of_groups, ["tenant_id", "as_of_date"], "left_semi")
         last = dated.where("as_of_date <= opened").groupBy(*ACCOUNT)
         last_values = last.agg(F.expr("max_by(struct(as_of_date, end_market_value, status), as_of_date) AS v"))
@@ -175,7 +175,7 @@ class Members:
         transactions = silver.transactions(begin, span, night.policies)
         rates = night.rates(span, night.calendar())
         found = transfers_between_accounts(transactions, accounts, rates=rates, policies=night.policies)
-        return _worked_out(found, rates)
+        return found.localCheckpoint()
 
     def _after(self, chain: Gold, which: str) -> DataFrame:
         gold = self.night.lake.read(chain.daily).where(F.col("as_of_date") > F.lit(self.bounds.after))
@@ -195,11 +195,3 @@ class Members:
             return rows
         is_held = "r.tenant_id = h.tenant_id AND r.account_id = h.account_id AND r.as_of_date >= h.held_from"
         return rows.alias("r").join(F.broadcast(self.held).alias("h"), F.expr(is_held), "left_anti")
-
-
-def _worked_out(rows: DataFrame, rates: DataFrame | None) -> DataFrame:
-    """`rows`, now, so that the rates they look up need be kept no longer."""
-    found = rows.localCheckpoint()
-    if rates is not None:
-        rates.unpersist()
-    return found

@@ -56,20 +56,17 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
     if restatements.waiting is None and _nothing_came(lake, run, progress):
         return nothing
     own, converted = Gold(lake, run, *ACCOUNTS), Gold(lake, run, *CONVERTED)
-    affected = _affected(night, restatements.waiting).persist()
-    try:
-        counters = AccountChain(night, own, daily_performance, restatements).write(affected)
-        late = late_benchmarks(night)
-        if counters["accounts"] or late or night.wrote_since("account"):
-            counters |= _write_periods_and_risk(night, own, affected, late)
-        else:
-            counters |= _write_late_benchmarks(night)
-        foreign = _foreign(night)
-        if foreign is not None:
-            counters |= _write_converted(night, own, converted, restatements.without_held(affected), foreign)
-        counters |= GroupRows(night, own, converted, foreign).write()
-    finally:
-        affected.unpersist()
+    affected = _affected(night, restatements.waiting).localCheckpoint()
+    counters = AccountChain(night, own, daily_performance, restatements).write(affected)
+    late = late_benchmarks(night)
+    if counters["accounts"] or late or night.wrote_since("account"):
+        counters |= _write_periods_and_risk(night, own, affected, late)
+    else:
+        counters |= _write_late_benchmarks(night)
+    foreign = _foreign(night)
+    if foreign is not None:
+        counters |= _write_converted(night, own, converted, restatements.without_held(affected), foreign)
+    counters |= GroupRows(night, own, converted, foreign).write()
     get_log().info("calculated", **counters)
     return counters
 
@@ -121,41 +118,31 @@ def _write_converted(
 def _write_periods_and_risk(night: Night, own: Gold, affected: DataFrame, late: Late) -> dict[str, int | str]:
     """Periods and risk that end at the rows just written or are asked for again, from what gold holds with them."""
     lake, run, silver = night.lake, night.run, night.silver
-    asked = accounts_asked_again(night, own, affected, late).persist()
+    asked = accounts_asked_again(night, own, affected, late).localCheckpoint()
     rows = own.unpublished(night.progress)
     ends = month_ends(rows)
     again = ends_again(own, asked)
     if again is not None:
         further = again.join(rows.select(*ACCOUNT, "as_of_date"), [*ACCOUNT, "as_of_date"], "left_anti")
         ends = month_ends(ends.unionByName(further))
-    ends = ends.persist()
+    ends = ends.localCheckpoint()
     if ends.isEmpty():
         for name in (PERIOD, MONTH, RISK):
             clear(lake, name, run)
         return {"periods": 0, "risk": 0, **_write_late_benchmarks(night)}
     calendar = night.calendar()
     rates = night.rates(Span(None, night.through), calendar)
-    try:
-        accounts = ends.select(*ACCOUNT).distinct()
-        flows = flows_in_base_currency(silver, accounts, night.through, rates, night.policies)
-        epochs = lake.read(own.epochs) if lake.exists(own.epochs) else None
-        found = period_rows(ends, lake.read(own.daily), epochs, flows, policies=night.policies, calendar=calendar)
-        periods = lake.write_run(own.stamped(found), PERIOD, run.run_no, run.run_id)
-        written = lake.written_by(PERIOD, [run.run_no])
-        beside = market(silver, night.settings, end_of_month(night.through))
-        changes = BenchmarkChanges(silver, night.progress)
-        days = beside.days.persist()
-        try:
-            benchmarks = write_benchmark_returns(silver, run, beside, written, changes)
-            risk = RiskRows(silver, run, ends, beside, asked).write(rows, written)
-        finally:
-            days.unpersist()
-        return {"periods": periods, "benchmarks": benchmarks, "risk": risk}
-    finally:
-        asked.unpersist()
-        ends.unpersist()
-        if rates is not None:
-            rates.unpersist()
+    accounts = ends.select(*ACCOUNT).distinct()
+    flows = flows_in_base_currency(silver, accounts, night.through, rates, night.policies)
+    epochs = lake.read(own.epochs) if lake.exists(own.epochs) else None
+    found = period_rows(ends, lake.read(own.daily), epochs, flows, policies=night.policies, calendar=calendar)
+    periods = lake.write_run(own.stamped(found), PERIOD, run.run_no, run.run_id)
+    written = lake.written_by(PERIOD, [run.run_no])
+    beside = market(silver, night.settings, end_of_month(night.through))
+    changes = BenchmarkChanges(silver, night.progress)
+    benchmarks = write_benchmark_returns(silver, run, beside, written, changes)
+    risk = RiskRows(silver, run, ends, beside, asked).write(rows, written)
+    return {"periods": periods, "benchmarks": benchmarks, "risk": risk}
 
 
 def _write_late_benchmarks(night: Night) -> dict[str, int | str]:

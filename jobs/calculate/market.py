@@ -29,8 +29,8 @@ class Market(NamedTuple):
 def market(silver: Silver, settings: Settings, through: date) -> Market:
     """Benchmarks of the tenants' accounts and all levels up to `through`.
 
-    Reads silver.account, benchmark_level and benchmark_return and `conf/benchmarks/`. The days are small, and looked up
-    four times for each row: keep them where several frames are made from them.
+    Reads silver.account, benchmark_level and benchmark_return and `conf/benchmarks/`. Both are worked out here,
+    since they are looked up several times for each row.
     """
     calendars = calendars_of(settings, silver.tenants)
     calendar = calendar_days(silver.lake.spark, calendars, through)
@@ -49,4 +49,5 @@ def market(silver: Silver, settings: Settings, through: date) -> Market:
         policies=policies,
     )
     accounts = latest(silver.every("account"), table("account"))
-    return Market(account_benchmarks(accounts, policies), level_days(levels, calendar), calendar, definitions)
+    benchmarks, days = account_benchmarks(accounts, policies), level_days(levels, calendar)
+    return Market(benchmarks.localCheckpoint(), days.localCheckpoint(), calendar, definitions)

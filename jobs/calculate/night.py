@@ -68,9 +68,9 @@ class Night:
         return calendar_days(self.spark, calendars_of(self.settings, self.silver.tenants), end_of_month(self.through))
 
     def rates(self, span: Span, calendar: DataFrame | None) -> DataFrame | None:
-        """Kept, since several legs look rates up: planned once, and a small table."""
+        """Worked out, since several legs look rates up: planned once, and a small table."""
         delivered = self.silver.fx_rates(span)
-        return None if delivered is None else usable_rates(delivered, calendar, self.policies).persist()
+        return None if delivered is None else usable_rates(delivered, calendar, self.policies).localCheckpoint()
 
 
 def end_of_month(day: date) -> date:

@@ -81,20 +81,15 @@ class Restatements:
         if not restated and self.waiting is None:
             self.clear()
             return 0
-        changes = effects(calculated, existing, opened, ACCOUNT, table("account_performance_daily")).persist()
+        changes = effects(calculated, existing, opened, ACCOUNT, table("account_performance_daily")).localCheckpoint()
         progress = {tenant: self.run.ledger.progress(tenant) for tenant in self.silver.tenants}
-        found = causes(self.silver, changes, progress).persist()
-        try:
-            rows = self._judged(changes.join(opened.select(*ACCOUNT, "epoch"), ACCOUNT), found)
-            if self.waiting is not None:
-                due = calculated.select(*ACCOUNT).distinct()
-                back = self.waiting.join(due, ACCOUNT, "left_semi").join(opened, ACCOUNT, "left_anti")
-                rows = rows.unionByName(self._complete(back.withColumn("state", F.lit("withdrawn"))))
-            self.silver.lake.write_run(rows, RESTATEMENT, self.run.run_no, self.run.run_id)
-        finally:
-            # Before the daily rows are written, since whatever is cached of their table is then planned anew.
-            found.unpersist()
-            changes.unpersist()
+        found = causes(self.silver, changes, progress).localCheckpoint()
+        rows = self._judged(changes.join(opened.select(*ACCOUNT, "epoch"), ACCOUNT), found)
+        if self.waiting is not None:
+            due = calculated.select(*ACCOUNT).distinct()
+            back = self.waiting.join(due, ACCOUNT, "left_semi").join(opened, ACCOUNT, "left_anti")
+            rows = rows.unionByName(self._complete(back.withColumn("state", F.lit("withdrawn"))))
+        self.silver.lake.write_run(rows, RESTATEMENT, self.run.run_no, self.run.run_id)
         return self._held().count()
 
     def without_held(self, rows: DataFrame) -> DataFrame:

@@ -40,13 +40,10 @@ class RiskRows:
         """Write both tables; `rows`: the run's daily rows, `periods`: the rows of
         gold.account_performance_period that end with `ends`. Returns the number of risk rows."""
         self._write_months(rows)
-        windows = self._windows(self.ends, periods, "monthly").persist()
-        try:
-            parts = [*self._monthly(windows), *self._daily(periods)]
-            found = reduce(DataFrame.unionByName, parts)
-            return self.lake.write_run(self._stamped(found), RISK, self.run.run_no, self.run.run_id)
-        finally:
-            windows.unpersist()
+        windows = self._windows(self.ends, periods, "monthly").localCheckpoint()
+        parts = [*self._monthly(windows), *self._daily(periods)]
+        found = reduce(DataFrame.unionByName, parts)
+        return self.lake.write_run(self._stamped(found), RISK, self.run.run_no, self.run.run_id)
 
     def _stamped(self, rows: DataFrame) -> DataFrame:
         return rows.withColumns({"run_id": F.lit(self.run.run_id), "run_no": F.lit(self.run.run_no).cast("long")})
@@ -56,14 +53,13 @@ class RiskRows:
         return current_rows(self.lake.read(DAILY).where(F.col("as_of_date").between(first, last)), self.epochs)
 
     def _write_months(self, new: DataFrame) -> None:
-        ended = ended_months(new, self.market.calendar).persist()
+        ended = ended_months(new, self.market.calendar).localCheckpoint()
         first, last = ended.agg(F.min("month"), F.max("month")).collect()[0]
         if first is not None:
             daily = self._gold(first.replace(day=1), last).withColumn("month", F.last_day("as_of_date"))
             whole = daily.join(ended, [*ACCOUNT, "month"], "left_semi").drop("month")
             months = with_epoch(account_months(whole, self.market.calendar), self.epochs)
             self.lake.write_run(self._stamped(months), MONTH, self.run.run_no, self.run.run_id)
-        ended.unpersist()
 
     def _windows(self, ends: DataFrame, periods: DataFrame, frequency: str) -> DataFrame:
         windows = risk_windows(ends, periods, frequency, self.market.calendar)  # type: ignore[arg-type]

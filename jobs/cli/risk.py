@@ -87,13 +87,11 @@ def daily_risk(
             raise DietzError(_which(account, tenant, [row[0] for row in last], through))
         tenant_id, day = last[0]
         given = market(Silver(lake, [tenant_id], list(withheld)), settings, day)
-        days = given.days.persist()
         end = rows.where(F.col("as_of_date") == day)
         policies = {tenant_id: settings.tenant(tenant_id)}
         periods = period_returns(end, rows, policies=policies, calendar=given.calendar)
         windows = with_benchmark(risk_windows(end, periods, "daily", given.calendar), given.benchmarks)
-        found = risk_statistics(windows, daily_series(rows, given.benchmarks, days), "daily").collect()
-        days.unpersist()
+        found = risk_statistics(windows, daily_series(rows, given.benchmarks, given.days), "daily").collect()
     finally:
         rows.unpersist()
     order = ["ITD", "1Y", "3Y", "5Y"]
