@@ -19,6 +19,12 @@ from jobs.platform.local_rows import local_rows
 from jobs.platform.schemas import Table, table
 
 PARTITIONS = {"line": ["feed"]}
+# A row per account, pair or benchmark and change: small, and looked at in a dozen queries of a run. Each look at a
+# Delta table is a Spark job over its log before the first row is read, so these are read once per version.
+LOOKED_AT_OFTEN = {
+    "account", "account_group_member", "fx_rate", "benchmark_level", "benchmark_return", "held_account",
+    "account_epoch", "account_reporting_epoch", "group_epoch",
+}  # fmt: skip
 KEY_PROPERTY = "dietz.key"  # of a table: its natural key, which no later schema may change
 RECENT_COMMITS = 50  # how far back a run's own commit is looked for before the whole table is asked
 
@@ -39,6 +45,7 @@ class Lake:
         self.spark = spark
         self.root = root.rstrip("/")
         self._known: set[str] = set()
+        self._read: dict[str, tuple[int, DataFrame]] = {}
 
     def path(self, name: str) -> str:
         """Location of a table: <root>/<layer>/<table>."""
@@ -57,7 +64,13 @@ class Lake:
         """All rows, every version of them; no rows where nothing was written yet."""
         if not self._is_there(name):
             return local_rows(self.spark, [], table(name).struct)
-        return self.spark.read.format("delta").load(self.path(name))
+        if name not in LOOKED_AT_OFTEN or "://" in self.root:
+            return self.spark.read.format("delta").load(self.path(name))
+        version = self.version(name)
+        if name not in self._read or self._read[name][0] != version:
+            rows = self.spark.read.format("delta").load(self.path(name))
+            self._read[name] = version, rows.localCheckpoint()
+        return self._read[name][1]
 
     def current(self, name: str, where: Column | None = None) -> DataFrame:
         """The rows that count: per natural key the one that arrived last. `where` may only test key columns."""
