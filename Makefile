@@ -26,9 +26,9 @@ lint: setup ## ruff and mypy
 	@$(BIN)/ruff format --check --quiet . || { echo "dietz: not formatted; run .venv/bin/ruff format ." >&2; exit 1; }
 	@$(BIN)/mypy
 
-test-system: setup ## faults in every format, Debian's PostgreSQL (installed where root may), Airflow's own scheduler
+test-system: setup ## stories of several nights, faults in every format, Debian's PostgreSQL (installed where root may), Airflow's own scheduler
 	@sh scripts/install_postgresql.sh
-	@$(BIN)/python -m pytest tests/faults tests/system -m system $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest tests/stories tests/faults tests/system -m system $(PYTEST_ARGS)
 
 airflow: setup ## Airflow's own user interface on the sample workspace
 	@sh scripts/airflow.sh ui

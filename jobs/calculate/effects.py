@@ -64,10 +64,10 @@ def effects(
 
 
 def _return_change(place: int, name: str) -> str:
-    """Ordered by size; of equal ones the first of RETURNS is the greatest."""
+    """Ordered by size, as far as a difference means anything; of equal ones the first of RETURNS is the greatest."""
     change = f"coalesce(new.{name}, 0D) - coalesce(old.{name}, 0D)"
     told = f"IF(abs({change}) <= {RETURN_TOLERANCE}, 0D, {change})"
-    return f"struct(abs({told}) AS size, -{place} AS place, '{name}' AS of, {told} AS change)"
+    return f"struct(round(abs({told}), 12) AS size, -{place} AS place, '{name}' AS of, {told} AS change)"
 
 
 def _differ(described: Table, key: Sequence[str]) -> str:

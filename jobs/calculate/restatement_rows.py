@@ -180,8 +180,8 @@ def _with_earlier(rows: DataFrame, waiting: DataFrame) -> DataFrame:
 
 
 def with_waiting(affected: DataFrame, waiting: DataFrame) -> DataFrame:
-    """`affected` accounts (tenant_id, account_id, from_date, has_input) go back to where a restatement of theirs waits
-    from; one that is approved is due without any new input."""
+    """`affected` accounts (as `due.affected_accounts` gives them) go back to where a restatement of theirs waits from;
+    one that is approved is due without any new input."""
     since = waiting.groupBy(*ACCOUNT).agg(
         F.min("from_date").alias("_since"), F.bool_or(F.col("approved_as").isNotNull()).alias("_approved")
     )
@@ -192,5 +192,6 @@ def with_waiting(affected: DataFrame, waiting: DataFrame) -> DataFrame:
             *ACCOUNT,
             "least(from_date, _since) AS from_date",
             "coalesce(has_input, false) OR _since IS NOT NULL AS has_input",
+            "booked_from",
         )
     )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import psycopg
 from psycopg import sql
 
+from jobs.platform.dependent_views import out_of_the_way
 from jobs.platform.errors import DietzError
 from jobs.platform.schemas import POSTGRES_TYPES, tables
 
@@ -39,7 +42,8 @@ def apply(connection: psycopg.Connection) -> list[str]:
                         f"schemas/{described.table}.yaml: column {column.name} is {column.type}, but {name} has it as"
                         f" {before}; put the type back and add a column of another name"
                     )
-                connection.execute(statement)
+                with out_of_the_way(connection, name) if before else nullcontext():
+                    connection.execute(statement)
                 changed.append(f"{name}.{column.name}")
     for owner in ("account", "group"):
         # The functions list the columns, since the history has them in another order.

@@ -17,7 +17,7 @@ from pyspark.sql import SparkSession
 
 from tests.books import DAYS, FIRST, random_book
 from tests.firm import Firm
-from tests.integration.test_back_dated import settings_in
+from tests.stories.test_back_dated import settings_in
 
 pytestmark = pytest.mark.system
 

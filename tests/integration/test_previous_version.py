@@ -23,6 +23,12 @@ DAILY = "account_performance_daily"
 NOTE = '  - {name: note, type: string, meaning: "What the new version says of a row."}\n'
 Rewrite = Callable[[str, str, str], None]
 
+OFFICIAL = """
+    SELECT reloptions, relowner::regrole, relacl, obj_description(oid), col_description(oid, 1),
+           pg_get_viewdef(oid) LIKE '%account_performance_daily%'
+    FROM pg_class WHERE oid = 'marts.official_performance_daily'::regclass
+"""
+
 
 @pytest.fixture
 def rewrite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rewrite]:
@@ -61,7 +67,9 @@ def previous(spark: SparkSession, settings: Settings, database_url: str) -> Iter
 def test_columns_added_and_widened_reach_the_lake_and_the_marts(previous: Bench, rewrite: Rewrite) -> None:
     rewrite(DAILY, "columns:\n", "columns:\n" + NOTE)
     rewrite(DAILY, "{name: days, type: integer,", "{name: days, type: long,")
+    of_view = previous.marts(OFFICIAL)
     migrations.ensure(previous.settings)
+    assert previous.marts(OFFICIAL) == of_view  # made anew, as the view stands on a column that is wider now
     changed = lake_schema.ensure(previous.spark, previous.settings)
     assert {f"{DAILY}: column note added", f"{DAILY}: column days widened from integer to long"} <= set(changed)
     assert lake_schema.ensure(previous.spark, previous.settings) == []

@@ -15,6 +15,7 @@ from jobs.calculate.member_changes import GROUP
 from tests.firm import Firm
 
 MON, TUE, WED = (date(2026, 3, day) for day in range(2, 5))
+pytestmark = pytest.mark.system
 MEMBERS = {
     "journal": ["a1", "a2"], "rates": ["dollar", "euro"], "held": ["k1", "k2"], "left": ["mover"], "plain": ["p"],
 }  # fmt: skip

@@ -24,6 +24,7 @@ from jobs.platform.settings import Settings
 from tests.golden.cases import Case, cases, differences, together
 from tests.grouping import Book, groups
 
+pytestmark = pytest.mark.system
 CASES = [*cases("groups"), *(case for case in cases("known_wrong_answers") if case.kind == "groups")]
 WITH_RATES = [case for case in CASES if case.rows("fx_rates")]
 FIRST, SECOND = date(2026, 3, 4), date(2026, 3, 6)

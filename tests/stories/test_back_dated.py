@@ -5,6 +5,7 @@ The book has a month-end behind it, so that periods and risk of a month that has
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -14,9 +15,10 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs.platform.settings import Settings
+from jobs.platform.settings import PROJECT_ROOT, Settings
 from tests.firm import Firm
 
+pytestmark = pytest.mark.system
 FIRST, MONTH_END, MON, TUE = date(2025, 12, 15), date(2026, 1, 30), date(2026, 2, 2), date(2026, 2, 3)
 THU, FRI, SAT, SUN = date(2026, 1, 29), date(2026, 1, 30), date(2026, 1, 31), date(2026, 2, 1)
 WEEKDAYS = [day for n in range((MON - FIRST).days + 1) if (day := FIRST + timedelta(days=n)).weekday() < 5]
@@ -49,6 +51,7 @@ class Story:
 def settings_in(home: Path) -> Settings:
     (home / "conf" / "tenants").mkdir(parents=True)
     (home / "conf" / "local.yaml").write_text("file_settle_seconds: 0\n", encoding="utf-8")
+    shutil.copy(PROJECT_ROOT / "conf" / "tolerances.yaml", home / "conf")  # classes of materiality
     (home / "conf" / "tenants" / "acme.yaml").write_text("source_priority: [brokerage]\n", encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DIETZ_HOME", str(home))

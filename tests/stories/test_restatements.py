@@ -18,6 +18,7 @@ from jobs.platform.database import connect_to
 from tests.nights import Workspace, taken
 
 MON, TUE, WED, THU = (date(2026, 3, day) for day in range(2, 6))
+pytestmark = pytest.mark.system
 TOLERANCES = """\
 rules: []
 materiality:
