@@ -94,7 +94,7 @@ class Gold:
                 clear(lake, self.epochs, run)
             if judge is not None:
                 judge.clear()
-            return {"rows": written, "restated": 0}
+            return {"rows": written, "restated": 0, **({"restatements_waiting": 0} if judge is not None else {})}
         calculated, waits = calculated.localCheckpoint(), 0
         differences = first_differences(calculated, existing, self.daily).localCheckpoint()
         restated = differences.count()

@@ -60,7 +60,7 @@ class Restatements:
     def _waiting(self, approvals: list[tuple[str, str, int]]) -> DataFrame:
         # As plain files: what is cached of a Delta table is planned anew when this run writes to it.
         lake = self.silver.lake
-        rows = lake.spark.read.schema(table(RESTATEMENT).struct).parquet(*lake.read(RESTATEMENT).inputFiles())
+        rows = lake.spark.read.schema(table(RESTATEMENT).struct).parquet(*lake.files(RESTATEMENT))
         rows = rows.where(F.col("tenant_id").isin(self.silver.tenants) & (F.col("run_no") != self.run.run_no))
         one = Window.partitionBy("tenant_id", "restatement_id")
         last = rows.withColumns(

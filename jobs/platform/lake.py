@@ -65,12 +65,18 @@ class Lake:
         if not self._is_there(name):
             return local_rows(self.spark, [], table(name).struct)
         if name not in LOOKED_AT_OFTEN or "://" in self.root:
-            return self.spark.read.format("delta").load(self.path(name))
+            return self._delta(name)
         version = self.version(name)
         if name not in self._read or self._read[name][0] != version:
-            rows = self.spark.read.format("delta").load(self.path(name))
-            self._read[name] = version, rows.localCheckpoint()
+            self._read[name] = version, self._delta(name).localCheckpoint()
         return self._read[name][1]
+
+    def _delta(self, name: str) -> DataFrame:
+        return self.spark.read.format("delta").load(self.path(name))
+
+    def files(self, name: str) -> list[str]:
+        """The data files whose rows count now; none of a table where nothing was written yet."""
+        return self._delta(name).inputFiles() if self._is_there(name) else []
 
     def current(self, name: str, where: Column | None = None) -> DataFrame:
         """The rows that count: per natural key the one that arrived last. `where` may only test key columns."""

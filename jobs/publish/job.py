@@ -33,7 +33,7 @@ from jobs.publish.chains import ACCOUNTS, CHAINS, Chain
 from jobs.publish.partitions import Range, named
 from jobs.publish.state import after_restatements, publishable
 from jobs.publish.status import write_night_status
-from jobs.publish.visible import in_one_transaction, one_publisher
+from jobs.publish.visible import in_one_transaction, one_publisher, wait_for_readers
 
 ACCOUNT = T.StructType([T.StructField(name, T.StringType()) for name in ("tenant_id", "account_id")])
 HOLDS = "stage.hold"
@@ -112,8 +112,6 @@ class Publication:
             rest = partitions.rest_of(staged.staging)
             superseded += restate.supersede(self.connection, staged.chain, rest, self.published_at)
             rows += staged.kept + restate.insert_new(self.connection, staged.chain.table, rest)
-            for one in staged.ranges:
-                partitions.attach(self.connection, staged.chain.table, staged.staging, one)
         changed = {
             one.table: restate.upsert(self.connection, one, _staging(one), self.published_at)
             for one, part in self.smalls
@@ -123,6 +121,7 @@ class Publication:
             one.table: monthly.bring_in(self.connection, one, _staging(one), self.published_at)
             for one, _ in self.monthlies
         }
+        self._attach()
         self._keep_books()
         self.counters |= {
             "rows": rows,
@@ -131,6 +130,13 @@ class Publication:
             "accounts_held": len(self.held),
             **{name.split(".")[1]: count for name, count in changed.items()},
         }
+
+    def _attach(self) -> None:
+        """The new partitions, late in the transaction, since statements on their tables wait from here to its end."""
+        wait_for_readers(self.connection, [one.chain.table for one in self.chains if one.ranges])
+        for staged in self.chains:
+            for one in staged.ranges:
+                partitions.attach(self.connection, staged.chain.table, staged.staging, one)
 
     # What is new
 
@@ -149,7 +155,7 @@ class Publication:
         return Slice(target, after, through, [Source(file.path) for file in added])
 
     def _snapshot(self, source: str) -> list[Source]:
-        return [Source(_local(path)) for path in self.lake.read(source).inputFiles()]
+        return [Source(_local(path)) for path in self.lake.files(source)]
 
     def _account_master(self, slice_: Slice) -> Slice:
         """The account master as files, where accounts have changed or attributes known before have begun since."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import psycopg
+from psycopg import sql
 
 from jobs.platform import fencing
 from jobs.platform.database import PUBLISH_LOCK
@@ -77,3 +78,20 @@ def in_one_transaction(
                     f"the marts are locked by another session; gave up after {ATTEMPTS} attempts"
                 ) from error
             time.sleep(pause)
+
+
+def wait_for_readers(connection: psycopg.Connection, tables: list[str], *, longest: str = "3s") -> None:
+    """Keep statements from being planned before the commit and executed after it: such a one would see all of the night
+    but the rows of partitions that it does not know of. To be called before partitions are attached.
+
+    A report that holds a table for longer is not waited for, and keeps nothing from being published; what is planned in
+    the very moment of that commit may then lack the new dates.
+    """
+    for table in tables:
+        try:
+            with connection.transaction():
+                connection.execute("SELECT set_config('lock_timeout', %s, true)", [longest])
+                lock = sql.SQL("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE")
+                connection.execute(lock.format(sql.Identifier(*table.split("."))))
+        except psycopg.errors.LockNotAvailable:
+            get_log().info("publishes beside an open report", table=table)
