@@ -85,6 +85,8 @@ def files_of_the_night() -> dict[str, str]:
         "canonical_valuations_2.csv": "account_id,as_of_date,market_value\n" + "\n".join(values) + "\n",
         "canonical_transactions_2.csv": "transaction_id,account_id,trade_date,type,amount,status\n"
         "T1,A1,2026-03-27,DEPOSIT,5,cancel\nT2,A5,2026-03-30,DEPOSIT,5,correct\n",
+        # a difference, so that reconcile has something to write
+        "canonical_reported_performance_2.csv": f"account_id,as_of_date,end_market_value\nA7,{NIGHT},1\n",
     }
 
 
