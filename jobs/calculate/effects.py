@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.calculate.epochs import PROVENANCE, RETURN_TOLERANCE
+from jobs.calculate.epochs import RETURN_TOLERANCE, compared_columns, differ
 from jobs.platform.schemas import Table
 
 RETURNS = [f"twrr_{window}{net}" for net in ("", "_gross") for window in ("daily", "mtd", "qtd", "ytd", "itd")]
@@ -24,7 +24,7 @@ def effects(
     there before is no change of a figure: a row between two others tells in the returns after it.
     """
     day = str(described.date)
-    names = [name for name in described.names if name not in (*owner, day, *PROVENANCE)]
+    names = compared_columns(described)
     key = [*owner, day]
     since = differences.select(*owner, "from_date")
 
@@ -38,7 +38,7 @@ def effects(
         *key,
         "old",
         "new",
-        f"old IS NULL OR new IS NULL OR {_differ(described, key)} AS differs",
+        f"old IS NULL OR {differ(described)} AS differs",
         "TRY_CAST(coalesce(new.end_market_value, 0) - coalesce(old.end_market_value, 0) AS DECIMAL(28,8)) AS by_value",
         f"array_max(array({returns})) AS by_return",
         f"max(IF(old IS NULL, NULL, {day})) OVER (PARTITION BY {', '.join(owner)}) AS last_existing",
@@ -68,15 +68,3 @@ def _return_change(place: int, name: str) -> str:
     change = f"coalesce(new.{name}, 0D) - coalesce(old.{name}, 0D)"
     told = f"IF(abs({change}) <= {RETURN_TOLERANCE}, 0D, {change})"
     return f"struct(round(abs({told}), 12) AS size, -{place} AS place, '{name}' AS of, {told} AS change)"
-
-
-def _differ(described: Table, key: Sequence[str]) -> str:
-    tests = []
-    for column in described.columns:
-        if column.name in (*key, *PROVENANCE):
-            continue
-        new, old = f"new.{column.name}", f"old.{column.name}"
-        close = f"coalesce(abs({new} - {old}) <= {RETURN_TOLERANCE} * greatest(abs({old}), 1D), false)"
-        differs = f"NOT ({new} <=> {old})"
-        tests.append(f"({differs} AND NOT {close})" if column.type == "double" else differs)
-    return f"({' OR '.join(tests)})"

@@ -34,14 +34,14 @@ def first_differences(calculated: DataFrame, existing: DataFrame, daily: str = O
     `daily`: the table in gold that the rows are of; here and below by default that of accounts.
     """
     described = table(daily)
-    names = _compared(described)
+    names = compared_columns(described)
     both = (
         calculated.select(*described.key, F.struct(*names).alias("new"))
         .join(existing.select(*described.key, F.struct(*names).alias("old")), described.key, "full")
         .groupBy(*owner_of(daily))
         .agg(
             F.expr("max(IF(old IS NOT NULL, as_of_date, NULL)) AS last_existing"),
-            F.expr(f"min(IF(old IS NOT NULL AND ({_differ(described)}), as_of_date, NULL)) AS changed"),
+            F.expr(f"min(IF(old IS NOT NULL AND ({differ(described)}), as_of_date, NULL)) AS changed"),
             F.expr("min(IF(old IS NULL, as_of_date, NULL)) AS added"),
         )
     )
@@ -88,14 +88,15 @@ def owner_of(daily: str) -> list[str]:
     return [name for name in table(daily).key if name != "as_of_date"]
 
 
-def _compared(described: Table) -> list[str]:
+def compared_columns(described: Table) -> list[str]:
+    """The figures of a daily table: its columns but the key and what says where a row comes from."""
     return [name for name in described.names if name not in {*described.key, *PROVENANCE}]
 
 
-def _differ(described: Table) -> str:
-    """Whether new and old figures of one date differ; a row that is no more differs."""
+def differ(described: Table) -> str:
+    """SQL: whether the structs `new` and `old`, figures of one date, differ; a row that is no more differs."""
     different = ["new IS NULL"]
-    compared = _compared(described)
+    compared = compared_columns(described)
     for column in described.columns:
         new, old = f"new.{column.name}", f"old.{column.name}"
         if column.name not in compared:
