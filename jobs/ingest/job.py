@@ -16,6 +16,7 @@ from jobs.detect.containers import decrypted, is_wrapped, open_member
 from jobs.detect.formats import as_lines
 from jobs.ingest.bronze import decoded, numbered_lines
 from jobs.ingest.parquet import parquet_lines
+from jobs.platform import fencing
 from jobs.platform.lake import Lake
 from jobs.platform.ledger import FileRecord, Run
 from jobs.platform.local_rows import local_rows
@@ -47,7 +48,7 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
         if not fresh:
             continue
         # The whole group is written again, since one replaceWhere covers everything that the run took.
-        incoming = settings.folder("incoming") / str(run_no)
+        incoming = own_folder(settings, run_no)
         try:
             stage(settings, group, incoming, mappings)
             lake.write_run(bronze(spark, group, incoming, mappings), "line", run_no, run.run_id)
@@ -58,6 +59,17 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
         lines += sum(file.lines or 0 for file in fresh)
     log.info("ingested", files=files, lines=lines)
     return {"files": files, "lines": lines}
+
+
+def own_folder(settings: Settings, run_no: int) -> Path:
+    """A folder of this attempt of the step alone: one that was overtaken tidies up while the next is reading. What
+    earlier attempts left behind, which none of them will publish, goes."""
+    fence = fencing.present()
+    own = f"{run_no}-{fence.number if fence else 0}"
+    for left in settings.folder("incoming").iterdir():
+        if left.name != own:
+            shutil.rmtree(left, ignore_errors=True)
+    return settings.folder("incoming") / own
 
 
 def stage(settings: Settings, group: list[FileRecord], incoming: Path, mappings: dict[str, Mapping]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import psycopg
 import pytest
 from pyspark.sql import SparkSession
 
+from jobs.ingest.job import own_folder
 from jobs.platform import fencing
 from jobs.platform.errors import DietzError
 from jobs.platform.lake import Lake
@@ -63,6 +65,21 @@ def test_nobody_begins_between_the_look_at_the_fence_and_the_commit(ledgers: tup
         with pytest.raises(psycopg.errors.LockNotAvailable):
             fencing.claim(other, "detect")
     assert fencing.claim(other, "detect").number == fence.number + 1
+
+
+def test_an_attempt_that_was_overtaken_tidies_up_none_of_the_files_that_the_next_one_reads(
+    settings: Settings, ledgers: tuple[Ledger, Ledger]
+) -> None:
+    mine, theirs = ledgers
+    with suppress(DietzError), fencing.claimed(mine.open_run(DAY), "ingest"):
+        first = own_folder(settings, 7)
+        first.mkdir()
+        with fencing.claimed(theirs.open_run(DAY), "ingest"):
+            second = own_folder(settings, 7)
+            assert not first.exists()  # nobody will publish what it read
+            second.mkdir()
+            shutil.rmtree(first, ignore_errors=True)
+            assert second.exists()
 
 
 @pytest.fixture
