@@ -24,7 +24,7 @@ from jobs.sample.write import write_sample
 from jobs.vendor import text
 from jobs.vendor.draft import Draft, draft
 from jobs.vendor.drafted import Drafted
-from tests.integration import test_formats as small
+from tests.stories import test_formats as small
 
 DAILY = """Date, USD, JPY, CZK, DKK, GBP, CHF, \n06 February 2026, 1.1794, 185.27, 24.24, 7.4672, 0.8679, 0.9175, \n"""
 COUNTED = ("right", "wrong", "open")

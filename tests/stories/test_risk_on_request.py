@@ -17,6 +17,8 @@ from jobs.platform.errors import DietzError
 from tests import risk_reference
 from tests.nights import TENANT, Workspace, taken
 
+pytestmark = pytest.mark.system
+
 DAYS = [day for n in range(40) if (day := date(2026, 1, 30) + timedelta(days=n)).weekday() < 5]
 VALUES = [1000 + 7 * (place % 4) - 3 * (place % 3) + place for place in range(len(DAYS))]
 LEVELS = [100 + (place % 5) + 0.5 * place for place in range(len(DAYS))]

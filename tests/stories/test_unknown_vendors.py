@@ -17,6 +17,8 @@ from pyspark.sql import functions as F
 from jobs.platform.mapping import mappings_folder
 from tests.nights import Workspace, taken
 
+pytestmark = pytest.mark.system
+
 NUMBERS = {  # the vendor's number: vendor
     "CH-1": "bern", "F-1": "funds", "JS-7": "portal", "JS-8": "portal", "WD-9": "months", "WD-10": "months",
     "SC-10": "tables", "7001": "lots", "U55": "sections", "X12345678": "sentences",

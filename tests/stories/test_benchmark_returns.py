@@ -14,6 +14,8 @@ from pyspark.sql import SparkSession
 from jobs.calculate.benchmark_rows import BENCHMARK
 from tests.firm import DAILY, Firm
 
+pytestmark = pytest.mark.system
+
 THU, FRI, MON = date(2026, 1, 29), date(2026, 1, 30), date(2026, 2, 2)
 Rows = dict[tuple[str, date, str], dict[str, Any]]
 

@@ -18,6 +18,8 @@ from jobs.pipeline import run_all
 from jobs.platform.ledger import Ledger
 from jobs.platform.settings import Settings
 
+pytestmark = pytest.mark.system
+
 FRIDAY, MONDAY, TUESDAY = date(2026, 3, 6), date(2026, 3, 9), date(2026, 3, 10)
 RULES = """rules:
   - name: value_jump

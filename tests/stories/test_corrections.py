@@ -14,6 +14,8 @@ from pyspark.sql import functions as F
 from jobs.platform.mapping import mappings_folder
 from tests.nights import Workspace, taken
 
+pytestmark = pytest.mark.system
+
 NUMBERS = {"ABC1234561": "G1", "ABC7654321": "G2"}
 # In kind, without an amount: T1 of a security whose price is corrected, T2 priced by the file, T3 priced later.
 TRANSFERS = """transaction_id,account_id,trade_date,type,security_id,quantity,price

@@ -27,6 +27,8 @@ from jobs.platform.mapping import mappings_folder
 from jobs.platform.settings import PROJECT_ROOT, Settings
 from tests.nights import Workspace
 
+pytestmark = pytest.mark.system
+
 NIGHT = date(2026, 3, 10)
 
 FLOWS = """vendor: harbor

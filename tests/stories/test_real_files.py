@@ -19,7 +19,10 @@ from jobs.platform.settings import PROJECT_ROOT
 from tests.nights import Workspace, taken
 
 REAL = PROJECT_ROOT.parent / "shared" / "real"
-pytestmark = pytest.mark.skipif(not REAL.is_dir(), reason="the real files are not part of the project")
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.skipif(not REAL.is_dir(), reason="the real files are not part of the project"),
+]
 
 NUMBERS = {  # the vendor's number: vendor
     "999988": "ofx", "45050050/76198810": "mt940", "10020030/1234567": "mt940", "BPHKPLPK/320000546101": "mt940",

@@ -17,6 +17,8 @@ from pyspark.sql import functions as F
 
 from tests.nights import Workspace, taken
 
+pytestmark = pytest.mark.system
+
 NUMBERS = {  # account_id: vendor, its number
     "M1": ("mt940", "70050000/1234"),
     "C1": ("camt053", "DE02100100100006820101"),
