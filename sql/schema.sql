@@ -2687,7 +2687,7 @@ CREATE TABLE marts.restatement (
     run_id text NOT NULL,
     published_at timestamp with time zone NOT NULL,
     CONSTRAINT restatement_check CHECK (((account_id IS NULL) = (group_id IS NOT NULL))),
-    CONSTRAINT restatement_state_check CHECK ((state = ANY (ARRAY['published'::text, 'waiting'::text, 'approved'::text, 'withdrawn'::text])))
+    CONSTRAINT restatement_state_check CHECK ((state = ANY (ARRAY['published'::text, 'waiting'::text, 'approved'::text, 'withdrawn'::text, 'preview'::text])))
 );
 
 ALTER TABLE ONLY marts.restatement FORCE ROW LEVEL SECURITY;
@@ -2696,7 +2696,7 @@ COMMENT ON TABLE marts.restatement IS 'One row per restatement: figures that wer
 
 COMMENT ON COLUMN marts.restatement.tenant_id IS 'The client firm: the folder in landing.';
 
-COMMENT ON COLUMN marts.restatement.restatement_id IS 'tenant/account/account_id/epoch, of a group tenant/group_type/group_id/epoch: what `dietz restatements approve` takes.';
+COMMENT ON COLUMN marts.restatement.restatement_id IS 'tenant/account/account_id/epoch, of a group tenant/group_type/group_id/epoch (a preview: /preview): what `dietz restatements approve` takes.';
 
 COMMENT ON COLUMN marts.restatement.account_id IS 'The firm''s own account identifier; NULL where a group was restated.';
 
@@ -2724,9 +2724,9 @@ COMMENT ON COLUMN marts.restatement.return_change_of IS 'Which return that is: a
 
 COMMENT ON COLUMN marts.restatement.return_change_on IS 'Date of that return.';
 
-COMMENT ON COLUMN marts.restatement.materiality IS 'Class of the change by conf/tolerances.yaml.';
+COMMENT ON COLUMN marts.restatement.materiality IS 'Class of the change by conf/tolerances.yaml; groups follow their members whatever their class.';
 
-COMMENT ON COLUMN marts.restatement.state IS 'published; waiting for an approval, the old figures stay; approved, goes out with the next run; withdrawn, since a later input took the change back.';
+COMMENT ON COLUMN marts.restatement.state IS 'published; waiting for an approval, the old figures stay; approved, goes out with the next run; withdrawn, since a later input took the change back; preview, of a group: what it would change by if the members that wait went out, until none does (then withdrawn).';
 
 COMMENT ON COLUMN marts.restatement.cause_kind IS 'Kind of the input that caused it; none: no new input, so a setting, a calendar or the code.';
 

@@ -120,6 +120,12 @@ class Firm:
             found[row["account_id"]].append(row.asDict())
         return found
 
+    def groups(self) -> dict[tuple[Any, ...], dict[str, Any]]:
+        """Current rows of groups by their key."""
+        daily, _, epochs = GROUPS
+        rows = current_rows(self.lake.read(daily), self.lake.read(epochs), owner_of(daily)).collect()
+        return {tuple(row[name] for name in table(daily).key): row.asDict() for row in rows}
+
     def published(self, name: str, *key: str) -> dict[tuple[Any, ...], dict[str, Any]]:
         """Rows of a table of month-ends as its mart would have them: of each account and month those of its last daily
         row, by account, date and `key`."""

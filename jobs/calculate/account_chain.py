@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.calculate.gold import Gold
+from jobs.calculate.gold import Gold, Proposal
 from jobs.calculate.inputs import ACCOUNT, Span
 from jobs.calculate.night import Night
 from jobs.calculate.restatement_rows import Restatements
@@ -34,7 +34,16 @@ class AccountChain:
             self.restatements.clear()
         return {**counts, "rows": 0, "restated": 0}
 
+    def proposed(self, affected: DataFrame) -> Proposal:
+        """What `write` would append to the chain."""
+        due = self.gold.with_state(affected).localCheckpoint()
+        return self.gold.proposed(*self._calculated(due, _counted(due)))
+
     def _written(self, due: DataFrame, counts: dict[str, int]) -> dict[str, int]:
+        return self.gold.write(*self._calculated(due, counts), self.restatements)
+
+    def _calculated(self, due: DataFrame, counts: dict[str, int]) -> tuple[DataFrame, DataFrame | None]:
+        """The rows of the due accounts after their opening row, and those that gold holds for the same time."""
         night, silver = self.night, self.night.silver
         opening = self.gold.opening(
             due,
@@ -57,7 +66,7 @@ class AccountChain:
         rows = self.gold.stamped(self._with_flags(calculated, span))
         if night.run.from_date is not None:
             rows = rows.where(F.col("as_of_date") >= night.run.from_date)
-        return self.gold.write(rows, self.gold.existing(begin, span.holds("as_of_date")), self.restatements)
+        return rows, self.gold.existing(begin, span.holds("as_of_date"))
 
     def _with_flags(self, rows: DataFrame, span: Span) -> DataFrame:
         """quality_flags: the rules that only warn and that caught the account on that date."""

@@ -13,6 +13,8 @@ from jobs.calculate.due import is_fresh
 from jobs.calculate.epochs import current_rows, first_differences, new_epochs, owner_of, rows_to_write, with_epoch
 from jobs.platform.lake import Lake
 from jobs.platform.ledger import Progress, Run
+from jobs.platform.local_rows import local_rows
+from jobs.platform.schemas import table
 
 
 class Judge(Protocol):
@@ -29,14 +31,25 @@ class Judge(Protocol):
 
 
 @dataclass(frozen=True)
+class Proposal:
+    """Rows of a chain that a run has calculated and does not write, and the epochs (owner, epoch, from_date) that they
+    would open."""
+
+    rows: DataFrame
+    opened: DataFrame
+
+
+@dataclass(frozen=True)
 class Gold:
-    """One chain as a run sees it: `daily`, `state` (the last published rows) and `epochs` are tables of gold."""
+    """One chain as a run sees it: `daily`, `state` (the last published rows) and `epochs` are tables of gold, read as
+    they would be with the `proposal`."""
 
     lake: Lake
     run: Run
     daily: str
     state: str
     epochs: str
+    proposal: Proposal | None = None
 
     @property
     def owner(self) -> list[str]:
@@ -113,6 +126,17 @@ class Gold:
             clear(lake, self.epochs, run)
         return {"rows": written, "restated": restated, **({"restatements_waiting": waits} if judge is not None else {})}
 
+    def proposed(self, calculated: DataFrame, existing: DataFrame | None) -> Proposal:
+        """What `write` would append, and the epochs that it would open."""
+        known = self.earlier()[1] if self.lake.exists(self.epochs) else None
+        if existing is None:
+            rows = with_epoch(calculated, known, self.owner)
+            return Proposal(rows.localCheckpoint(), local_rows(self.lake.spark, [], table(self.epochs).struct))
+        calculated = calculated.localCheckpoint()
+        differences = first_differences(calculated, existing, self.daily).localCheckpoint()
+        rows = rows_to_write(calculated, existing, differences, known, self.daily)
+        return Proposal(rows.localCheckpoint(), new_epochs(differences, known, self.owner).localCheckpoint())
+
     def unpublished(self, progress: dict[str, Progress]) -> DataFrame:
         """Current rows that no publication has shown yet: the run's own, and those of runs that died before it."""
         rows = self.written(progress)
@@ -123,8 +147,17 @@ class Gold:
         first = min(done.run_no for done in progress.values()) + 1
         return self.lake.written_by(self.daily, list(range(first, self.run.run_no + 1))).where(is_fresh(progress))
 
+    def rows(self) -> DataFrame:
+        """All daily rows, this run's among them, also those that are superseded."""
+        rows = self.lake.read(self.daily)
+        return rows if self.proposal is None else rows.unionByName(self.proposal.rows.select(*rows.columns))
+
     def current(self, rows: DataFrame) -> DataFrame:
         """The rows that no epoch supersedes, this run's among them."""
+        if self.proposal is not None:
+            opened = self.proposal.opened.select(*self.owner, "epoch", "from_date")
+            known = self.lake.read(self.epochs).select(*opened.columns)
+            return current_rows(rows, known.unionByName(opened), self.owner)
         return current_rows(rows, self.lake.read(self.epochs), self.owner) if self.lake.exists(self.epochs) else rows
 
     def stamped(self, rows: DataFrame) -> DataFrame:

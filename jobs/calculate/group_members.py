@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from jobs.calculate.gold import Gold
 from jobs.calculate.group_currency import revaluations, transfers_between_accounts
-from jobs.calculate.inputs import ACCOUNT, Span
+from jobs.calculate.inputs import ACCOUNT, FEW, Span
 from jobs.calculate.member_events import ROW
 from jobs.calculate.night import Night
 
@@ -147,7 +147,7 @@ class Members:
     def _in_own_currency(self, foreign: DataFrame) -> DataFrame:
         """Rows of foreign accounts in their own currencies, from the last one before on."""
         states = self.night.lake.read(self.own.state).select(*ACCOUNT, *KNOWN)
-        gold = self.night.lake.read(self.own.daily)
+        gold = self.own.rows()
         after = self._carried_after()
         if after is not None:
             gold = gold.where(F.col("as_of_date") > after)
@@ -178,14 +178,17 @@ class Members:
         return found.localCheckpoint()
 
     def _after(self, chain: Gold, which: str) -> DataFrame:
-        gold = self.night.lake.read(chain.daily).where(F.col("as_of_date") > F.lit(self.bounds.after))
+        gold = chain.rows().where(F.col("as_of_date") > F.lit(self.bounds.after))
         needed = self.needed.where(which).select(*ACCOUNT, "opened")
         rows = chain.current(gold).select(*NARROW).join(needed, ACCOUNT).where("as_of_date > opened").drop("opened")
         return self._not_held(rows)
 
     def _looked_up(self, chain: Gold, which: str) -> DataFrame:
-        gold = self.night.lake.read(chain.daily).where(F.col("as_of_date") <= F.lit(self.bounds.looked_up_through))
+        gold = chain.rows().where(F.col("as_of_date") <= F.lit(self.bounds.looked_up_through))
         needed = self.needed.where(f"is_looked_up AND {which}").select(*ACCOUNT, "opened")
+        if self.bounds.looked_up <= FEW:
+            ids = [row["account_id"] for row in needed.select("account_id").distinct().collect()]
+            gold = gold.where(F.col("account_id").isin(*ids))
         rows = chain.current(gold.where("status <> 'no_fx'")).select(*ACCOUNT, *KNOWN).join(needed, ACCOUNT)
         rows = self._not_held(rows.where("as_of_date <= opened"))
         return rows.groupBy(*ACCOUNT).agg(F.expr(f"max_by({WANTED}, as_of_date) AS row")).select(*ACCOUNT, "row.*")

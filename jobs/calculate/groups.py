@@ -49,8 +49,14 @@ def group_daily(
         member_events(rows, before, memberships, transfers=transfers, closed=closed, calendar=calendar)
     )
     # Few beside the members' rows; planned together with what follows they would take longer to plan than to run.
-    dated = _with_opening(changes.localCheckpoint(), opening)
-    return linked(_sub_periods(_summed(dated, chosen), calendar), chosen, OF_GROUP, MEMBERS)
+    return rows_of(changes.localCheckpoint(), opening, calendar, chosen)
+
+
+def rows_of(changes: DataFrame, opening: DataFrame | None, calendar: DataFrame | None, policies: Policies) -> DataFrame:
+    """The rows that `changes` (see `member_changes.member_changes`) make after the groups' `opening` rows; columns and
+    the other arguments as of `group_daily`."""
+    dated = _with_opening(changes, opening)
+    return linked(_sub_periods(_summed(dated, policies), calendar), policies, OF_GROUP, MEMBERS)
 
 
 def needed_after(opening: DataFrame, memberships: DataFrame) -> DataFrame:

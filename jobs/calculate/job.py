@@ -66,7 +66,7 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
     foreign = _foreign(night)
     if foreign is not None:
         counters |= _write_converted(night, own, converted, restatements.without_held(affected), foreign)
-    counters |= GroupRows(night, own, converted, foreign).write()
+    counters |= GroupRows(night, own, converted, foreign).write(restatements)
     get_log().info("calculated", **counters)
     return counters
 

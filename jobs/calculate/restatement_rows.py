@@ -1,4 +1,5 @@
-"""gold.restatement: each restatement of a run with its effect, its cause, its class, and whether it goes out or waits.
+"""gold.restatement, of accounts: each restatement of a run with its effect, its cause and its class, and whether it
+goes out or waits.
 
 A restatement that waits leaves gold as it is: no epoch is opened, none of the account's rows of this run are written,
 so its groups and the next night see what is published. Whatever makes the account due again takes it back to the day
@@ -16,20 +17,15 @@ from pyspark.sql.window import Window
 
 from jobs.calculate.causes import causes
 from jobs.calculate.effects import effects
-from jobs.calculate.gold import clear
+from jobs.calculate.gold import Proposal, clear
 from jobs.calculate.inputs import ACCOUNT, Silver
 from jobs.calculate.night import Night
-from jobs.calculate.policies import literal
-from jobs.check.materiality import in_force
-from jobs.check.tolerances import load_tolerances
+from jobs.calculate.restatement_table import CAUSE, NO_INPUT, RESTATEMENT, class_sql, complete, in_words, names_sql
 from jobs.platform.ledger import Run
 from jobs.platform.local_rows import local_rows
 from jobs.platform.schemas import table
 from jobs.platform.settings import Settings
 
-RESTATEMENT = "restatement"
-CAUSE = ["cause_kind", "file_id", "path", "line_no", "vendor", "feed", "cause"]
-FILE = T.StructType([T.StructField(name, T.StringType()) for name in ("file_id", "path")])
 APPROVAL = T.StructType(
     [
         T.StructField("restatement_id", T.StringType()),
@@ -40,15 +36,17 @@ APPROVAL = T.StructType(
 RESTATEMENT_ID = "concat_ws('/', tenant_id, 'account', account_id, epoch)"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Restatements:
     """The restatements of one run's accounts. `waiting`: those of earlier runs that wait, as gold.restatement has them,
-    with approved_as (the class that was approved, NULL without an approval); None where none waits."""
+    with approved_as (the class that was approved, NULL without an approval); None where none waits. `proposal`: the
+    rows of the accounts that wait by what this run has found, None where none does."""
 
     silver: Silver
     settings: Settings
     run: Run
     waiting: DataFrame | None
+    proposal: Proposal | None = None
 
     @classmethod
     def of(cls, night: Night) -> Restatements:
@@ -62,6 +60,7 @@ class Restatements:
         lake = self.silver.lake
         rows = lake.spark.read.schema(table(RESTATEMENT).struct).parquet(*lake.files(RESTATEMENT))
         rows = rows.where(F.col("tenant_id").isin(self.silver.tenants) & (F.col("run_no") != self.run.run_no))
+        rows = rows.where("account_id IS NOT NULL")
         one = Window.partitionBy("tenant_id", "restatement_id")
         last = rows.withColumns(
             {
@@ -88,84 +87,58 @@ class Restatements:
         if self.waiting is not None:
             due = calculated.select(*ACCOUNT).distinct()
             back = self.waiting.join(due, ACCOUNT, "left_semi").join(opened, ACCOUNT, "left_anti")
-            rows = rows.unionByName(self._complete(back.withColumn("state", F.lit("withdrawn"))))
+            rows = rows.unionByName(complete(back.withColumn("state", F.lit("withdrawn")), self.run))
         self.silver.lake.write_run(rows, RESTATEMENT, self.run.run_no, self.run.run_id)
-        return self._held().count()
+        waits = self.held().count()
+        if waits:
+            since = opened.join(self.held(), ACCOUNT, "left_semi").select(*ACCOUNT, "epoch", "from_date")
+            proposed = calculated.join(since, ACCOUNT).where("as_of_date >= from_date").drop("from_date")
+            self.proposal = Proposal(proposed.localCheckpoint(), since.localCheckpoint())
+        return waits
 
     def without_held(self, rows: DataFrame) -> DataFrame:
         """`rows` (tenant_id, account_id, ...) without those of the accounts that wait by what this run has found."""
         lake, run_no = self.silver.lake, self.run.run_no
         wrote = lake.exists(RESTATEMENT) and lake.last_run(RESTATEMENT) >= run_no
-        return rows.join(self._held(), ACCOUNT, "left_anti") if wrote else rows
+        return rows.join(self.held(), ACCOUNT, "left_anti") if wrote else rows
 
     def clear(self) -> None:
         """Nothing is restated: what an earlier attempt of the run has written goes."""
         clear(self.silver.lake, RESTATEMENT, self.run)
 
-    def _held(self) -> DataFrame:
+    def held(self) -> DataFrame:
+        """tenant_id, account_id of the accounts that wait by what this run has found."""
         rows = self.silver.lake.written_by(RESTATEMENT, [self.run.run_no])
         return rows.where("state = 'waiting'").select(*ACCOUNT)
+
+    def still_waiting(self) -> DataFrame:
+        """tenant_id, account_id of the accounts that wait after this run: by what it has found, or as before."""
+        settled = self.silver.lake.written_by(RESTATEMENT, [self.run.run_no]).where("group_id IS NULL").select(*ACCOUNT)
+        before = local_rows(self.silver.lake.spark, [], settled.schema) if self.waiting is None else self.waiting
+        return before.select(*ACCOUNT).join(settled, ACCOUNT, "left_anti").unionByName(self.held())
 
     def _judged(self, changes: DataFrame, found: DataFrame) -> DataFrame:
         rows = changes.withColumns(
             {
                 "restatement_id": F.expr(RESTATEMENT_ID),
-                "_class": F.expr(self._class_sql()),
-                "_names": F.expr(self._names_sql()),
+                "_class": F.expr(class_sql(self.settings, self.silver.tenants)),
+                "_names": F.expr(names_sql(self.settings, self.silver.tenants)),
             }
-        ).join(self._in_words(found), ACCOUNT, "left")
+        ).join(in_words(found, self.run), ACCOUNT, "left")
         if self.waiting is not None:
             rows = _with_earlier(rows, self.waiting)
         else:
             rows = rows.withColumn("approved_as", F.lit(None).cast("string"))
         is_approved = "coalesce(_class.place < array_position(_names, approved_as), false)"
-        return self._complete(
-            rows.withColumns(
-                {
-                    "materiality": F.col("_class.name"),
-                    "state": F.expr(f"IF(coalesce(_class.publish, true) OR {is_approved}, 'published', 'waiting')"),
-                    "cause_kind": F.coalesce("cause_kind", F.lit("none")),
-                    "cause": F.coalesce("cause", F.lit("no new input: a setting, a calendar, the code, or --from")),
-                }
-            )
+        judged = rows.withColumns(
+            {
+                "materiality": F.col("_class.name"),
+                "state": F.expr(f"IF(coalesce(_class.publish, true) OR {is_approved}, 'published', 'waiting')"),
+                "cause_kind": F.coalesce("cause_kind", F.lit("none")),
+                "cause": F.coalesce("cause", F.lit(NO_INPUT)),
+            }
         )
-
-    def _in_words(self, found: DataFrame) -> DataFrame:
-        """With path and cause; the number of files, not of accounts, bounds what comes to the driver."""
-        ids = [file_id for (file_id,) in found.select("file_id").distinct().collect()]
-        files = [
-            (file.file_id, f"{file.path} / {file.member}" if file.member else file.path)
-            for file in self.run.ledger.files_by_id(ids)
-        ]
-        named = found.join(F.broadcast(local_rows(self.silver.lake.spark, files, FILE)), "file_id", "left")
-        place = "coalesce(path, file_id), IF(line_no > 0, concat(' line ', line_no), ', which lists it no more')"
-        others = "IF(inputs > 1, concat(', and ', inputs - 1, ' more'), '')"
-        words = f"concat(what, ': ', {place}, ' (', vendor, ')', {others})"
-        return named.withColumn("cause", F.expr(words)).drop("what", "inputs")
-
-    def _complete(self, rows: DataFrame) -> DataFrame:
-        given = {"run_id": F.lit(self.run.run_id), "run_no": F.lit(self.run.run_no).cast("long")}
-        missing = {c.name: c.type for c in table(RESTATEMENT).columns if c.name not in {*rows.columns, *given}}
-        struct = table(RESTATEMENT).struct
-        empty = {name: F.lit(None).cast(struct[name].dataType) for name in missing}
-        return rows.withColumns({**given, **empty}).select(*struct.names)
-
-    def _class_sql(self) -> str:
-        return self._per_tenant(
-            lambda one: one.class_sql("value_change", "return_change_bp"),
-            "CAST(NULL AS STRUCT<name: STRING, place: INT, publish: BOOLEAN>)",
-        )
-
-    def _names_sql(self) -> str:
-        return self._per_tenant(
-            lambda one: f"array({', '.join(literal(c.name) for c in one.classes)})", "CAST(NULL AS ARRAY<STRING>)"
-        )
-
-    def _per_tenant(self, text, otherwise: str) -> str:  # type: ignore[no-untyped-def]
-        entries = load_tolerances(self.settings).materiality
-        by_tenant = {tenant: in_force(entries, tenant) for tenant in self.silver.tenants}
-        cases = [f"WHEN tenant_id = {literal(tenant)} THEN {text(one)}" for tenant, one in by_tenant.items() if one]
-        return f"(CASE {' '.join(cases)} ELSE {otherwise} END)" if cases else otherwise
+        return complete(judged, self.run)
 
 
 def _with_earlier(rows: DataFrame, waiting: DataFrame) -> DataFrame:

@@ -29,7 +29,8 @@ class MaterialityClass(StrictModel):
 
 
 class Materiality(StrictModel):
-    """The classes of a scope, from the smallest change up. They judge accounts: groups follow their members."""
+    """The classes of a scope, from the smallest change up. They judge accounts: groups are classed
+    too, but follow their members."""
 
     tenant: str | None = None
     classes: list[MaterialityClass] = Field(min_length=1)

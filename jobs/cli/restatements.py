@@ -31,12 +31,13 @@ LEFT JOIN LATERAL (
 ) a ON true
 WHERE (%(since)s::date IS NULL OR r.published_at >= %(since)s)
 AND (%(tenant)s::text IS NULL OR r.tenant_id = %(tenant)s)
-ORDER BY r.state IN ('waiting', 'approved') DESC, r.published_at DESC, r.restatement_id DESC LIMIT %(last)s
+ORDER BY r.state IN ('waiting', 'approved', 'preview') DESC, r.published_at DESC, r.restatement_id DESC LIMIT %(last)s
 """
 STATES = {
     "published": "out since {published_at:%Y-%m-%d %H:%M}",
     "waiting": "waits for an approval, the old figures stay",
     "approved": "goes out with the next run",
+    "preview": "what it would change by if the accounts that wait went out",
     "withdrawn": "taken back by a later input, nothing to publish",
 }
 

@@ -29,7 +29,7 @@ materiality:
 """
 HEADER = "account_id,as_of_date,market_value\n"
 FIRST = {
-    "canonical_accounts_1.csv": "account_id,base_currency\nS,USD\nL,USD\nQ,USD\n",
+    "canonical_accounts_1.csv": "account_id,base_currency,household_id\nS,USD,H\nL,USD,H\nQ,USD,\n",
     "canonical_valuations_1.csv": HEADER
     + "".join(f"{account},{day},{1000 + 10 * n}\n" for account in "SLQ" for n, day in enumerate((MON, TUE, WED))),
 }
@@ -47,6 +47,7 @@ class Story:
     official: list[list[Any]]
     restatements: list[dict[str, dict[str, Any]]]
     counters: list[dict[str, Any]]
+    groups: list[dict[str, tuple[Any, ...]]]
     told: str
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
@@ -62,7 +63,7 @@ def story(spark: SparkSession, database_url: str, tmp_path_factory: pytest.TempP
     (home / "conf" / "tolerances.yaml").write_text(TOLERANCES, encoding="utf-8")
     (home / "conf" / "currencies.yaml").write_text("codes: [USD]\n", encoding="utf-8")
     workspace = taken(FIRST, spark, database_url, home, on=WED)
-    story = Story(workspace, database_url, [], [], [], [], "")
+    story = Story(workspace, database_url, [], [], [], [], [], "")
     _night(story, WED)
     with connect_to(database_url, autocommit=True) as connection:
         connection.execute(
@@ -99,8 +100,13 @@ def _night(story: Story, on: date) -> None:
     story.official.append(story.ask("SELECT * FROM marts.official_performance_daily ORDER BY account_id, as_of_date"))
     names = ("account_id", "state", "epoch", "from_date", "last_date", "rows_changed", "value_change", "materiality",
              "cause_kind", "path", "line_no", "vendor", "feed", "run_id")  # fmt: skip
-    found = story.ask(f"SELECT {', '.join(names)} FROM marts.restatement")
+    found = story.ask(f"SELECT {', '.join(names)} FROM marts.restatement WHERE group_id IS NULL")
     story.restatements.append({row[0]: dict(zip(names, row, strict=True)) for row in found})
+    of_group = story.ask(
+        "SELECT restatement_id, state, from_date, last_date, value_change, return_change_of, round(return_change_bp::"
+        "numeric, 6), materiality, cause FROM marts.restatement WHERE group_id = 'H'"
+    )
+    story.groups.append({name: values for name, *values in of_group})
 
 
 def test_each_restatement_names_file_line_and_largest_change(story: Story) -> None:
@@ -161,3 +167,20 @@ def test_official_figures_stay_and_the_bridge_leads_to_the_current_ones(story: S
         ("S", TUE, "correction", Decimal(5), "acme/canonical_valuations_2.csv", 3),
         ("S", TUE, "current", Decimal(1015), None, None),
     ]
+
+
+def test_a_group_is_listed_with_the_member_that_caused_it_and_beforehand_with_what_waits(story: Story) -> None:
+    """Of 2020 on Tuesday S brings 5 more; what L brings, 500 and its row of Thursday, waits."""
+    late = f"valuation of {TUE}: acme/canonical_valuations_2.csv line"
+    bp = Decimal("25")  # (2025 - 2020) / 2000
+    small = ["published", TUE, WED, Decimal(5), "twrr_daily", bp, "minor", f"member S, {late} 3 (canonical)"]
+    preview = ["preview", TUE, THU, Decimal(500), "twrr_daily", Decimal("2500"), "critical",
+               f"member L, {late} 2 (canonical)"]  # fmt: skip
+    assert story.groups[0] == {}
+    assert story.groups[1] == {"acme/household/H/2": small, "acme/household/H/preview": preview}
+    assert story.groups[2] == {
+        "acme/household/H/2": small,
+        "acme/household/H/preview": ["withdrawn", *preview[1:]],
+        "acme/household/H/3": ["published", *preview[1:]],
+    }
+    assert "acme/household/H/preview: what it would change by if the accounts that wait went out" in story.told
