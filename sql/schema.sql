@@ -694,6 +694,119 @@ $$;
 
 COMMENT ON FUNCTION marts.twrr(tenant_id text, account_id text, from_date date, to_date date, known_at timestamp with time zone) IS 'Return of an account from the end of from_date to its last row up to to_date, as published at known_at; NULL where the status is not ok.';
 
+CREATE TABLE ops.break_event (
+    event_no bigint NOT NULL,
+    tenant_id text NOT NULL,
+    break_id text NOT NULL,
+    event text NOT NULL,
+    owner text,
+    until date,
+    said text NOT NULL,
+    difference numeric(28,8),
+    difference_bps double precision,
+    login name NOT NULL,
+    at timestamp with time zone NOT NULL,
+    CONSTRAINT break_event_event_check CHECK ((event = ANY (ARRAY['assign'::text, 'comment'::text, 'accept'::text, 'reopen'::text, 'expire'::text])))
+);
+
+COMMENT ON TABLE ops.break_event IS 'Who assigned, commented, accepted or reopened which break, when and why; and which acceptances ran out. Append-only.';
+
+COMMENT ON COLUMN ops.break_event.event_no IS 'Number of the event, in the order in which they count.';
+
+COMMENT ON COLUMN ops.break_event.tenant_id IS 'The client firm.';
+
+COMMENT ON COLUMN ops.break_event.break_id IS 'The break, as in marts.reconciliation_break.';
+
+COMMENT ON COLUMN ops.break_event.event IS 'assign, comment, accept, reopen; expire: an acceptance whose date has passed.';
+
+COMMENT ON COLUMN ops.break_event.owner IS 'Of an assignment, to whom.';
+
+COMMENT ON COLUMN ops.break_event.until IS 'Of an acceptance, the last date on which it holds.';
+
+COMMENT ON COLUMN ops.break_event.said IS 'The comment or the reason given; empty for an assignment without one.';
+
+COMMENT ON COLUMN ops.break_event.difference IS 'The break''s difference at that time: what was accepted.';
+
+COMMENT ON COLUMN ops.break_event.difference_bps IS 'The same in basis points.';
+
+COMMENT ON COLUMN ops.break_event.login IS 'The database login that did it.';
+
+COMMENT ON COLUMN ops.break_event.at IS 'When.';
+
+CREATE FUNCTION security.apply_break_event(e ops.break_event) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog'
+    AS $$
+DECLARE
+    b marts.reconciliation_break;
+
+    night date;
+
+BEGIN
+    SELECT * INTO b FROM marts.reconciliation_break r
+    WHERE r.tenant_id = e.tenant_id AND r.break_id = e.break_id FOR UPDATE;
+
+    SELECT calculated_through INTO night FROM ops.tenant_progress t WHERE t.tenant_id = e.tenant_id;
+
+    IF e.event = 'assign' THEN
+        b.owner := e.owner;
+
+        b.assigned_by := e.login;
+
+    ELSIF e.event = 'comment' THEN
+        b.comment := e.said;
+
+    ELSIF e.event = 'accept' AND b.state IN ('open', 'explained') AND b.difference IS NOT DISTINCT FROM e.difference
+        AND (b.difference_bps IS NOT DISTINCT FROM e.difference_bps OR abs(b.difference_bps - e.difference_bps) < 1e-6) THEN
+        b.state := 'accepted';
+
+        b.accepted_until := e.until;
+
+        b.accepted_by := e.login;
+
+        b.accepted_difference := e.difference;
+
+        b.accepted_bps := e.difference_bps;
+
+        b.reason := format('accepted by %s until %s: %s', e.login, e.until, e.said);
+
+        b.changed_on := night;
+
+    ELSIF e.event IN ('reopen', 'expire') AND b.state IN ('accepted', 'explained') THEN
+        b.reason := CASE e.event WHEN 'reopen' THEN format('reopened by %s: %s', e.login, e.said)
+            ELSE format('%s, which has passed', split_part(b.reason, ': ', 1)) END;
+
+        b.state := 'open';
+
+        b.accepted_until := NULL;
+
+        b.accepted_by := NULL;
+
+        b.accepted_difference := NULL;
+
+        b.accepted_bps := NULL;
+
+        b.reopened_on := night;
+
+        b.reopened_by := CASE e.event WHEN 'reopen' THEN e.login ELSE b.reopened_by END;
+
+        b.changed_on := night;
+
+    END IF;
+
+    UPDATE marts.reconciliation_break r
+    SET (state, reason, owner, assigned_by, comment, accepted_until, accepted_by, accepted_difference, accepted_bps,
+         reopened_on, reopened_by, changed_on, event_no, published_at)
+      = ROW (b.state, b.reason, b.owner, b.assigned_by, b.comment, b.accepted_until, b.accepted_by,
+             b.accepted_difference, b.accepted_bps, b.reopened_on, b.reopened_by, b.changed_on, e.event_no,
+             greatest(b.published_at, e.at))
+    WHERE r.tenant_id = e.tenant_id AND r.break_id = e.break_id;
+
+END
+$$;
+
+COMMENT ON FUNCTION security.apply_break_event(e ops.break_event) IS 'Brings the published row of a break to what an event says of it.';
+
 CREATE FUNCTION security.enter_approval() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog'
@@ -751,6 +864,83 @@ END
 $$;
 
 COMMENT ON FUNCTION security.enter_approval() IS 'Trigger: login and time of an approval are the session''s own, the restatement waits, and another login closed.';
+
+CREATE FUNCTION security.enter_break_event() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog'
+    AS $$
+DECLARE
+    b marts.reconciliation_break;
+
+    night date;
+
+BEGIN
+    -- Not while a night is published, which may bring another state of it; and one event after the other, so that their
+    -- numbers are in the order in which they become visible. (ONE_PUBLISHER of jobs/publish/visible.py)
+    PERFORM pg_advisory_xact_lock(1886740993);
+
+    SELECT * INTO b FROM marts.reconciliation_break r
+    WHERE r.tenant_id = NEW.tenant_id AND r.break_id = NEW.break_id FOR UPDATE;
+
+    SELECT calculated_through INTO night FROM ops.tenant_progress t WHERE t.tenant_id = NEW.tenant_id;
+
+    NEW.said := btrim(coalesce(NEW.said, ''));
+
+    NEW.owner := nullif(btrim(coalesce(NEW.owner, '')), '');
+
+    IF b.break_id IS NULL THEN
+        RAISE EXCEPTION 'there is no break ''%''', NEW.break_id;
+
+    ELSIF NEW.event <> 'comment' AND b.state NOT IN ('open', 'explained', 'accepted') THEN
+        RAISE EXCEPTION 'break ''%'' is %: there is nothing to %', NEW.break_id, replace(b.state, '_', ' '), NEW.event;
+
+    ELSIF NEW.event = 'assign' AND NEW.owner IS NULL THEN
+        RAISE EXCEPTION 'an assignment needs somebody to assign the break to';
+
+    ELSIF NEW.event = 'comment' AND NEW.said = '' THEN
+        RAISE EXCEPTION 'a comment needs words';
+
+    ELSIF NEW.event IN ('accept', 'reopen') AND NEW.said = '' THEN
+        RAISE EXCEPTION 'to % a break needs a reason', NEW.event;
+
+    ELSIF NEW.event = 'accept' AND b.state = 'accepted' THEN
+        RAISE EXCEPTION 'break ''%'' is accepted already, by % until %', NEW.break_id, b.accepted_by, b.accepted_until;
+
+    ELSIF NEW.event = 'accept' AND NEW.until IS NULL THEN
+        RAISE EXCEPTION 'an acceptance needs a date until which it holds';
+
+    ELSIF NEW.event = 'accept' AND NEW.until < night THEN
+        RAISE EXCEPTION 'tenant ''%'' is published through %: an acceptance until % would be over',
+            NEW.tenant_id, night, NEW.until;
+
+    ELSIF NEW.event = 'reopen' AND b.state = 'open' THEN
+        RAISE EXCEPTION 'break ''%'' is open', NEW.break_id;
+
+    ELSIF NEW.event = 'expire' AND (b.state = 'accepted' AND b.accepted_until < night) IS NOT TRUE THEN
+        RAISE EXCEPTION 'break ''%'' has no acceptance that is over', NEW.break_id;
+
+    END IF;
+
+    SELECT coalesce(max(event_no), 0) + 1 INTO NEW.event_no FROM ops.break_event;
+
+    NEW.until := CASE NEW.event WHEN 'accept' THEN NEW.until WHEN 'expire' THEN b.accepted_until END;
+
+    NEW.difference := b.difference;
+
+    NEW.difference_bps := b.difference_bps;
+
+    NEW.login := session_user;
+
+    NEW.at := clock_timestamp();
+
+    PERFORM security.apply_break_event(NEW);
+
+    RETURN NEW;
+
+END
+$$;
+
+COMMENT ON FUNCTION security.enter_break_event() IS 'Trigger: login and time of an event are the session''s own, its rules hold, and the published row follows at once.';
 
 CREATE FUNCTION security.enter_closing() RETURNS trigger
     LANGUAGE plpgsql
@@ -4027,38 +4217,56 @@ CREATE TABLE marts.reconciliation_break (
     last_seen_on date NOT NULL,
     reason text NOT NULL,
     run_id text NOT NULL,
-    published_at timestamp with time zone NOT NULL
+    published_at timestamp with time zone NOT NULL,
+    item text,
+    through_date date,
+    ended_on date,
+    age_days integer,
+    age_band text,
+    materiality text,
+    cause text,
+    owner text,
+    assigned_by text,
+    comment text,
+    accepted_until date,
+    accepted_by text,
+    accepted_difference numeric(28,8),
+    accepted_bps double precision,
+    reopened_on date,
+    reopened_by text,
+    changed_on date,
+    event_no bigint
 );
 
 ALTER TABLE ONLY marts.reconciliation_break FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE marts.reconciliation_break IS 'A figure of a vendor that differs from ours beyond tolerance, or could not be compared: one row each time a run looks at it; the latest run''s row counts.';
+COMMENT ON TABLE marts.reconciliation_break IS 'A difference beyond tolerance between a vendor and us, or a figure that could not be compared: one row each time that something happens to it; the latest run''s row counts.';
 
 COMMENT ON COLUMN marts.reconciliation_break.tenant_id IS 'The client firm.';
 
-COMMENT ON COLUMN marts.reconciliation_break.break_id IS 'Identifier that stays the same from night to night: a hash of tenant, account, type, date and vendor.';
+COMMENT ON COLUMN marts.reconciliation_break.break_id IS 'Identifier that stays the same from night to night: a hash of tenant, account, type, first date, vendor and item.';
 
 COMMENT ON COLUMN marts.reconciliation_break.account_id IS 'The firm''s own account identifier.';
 
-COMMENT ON COLUMN marts.reconciliation_break.as_of_date IS 'Date that the figures are for.';
+COMMENT ON COLUMN marts.reconciliation_break.as_of_date IS 'First date that the break is about.';
 
-COMMENT ON COLUMN marts.reconciliation_break.source_vendor IS 'The vendor that reported the other figure.';
+COMMENT ON COLUMN marts.reconciliation_break.source_vendor IS 'The vendor that delivered the other figure.';
 
-COMMENT ON COLUMN marts.reconciliation_break.type IS 'Which figure differs.';
+COMMENT ON COLUMN marts.reconciliation_break.type IS 'What differs.';
 
-COMMENT ON COLUMN marts.reconciliation_break.ours IS 'Our figure: an amount in the account''s currency, or a return as a fraction (0.0125 is 1.25 %).';
+COMMENT ON COLUMN marts.reconciliation_break.ours IS 'Our figure of through_date: an amount in the account''s currency, a quantity, or a return as a fraction (0.0125 is 1.25 %).';
 
 COMMENT ON COLUMN marts.reconciliation_break.theirs IS 'The vendor''s figure, in the same unit.';
 
-COMMENT ON COLUMN marts.reconciliation_break.difference IS 'Ours less theirs, for amounts; empty for returns.';
+COMMENT ON COLUMN marts.reconciliation_break.difference IS 'Ours less theirs, for amounts and quantities; empty for returns.';
 
 COMMENT ON COLUMN marts.reconciliation_break.difference_bps IS 'Ours less theirs in basis points: of the vendor''s end (or begin) value for amounts, of 1 for returns.';
 
 COMMENT ON COLUMN marts.reconciliation_break.severity IS 'warn: published with a flag; hold: the account is kept back; empty where nothing could be compared.';
 
-COMMENT ON COLUMN marts.reconciliation_break.state IS 'open until explained, accepted by a person or resolved by a later file; not_comparable is no break.';
+COMMENT ON COLUMN marts.reconciliation_break.state IS 'open until explained, accepted by a person or resolved by a later file; one that opens again is open, see reopened_on; not_comparable is no break.';
 
-COMMENT ON COLUMN marts.reconciliation_break.first_seen_on IS 'Business date of the run that first found it.';
+COMMENT ON COLUMN marts.reconciliation_break.first_seen_on IS 'Business date of the run that first found it: its age counts from here.';
 
 COMMENT ON COLUMN marts.reconciliation_break.last_seen_on IS 'Business date of the run that last found it.';
 
@@ -4067,6 +4275,42 @@ COMMENT ON COLUMN marts.reconciliation_break.reason IS 'Why it is in this state,
 COMMENT ON COLUMN marts.reconciliation_break.run_id IS 'The run that wrote the row, by name.';
 
 COMMENT ON COLUMN marts.reconciliation_break.published_at IS 'When this version of the row became visible.';
+
+COMMENT ON COLUMN marts.reconciliation_break.item IS 'What within the account differs: a security, a currency, an attribute, another account number; empty where the type says it all.';
+
+COMMENT ON COLUMN marts.reconciliation_break.through_date IS 'Last date on which the figures differ by this amount: of a level that lasts, one row stands for all its dates.';
+
+COMMENT ON COLUMN marts.reconciliation_break.ended_on IS 'Of a level, the next compared date, on which the figures agree or differ by another amount; empty while it lasts. The dates until then stay wrong until a file corrects them.';
+
+COMMENT ON COLUMN marts.reconciliation_break.age_days IS 'Business days since first_seen_on; of what is resolved, when it was last open.';
+
+COMMENT ON COLUMN marts.reconciliation_break.age_band IS 'Band by age, as conf/breaks.yaml names it.';
+
+COMMENT ON COLUMN marts.reconciliation_break.materiality IS 'Band by size, as conf/breaks.yaml names it; empty where the break has no size.';
+
+COMMENT ON COLUMN marts.reconciliation_break.cause IS 'What clears the difference within tolerance, where something was found; reason has it in words.';
+
+COMMENT ON COLUMN marts.reconciliation_break.owner IS 'The desk or person that looks after it.';
+
+COMMENT ON COLUMN marts.reconciliation_break.assigned_by IS 'The login that assigned it, or rule: conf/breaks.yaml did.';
+
+COMMENT ON COLUMN marts.reconciliation_break.comment IS 'What a person said of it last; everything that was said is in ops.break_event.';
+
+COMMENT ON COLUMN marts.reconciliation_break.accepted_until IS 'Last date on which the acceptance holds.';
+
+COMMENT ON COLUMN marts.reconciliation_break.accepted_by IS 'The login that accepted it.';
+
+COMMENT ON COLUMN marts.reconciliation_break.accepted_difference IS 'The difference that was accepted: the acceptance ends when it moves beyond tolerance.';
+
+COMMENT ON COLUMN marts.reconciliation_break.accepted_bps IS 'The same in basis points.';
+
+COMMENT ON COLUMN marts.reconciliation_break.reopened_on IS 'Business date on which it was last open again after it had been resolved, accepted or explained.';
+
+COMMENT ON COLUMN marts.reconciliation_break.reopened_by IS 'The login that opened it again: no cause explains it any more until it is resolved.';
+
+COMMENT ON COLUMN marts.reconciliation_break.changed_on IS 'Business date on which it came into its state.';
+
+COMMENT ON COLUMN marts.reconciliation_break.event_no IS 'Number of the last entry of ops.break_event that the row takes into account.';
 
 CREATE TABLE ops.account_epoch (
     tenant_id text NOT NULL,
@@ -4110,6 +4354,17 @@ CREATE SEQUENCE ops.arrival_no
     CACHE 1;
 
 COMMENT ON SEQUENCE ops.arrival_no IS 'Order in which files arrived; the later one wins per key.';
+
+CREATE TABLE ops.break_event_carried (
+    run_no bigint NOT NULL,
+    event_no bigint NOT NULL
+);
+
+COMMENT ON TABLE ops.break_event_carried IS 'One row per run that took events of ops.break_event into the lake.';
+
+COMMENT ON COLUMN ops.break_event_carried.run_no IS 'The run, as in ops.run.';
+
+COMMENT ON COLUMN ops.break_event_carried.event_no IS 'The last event that it took.';
 
 CREATE TABLE ops.file (
     file_id text NOT NULL,
@@ -4527,6 +4782,12 @@ ALTER TABLE ONLY ops.account_epoch
 ALTER TABLE ONLY ops.account_reporting_epoch
     ADD CONSTRAINT account_reporting_epoch_pkey PRIMARY KEY (tenant_id, account_id, epoch);
 
+ALTER TABLE ONLY ops.break_event_carried
+    ADD CONSTRAINT break_event_carried_pkey PRIMARY KEY (run_no);
+
+ALTER TABLE ONLY ops.break_event
+    ADD CONSTRAINT break_event_pkey PRIMARY KEY (event_no);
+
 ALTER TABLE ONLY ops.file
     ADD CONSTRAINT file_arrival_no_key UNIQUE (arrival_no);
 
@@ -4580,11 +4841,15 @@ CREATE INDEX closed_group_performance_period_tenant_id_closing_no_idx ON history
 
 CREATE INDEX reconciliation_break_account ON marts.reconciliation_break USING btree (tenant_id, account_id, as_of_date);
 
+CREATE INDEX reconciliation_break_living ON marts.reconciliation_break USING btree (tenant_id, state) WHERE (state = ANY (ARRAY['open'::text, 'explained'::text, 'accepted'::text]));
+
 CREATE INDEX restatement_account ON marts.restatement USING btree (tenant_id, account_id, epoch);
 
 CREATE INDEX restatement_group ON marts.restatement USING btree (tenant_id, group_type, group_id, epoch) WHERE (group_id IS NOT NULL);
 
 CREATE INDEX restatement_waits ON marts.restatement USING btree (tenant_id) WHERE (state = ANY (ARRAY['waiting'::text, 'approved'::text]));
+
+CREATE INDEX break_event_break ON ops.break_event USING btree (tenant_id, break_id, event_no);
 
 CREATE INDEX file_content ON ops.file USING btree (tenant_id, sha256);
 
@@ -4600,7 +4865,11 @@ CREATE TRIGGER keep BEFORE DELETE OR UPDATE OR TRUNCATE ON marts.period_closing 
 
 CREATE TRIGGER keep_figures AFTER INSERT ON marts.period_closing FOR EACH ROW WHEN ((new.event = 'close'::text)) EXECUTE FUNCTION history.keep_closed();
 
+CREATE TRIGGER enter BEFORE INSERT ON ops.break_event FOR EACH ROW EXECUTE FUNCTION security.enter_break_event();
+
 CREATE TRIGGER enter BEFORE INSERT ON ops.restatement_approval FOR EACH ROW EXECUTE FUNCTION security.enter_approval();
+
+CREATE TRIGGER keep BEFORE DELETE OR UPDATE OR TRUNCATE ON ops.break_event FOR EACH STATEMENT EXECUTE FUNCTION security.keep_for_ever();
 
 CREATE TRIGGER keep BEFORE DELETE OR UPDATE OR TRUNCATE ON ops.restatement_approval FOR EACH STATEMENT EXECUTE FUNCTION security.keep_for_ever();
 
@@ -4837,7 +5106,11 @@ GRANT SELECT ON TABLE marts.account_performance_daily TO dietz_analyst;
 
 GRANT SELECT ON TABLE marts.group_performance_daily TO dietz_analyst;
 
+REVOKE ALL ON FUNCTION security.apply_break_event(e ops.break_event) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION security.enter_approval() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION security.enter_break_event() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION security.enter_closing() FROM PUBLIC;
 

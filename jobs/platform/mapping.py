@@ -201,7 +201,12 @@ class Mapping(StrictModel):
         "HH, mm, ss, 'T'), or a count: serial, serial_1904 (a spreadsheet's), epoch_seconds, epoch_millis",
     )
     empty: list[str] = Field(default=[""], description="cells that mean 'nothing'")
-    flow_timing: FlowTiming | None = Field(default=None, description="when this vendor's flows count in the day")
+    flow_timing: FlowTiming | None = Field(
+        default=None, description="when this vendor's flows count in the day; of reported returns, in their formula"
+    )
+    return_basis: Literal["net", "gross"] | None = Field(
+        default=None, description="whether reported returns are after fees or before them; left out: taken as net"
+    )
     title_dates: dict[str, InForce] = Field(
         default={}, description="titles of the header that hold only for a time: a vendor that gives one a new meaning"
     )
@@ -290,6 +295,12 @@ class Mapping(StrictModel):
         self._replaces_what_it_covers()
         if self.business_date and self.business_date not in self.context:
             raise ValueError(f"business_date: nothing captured is called '{self.business_date}'")
+        return self
+
+    @model_validator(mode="after")
+    def _basis_is_of_returns(self) -> Mapping:
+        if self.return_basis is not None and all(target.table != "reported_performance" for target in self.targets):
+            raise ValueError("return_basis is for a feed that fills reported_performance")
         return self
 
     def _divisors_are_powers_of_ten(self, where: str, reference: str) -> None:

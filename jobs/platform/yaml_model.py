@@ -125,3 +125,10 @@ def _line_of(root: yaml.Node | None, location: list[Any]) -> int:
             line = node.start_mark.line + 1
         # A union's branch name stands in pydantic's location but not in the file: stay on the same node.
     return line
+
+
+def one_of(what: str, word: str, known: list[str]) -> str:
+    """The word, where it is known. Raises ValueError with the nearest right one, for a model's validator."""
+    if word not in known:
+        raise ValueError(f"no {what} '{word}'{_nearest(word, known)}")
+    return word

@@ -27,7 +27,7 @@ from jobs.platform.ledger import Run
 from jobs.platform.local_rows import local_rows
 from jobs.platform.schemas import table
 from jobs.platform.settings import Settings
-from jobs.publish import monthly, partitions, restate, small
+from jobs.publish import break_desk, monthly, partitions, restate, small
 from jobs.publish.binary_copy import Source, column_types, copy_files, dates_in, rows_in
 from jobs.publish.chains import ACCOUNTS, CHAINS, Chain
 from jobs.publish.partitions import Range, named
@@ -344,6 +344,7 @@ class Publication:
             tenant_policy.note(
                 self.connection, self.settings, tenant_id, self.run.business_date, self.run.run_id, anew=anew
             )
+        break_desk.bring_up_to_date(self.connection, self.settings, tenants)
         write_night_status(self.connection, tenants, self.run.business_date, self.run.run_id, self.published_at)
 
 

@@ -26,8 +26,10 @@ WITH delivered AS (
     ) withheld GROUP BY tenant_id
 ), broken AS (
     SELECT b.tenant_id, b.source_vendor, count(DISTINCT b.account_id) AS accounts
-    FROM marts.reconciliation_break b JOIN marts.account_performance_daily d USING (tenant_id, account_id, as_of_date)
-    WHERE b.state = 'open' AND b.as_of_date = %(night)s GROUP BY b.tenant_id, b.source_vendor
+    FROM marts.reconciliation_break b JOIN marts.account_performance_daily d
+    ON d.tenant_id = b.tenant_id AND d.account_id = b.account_id AND d.as_of_date = %(night)s
+    WHERE b.state = 'open' AND %(night)s BETWEEN b.as_of_date AND coalesce(b.through_date, b.as_of_date)
+    GROUP BY b.tenant_id, b.source_vendor
 )
 INSERT INTO marts.night_status AS known
     (tenant_id, business_date, source, expected, received, reconciled, held, published, run_id, published_at)

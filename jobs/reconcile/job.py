@@ -1,101 +1,102 @@
-"""The step `reconcile`: the vendors' own figures beside ours, for the accounts and days that this run touched."""
+"""The step `reconcile`: other people's figures beside ours, and what becomes of each difference from night to night."""
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Callable
 from functools import reduce
-from operator import or_
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from jobs.calculate.epochs import current_rows
 from jobs.check.tolerances import load_tolerances
-from jobs.platform import schemas
-from jobs.platform.lake import Lake, latest
-from jobs.platform.ledger import Progress, Run
+from jobs.platform.business_calendar import calendars_of
+from jobs.platform.lake import Lake
+from jobs.platform.ledger import Run
 from jobs.platform.logs import get_log
 from jobs.platform.settings import Settings
-from jobs.reconcile.breaks import compared, remembered
+from jobs.reconcile import books, reported
+from jobs.reconcile.acts import Acts, oldest_lasting
+from jobs.reconcile.breaks import BREAKS, as_differences, remembered
+from jobs.reconcile.desk import Desk, load_breaks
 
-OURS, THEIRS, BREAKS = "account_performance_daily", "reported_performance", "reconciliation_break"
+# What is compared: each gives differences (breaks.DIFFERENCE) for what the run touched, None where nothing came.
+Comparer = Callable[[Lake, Settings, Run], DataFrame | None]
+COMPARERS: list[tuple[str, Comparer]] = [
+    ("reported_performance", reported.differences),
+]
+COUNTED = ["breaks", "explained", "accepted", "resolved", "not_comparable"]
 
 
 def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | str]:
-    """Compare and write gold.reconciliation_break; counts what is open, resolved and not comparable."""
-    nothing: dict[str, int | str] = {"breaks": 0, "resolved": 0, "not_comparable": 0}
+    """Compare and write gold.reconciliation_break; counts what is open (`breaks`), explained, accepted, resolved and
+    not comparable."""
     lake = Lake(spark, settings.lake_root)
-    if not lake.exists(THEIRS) or _nothing_came(lake, settings, run):
-        return nothing
-    theirs = _reported(lake, settings, run)
-    ours = lake.read(OURS).where(F.col("as_of_date") <= run.business_date)
-    dates = _dates_touched(theirs, ours, run)
-    if dates is None:
-        return nothing
-    between = F.col("as_of_date").between(*dates)
-    beside = latest(theirs.where(between), schemas.table(THEIRS))
-    current = current_rows(ours.where(between), lake.read("account_epoch")).withColumn(
-        "_touched", F.col("run_no") == run.run_no
-    )
-    touched = current.where("_touched").select("tenant_id", "account_id", "as_of_date", "_touched")
-    concerned = beside.join(touched, ["tenant_id", "account_id", "as_of_date"], "left").where("_fresh OR _touched")
-    found = compared(concerned, current, load_tolerances(settings))
-    before = lake.read(BREAKS).where((F.col("run_no") < run.run_no) & between)
-    rows = remembered(found, before, business_date=run.business_date, run_no=run.run_no, run_id=run.run_id)
+    found = _differences(lake, settings, run)
+    acts = Acts.since_last_run(run)
+    if found is None and not acts.rows:
+        _clear(lake, run)
+        return dict.fromkeys(COUNTED, 0)
+    rows = _remembered(spark, settings, run, lake, found, acts)
     lake.write_run(rows, BREAKS, run.run_no, run.run_id)
+    acts.carried(run)
     return _counted(lake, run)
 
 
-def _nothing_came(lake: Lake, settings: Settings, run: Run) -> bool:
-    """Whether it is plain from the tables' last commits that neither side has rows which were not compared yet."""
-    compared_through = min([run.run_no - 1, *(progress.run_no for progress in _progress(settings, run).values())])
-    return lake.last_run(THEIRS) <= compared_through and lake.last_run(OURS) < run.run_no
+def _differences(lake: Lake, settings: Settings, run: Run) -> DataFrame | None:
+    """Of all comparers, worked out once, since they are looked at more than once; None where nothing came."""
+    given = [(name, compare(lake, settings, run)) for name, compare in COMPARERS]
+    frames = [as_differences(rows) for _, rows in given if rows is not None]
+    get_log().info("compared", comparers=[name for name, rows in given if rows is not None])
+    return reduce(DataFrame.unionByName, frames).localCheckpoint() if frames else None
 
 
-def _progress(settings: Settings, run: Run) -> dict[str, Progress]:
-    """How far each tenant of the run is published."""
+def _remembered(  # noqa: PLR0917
+    spark: SparkSession, settings: Settings, run: Run, lake: Lake, found: DataFrame | None, acts: Acts
+) -> DataFrame:
+    if found is None:
+        found = as_differences(spark.range(0).toDF("none"))
+    days = F.min("as_of_date"), F.max("as_of_date")
+    first, last, counted = found.agg(*days, books.Suspects.counted()).collect()[0]
+    tolerances = load_tolerances(settings)
+    suspects = books.Suspects.of(counted)
+    if suspects is not None:
+        found = books.explained(found, suspects, lake, run, tolerances)
+        first = min(first, suspects.first - books.NEIGHBOURS)
+    # A level of an earlier date may go on tonight; what has ended, or is of one date, is looked for on its dates only.
+    earliest = min((day for day in (first, oldest_lasting(run), acts.first_date) if day is not None), default=None)
+    before = lake.read(BREAKS).where(F.col("run_no") < run.run_no)
+    if earliest is not None:
+        before = before.where(F.col("as_of_date") >= earliest)
+    if last is not None and not acts.rows:
+        before = before.where(F.col("as_of_date") <= last)
     tenants = [run.tenant] if run.tenant else sorted(p.name for p in settings.landing.iterdir() if p.is_dir())
-    return {tenant: run.ledger.progress(tenant) for tenant in tenants}
-
-
-def _reported(lake: Lake, settings: Settings, run: Run) -> DataFrame:
-    """Reported rows up to the business date, of files that were not withheld, with _fresh: not yet reconciled."""
-    rows = lake.read(THEIRS).where(F.col("as_of_date") <= run.business_date)
-    for column, wanted in (("tenant_id", run.tenant), ("vendor", run.vendor)):
-        if wanted is not None:
-            rows = rows.where(F.col(column) == wanted)
-    withheld = [file.file_id for file in run.ledger.files(status=["withheld"], run=run)]
-    if withheld:
-        rows = rows.where(~F.col("file_id").isin(withheld))
-    return rows.withColumn("_fresh", _fresh(settings, run))
-
-
-def _fresh(settings: Settings, run: Run) -> Column:
-    """Loaded since what the tenant last published, or by this run itself (which may be run again after publishing)."""
-    tests = [F.col("run_no") == run.run_no]
-    for tenant, progress in _progress(settings, run).items():
-        tests.append((F.col("tenant_id") == tenant) & (F.col("run_no") > progress.run_no))
-    return reduce(or_, tests)
-
-
-def _dates_touched(theirs: DataFrame, ours: DataFrame, run: Run) -> tuple[date, date] | None:
-    """First and last date that the run touched on either side: bounds what is read of the history."""
-    touched = (
-        theirs.where("_fresh")
-        .select("as_of_date")
-        .unionByName(ours.where(F.col("run_no") == run.run_no).select("as_of_date"))
+    return remembered(
+        found,
+        before,
+        tolerances,
+        Desk(load_breaks(settings)),
+        calendars_of(settings, tenants),
+        business_date=run.business_date,
+        run_no=run.run_no,
+        run_id=run.run_id,
+        said=acts.frame(spark),
     )
-    row = touched.agg(F.min("as_of_date").alias("first"), F.max("as_of_date").alias("last")).first()
-    return None if row is None or row["first"] is None else (row["first"], row["last"])
+
+
+def _clear(lake: Lake, run: Run) -> None:
+    """Nothing came: what an earlier attempt of the run has written goes."""
+    if lake.exists(BREAKS) and lake.last_run(BREAKS) >= run.run_no:
+        lake.write_run(lake.read(BREAKS).limit(0), BREAKS, run.run_no, run.run_id)
 
 
 def _counted(lake: Lake, run: Run) -> dict[str, int | str]:
-    written = lake.read(BREAKS).where(F.col("run_no") == run.run_no)
+    """What the run saw or brought into another state; a level that only ended is no news."""
     log = get_log()
-    counts = {"breaks": 0, "resolved": 0, "not_comparable": 0}
-    for row in written.groupBy("type", "state", "severity").count().orderBy("type", "state").collect():
-        kind = row["state"] if row["state"] in counts else "breaks"
-        counts[kind] += row["count"]
+    written = lake.written_by(BREAKS, [run.run_no])
+    tonight = (F.col("last_seen_on") == run.business_date) | (F.col("changed_on") == run.business_date)
+    counts = dict.fromkeys(COUNTED, 0)
+    for row in written.where(tonight).groupBy("type", "state", "severity").count().orderBy("type", "state").collect():
+        counts["breaks" if row["state"] == "open" else row["state"]] += row["count"]
         log.info("reconciled", type=row["type"], state=row["state"], severity=row["severity"], count=row["count"])
     return dict(counts)
 

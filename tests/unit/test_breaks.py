@@ -12,7 +12,10 @@ from pyspark.sql import types as T
 
 from jobs.check.tolerances import Limit, Rule, Tolerances
 from jobs.platform import schemas
-from jobs.reconcile.breaks import compared, remembered
+from jobs.platform.business_calendar import Calendar
+from jobs.reconcile.breaks import DIFFERENCE, SAID, as_differences, remembered
+from jobs.reconcile.desk import BreaksConf, Desk
+from jobs.reconcile.reported import compared
 
 TUESDAY = date(2026, 3, 10)
 WEDNESDAY = date(2026, 3, 11)
@@ -25,6 +28,13 @@ TOLERANCES = Tolerances(
             limits=[Limit(unit="money", max=Decimal("0.05")), Limit(unit="bps", max=Decimal("0.01"))],
             severity="warn",
             reason="closing value of yesterday",
+        ),
+        Rule(
+            name="end_value",
+            measure="end_value_difference",
+            limits=[Limit(unit="money", max=Decimal("0.05")), Limit(unit="bps", max=Decimal("0.01"))],
+            severity="warn",
+            reason="what the account is worth tonight",
         ),
         Rule(
             name="net_flow",
@@ -189,11 +199,19 @@ def test_only_figures_that_are_given_are_compared_and_a_missing_day_is_said_once
 # What becomes of a break from night to night
 
 
+def lives(found: DataFrame, before: DataFrame, on: date, run_no: int, **further: Any) -> DataFrame:
+    desk = Desk(further.pop("conf", BreaksConf()))
+    calendars = further.pop("calendars", {})
+    return remembered(
+        found, before, TOLERANCES, desk, calendars, business_date=on, run_no=run_no, run_id=f"run-{run_no}", **further
+    )
+
+
 def night(spark: SparkSession, begin: str, before: DataFrame, on: date, run_no: int) -> list[dict[str, Any]]:
     """The vendor says `begin` for the account's value of Tuesday morning; ours is 1,000,000."""
     reported = frame(spark, "reported_performance", [{**THEIRS, "begin_market_value": Decimal(begin)}])
-    found = compared(reported, frame(spark, "account_performance_daily", [OURS]), TOLERANCES)
-    rows = remembered(found, before, business_date=on, run_no=run_no, run_id=f"run-{run_no}")
+    found = as_differences(compared(reported, frame(spark, "account_performance_daily", [OURS]), TOLERANCES))
+    rows = lives(found, before, on, run_no)
     return [row.asDict() for row in rows.collect()]
 
 
@@ -239,3 +257,231 @@ def test_a_break_that_a_person_accepted_stays_accepted(spark: SparkSession) -> N
 
 def test_figures_that_agree_and_never_differed_leave_no_row(spark: SparkSession) -> None:
     assert night(spark, "1000000", frame(spark, "reconciliation_break", []), TUESDAY, 1) == []
+
+
+# A week of a desk: each case is an account
+
+MON, THU, FRI, NEXT = date(2026, 3, 9), date(2026, 3, 12), date(2026, 3, 13), date(2026, 3, 16)
+WARN = {"rank": 0, "rule": "begin_value", "severity": "warn", "expected": "at most 0.05 money"}
+BECAUSE = {"explanation": {"cause": "rounding", "words": "ours rounded is 90"}}
+MISSING: dict[str, Any] = {"type": "account_missing", "difference": None, "difference_bps": None}
+BY_BPS: dict[str, Any] = {"type": "twrr_daily", "difference": None}
+ACCEPTED: dict[str, Any] = {
+    "state": "accepted",
+    "reason": "accepted by ann until 2026-03-12: their rounding",
+    "accepted_by": "ann",
+    "accepted_until": THU,
+    "accepted_difference": Decimal("10"),
+    "accepted_bps": 10.0,
+    "event_no": 1,
+}
+CONF = BreaksConf.model_validate(
+    {
+        "bands": [
+            {
+                "age": [{"name": "new", "below": 2}, {"name": "old"}],
+                "materiality": [{"name": "small", "below": {"money": 100, "bps": 5}}, {"name": "large"}],
+                "reason": "for all of them",
+            }
+        ],
+        "desks": [
+            {"desk": "custody", "vendor": "canonical", "over": {"money": 1000}, "reason": "large amounts first"},
+            {"desk": "returns", "types": ["twrr_daily"], "reason": "whatever the size"},
+        ],
+    }
+)
+
+
+def seen(account: str, on: date, apart: str, **further: Any) -> dict[str, Any]:
+    """A comparer's row; a difference of nothing agrees."""
+    size = Decimal(apart)
+    return {
+        **THEIRS,
+        "account_id": account,
+        "as_of_date": on,
+        "type": "begin_value",
+        "ours": 100.0,
+        "theirs": 90.0,
+        "difference": size,
+        "difference_bps": float(size),
+        "verdict": WARN if size else None,
+        **further,
+    }
+
+
+X, Y = {"type": "position_quantity", "item": "X"}, {"type": "position_quantity", "item": "Y"}
+FLOW, MTD = {"type": "net_flow"}, {"type": "twrr_mtd"}
+FEBRUARY, MARCH = date(2026, 2, 27), date(2026, 3, 2)
+STRETCH = [(date(2026, 3, day), size) for day, size in ((2, "10"), (3, "10"), (4, "0"), (5, "10"), (6, "40"))]
+NIGHTS: dict[date, list[dict[str, Any]]] = {
+    MON: [
+        seen("small", MON, "99.99"),
+        seen("custody", MON, "1000"),
+        seen("returns", MON, "6", **BY_BPS),
+        seen("large", MON, "100"),
+    ],
+    TUESDAY: [
+        seen("level", TUESDAY, "10"),
+        seen("ends", MON, "10"),
+        seen("ends", TUESDAY, "10"),
+        seen("items", TUESDAY, "5", **X),
+        seen("items", TUESDAY, "5", **Y),
+        seen("flow", TUESDAY, "10", **FLOW),
+        seen("missing", TUESDAY, "1", **MISSING),
+        seen("until", TUESDAY, "10"),
+        seen("amount", TUESDAY, "10"),
+        seen("again", TUESDAY, "10", **BECAUSE),
+        seen("gone", TUESDAY, "10", **BECAUSE),
+    ],
+    WEDNESDAY: [
+        seen("ends", WEDNESDAY, "0"),
+        seen("items", WEDNESDAY, "5", **X),
+        seen("items", WEDNESDAY, "0", **Y),
+        seen("flow", WEDNESDAY, "10", **FLOW),
+        seen("missing", WEDNESDAY, "1", **MISSING),
+        seen("gone", TUESDAY, "11"),
+    ],
+    THU: [
+        seen("level", THU, "10"),  # Wednesday was not compared
+        seen("ends", MON, "0"),
+        seen("missing", THU, "0", **MISSING),
+        seen("until", THU, "10"),
+        seen("amount", TUESDAY, "10.04"),  # within 0.05 of what was accepted
+        seen("again", TUESDAY, "10", **BECAUSE),
+        seen("custody", THU, "1000"),
+    ],
+    FRI: [
+        seen("level", FRI, "25"),
+        seen("ends", TUESDAY, "0"),
+        seen("until", FRI, "10"),
+        seen("amount", TUESDAY, "10.06"),
+        seen("again", TUESDAY, "0"),
+        *[seen("stretch", day, size) for day, size in STRETCH],
+        *[seen("month", day, "10", **MTD) for day in (FEBRUARY, MARCH)],
+    ],
+    NEXT: [seen("ends", TUESDAY, "0"), seen("again", TUESDAY, "10", **BECAUSE)],
+}
+# Before the night: account -> what a person has said of its break.
+SAYS: dict[date, dict[str, dict[str, Any]]] = {
+    WEDNESDAY: {
+        "until": {**ACCEPTED, "comment": "asked them", "owner": "custody", "assigned_by": "ann"},
+        "amount": ACCEPTED,
+        "again": {"state": "open", "reopened_by": "ann", "reopened_on": TUESDAY, "event_no": 2},
+        "custody": {"owner": "ann", "assigned_by": "ann", "event_no": 3},
+    }
+}
+
+Week = dict[tuple[str, date], list[dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def week(spark: SparkSession) -> Week:
+    """(account, night) -> the rows that the night writes, by first date and item. Wednesday is a holiday."""
+    calendar = Calendar(name="one holiday", holidays=[WEDNESDAY])
+    schema = ", ".join(f"{name} {kind}" for name, kind in DIFFERENCE.items())
+    struct = schemas.table("reconciliation_break").struct
+    names = ["tenant_id", "break_id", *SAID]
+    loose = T.StructType([T.StructField(name, struct[name].dataType) for name in names])
+    history: list[dict[str, Any]] = []
+    found: Week = {}
+    for run_no, (on, rows) in enumerate(NIGHTS.items(), start=1):
+        given = spark.createDataFrame([tuple(row.get(name) for name in DIFFERENCE) for row in rows], schema)
+        acts = [{**row, **SAYS[on][row["account_id"]]} for row in history if row["account_id"] in SAYS.get(on, {})]
+        said = spark.createDataFrame([tuple(row.get(name) for name in names) for row in acts], loose) if acts else None
+        before = frame(spark, "reconciliation_break", history)
+        written = lives(given, before, on, run_no, conf=CONF, calendars={"acme": calendar}, said=said).collect()
+        for row in sorted(written, key=lambda row: (row["account_id"], row["as_of_date"], row["item"] or "")):
+            found.setdefault((row["account_id"], on), []).append(row.asDict())
+            history.append(row.asDict())
+    return found
+
+
+def told(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    return [(row["as_of_date"].day, row["through_date"] and row["through_date"].day, row["state"]) for row in rows]
+
+
+def test_the_same_amount_on_the_next_compared_date_is_the_same_break(week: Week) -> None:
+    [first], [again] = week["level", TUESDAY], week["level", THU]
+    assert again["break_id"] == first["break_id"]
+    assert (again["first_seen_on"], again["last_seen_on"], again["age_days"]) == (TUESDAY, THU, 1)
+    assert told([again]) == [(10, 12, "open")]
+    ended, other = week["level", FRI]  # another amount: the old level has ended, its dates stay wrong
+    assert (ended["break_id"], ended["ended_on"], ended["difference"]) == (first["break_id"], FRI, Decimal("10"))
+    assert told([ended, other]) == [(10, 12, "open"), (13, 13, "open")]
+
+
+def test_a_level_ends_where_the_figures_agree_and_stays_open_until_its_dates_are_corrected(week: Week) -> None:
+    [ended] = week["ends", WEDNESDAY]
+    assert (told([ended]), ended["ended_on"], ended["last_seen_on"]) == ([(9, 10, "open")], WEDNESDAY, TUESDAY)
+    [half] = week["ends", THU]
+    assert (told([half]), half["dates"], half["difference"]) == ([(9, 10, "open")], "2026-03-10", Decimal("10"))
+    assert told(week["ends", FRI]) == [(9, 10, "resolved")]
+    assert ("ends", NEXT) not in week
+
+
+def test_of_several_dates_in_one_run_each_stretch_of_one_amount_is_a_break(week: Week) -> None:
+    rows = week["stretch", FRI]
+    assert told(rows) == [(2, 3, "open"), (5, 5, "open"), (6, 6, "open")]
+    assert [row["ended_on"] and row["ended_on"].day for row in rows] == [4, 6, None]
+
+
+def test_items_are_breaks_of_their_own_and_flows_are_of_one_day(week: Week) -> None:
+    one, two = week["items", TUESDAY], week["items", WEDNESDAY]
+    assert len({row["break_id"] for row in one + two}) == 2
+    assert {row["item"]: row["through_date"] for row in two} == {"X": WEDNESDAY, "Y": TUESDAY}
+    [flow], [next_flow] = week["flow", TUESDAY], week["flow", WEDNESDAY]
+    assert flow["break_id"] != next_flow["break_id"]
+
+
+def test_a_month_s_return_starts_anew_with_the_month_and_an_account_s_state_just_ends(week: Week) -> None:
+    assert told(week["month", FRI]) == [(27, 27, "open"), (2, 2, "open")]
+    [new], [still], [there] = (week["missing", night] for night in (TUESDAY, WEDNESDAY, THU))
+    assert (still["break_id"], told([still])) == (new["break_id"], [(10, 11, "open")])
+    assert (there["state"], there["reason"]) == ("resolved", "the figures agree now")
+
+
+def test_what_a_person_said_is_taken_over_and_ends_with_its_date(week: Week) -> None:
+    [taken], [stands], [over] = (week["until", night] for night in (WEDNESDAY, THU, FRI))
+    assert (taken["state"], taken["comment"], taken["owner"]) == ("accepted", "asked them", "custody")
+    assert taken["last_seen_on"] == TUESDAY
+    assert (stands["state"], stands["reason"], stands["through_date"]) == ("accepted", ACCEPTED["reason"], THU)
+    assert (over["state"], over["reopened_on"], over["accepted_until"]) == ("open", FRI, None)
+    assert {row["comment"] for row in (taken, stands, over)} == {"asked them"}
+    assert over["reason"] == (
+        "accepted by ann until 2026-03-12, which has passed; "
+        "ours less theirs is 10.00 (10.00 bps), expected at most 0.05 money (rule begin_value)"
+    )
+
+
+def test_an_acceptance_is_of_an_amount_and_ends_when_that_moves_beyond_tolerance(week: Week) -> None:
+    [near], [moved] = week["amount", THU], week["amount", FRI]
+    assert (near["state"], near["difference"]) == ("accepted", Decimal("10.04"))
+    assert (moved["state"], moved["accepted_by"]) == ("open", None)
+    # The date has passed as well on Friday; what has moved is said.
+    assert moved["reason"].startswith("accepted by ann until 2026-03-12, but the difference has moved; ours less")
+
+
+def test_a_cause_explains_until_a_person_opens_it_again(week: Week) -> None:
+    [found], [again], [gone], [back] = (week["again", night] for night in (TUESDAY, THU, FRI, NEXT))
+    assert (found["state"], found["cause"], found["reason"]) == ("explained", "rounding", "ours rounded is 90")
+    assert (again["state"], again["reason"][:16]) == ("open", "reopened by ann;")
+    assert (gone["state"], back["state"], back["reopened_on"]) == ("resolved", "explained", NEXT)
+
+
+def test_a_cause_that_is_gone_explains_no_more(week: Week) -> None:
+    [row] = week["gone", WEDNESDAY]
+    assert (row["state"], row["cause"]) == ("open", None)
+
+
+def test_bands_and_desks_follow_from_age_amount_vendor_and_type(week: Week) -> None:
+    rows = {account: week[account, MON][0] for account in ("small", "custody", "returns", "large")}
+    assert {
+        name: (row["materiality"], row["owner"], row["assigned_by"], row["age_band"]) for name, row in rows.items()
+    } == {
+        "small": ("small", None, None, "new"),
+        "custody": ("large", "custody", "rule", "new"),
+        "returns": ("large", "returns", "rule", "new"),
+        "large": ("large", None, None, "new"),
+    }
+    [aged] = week["custody", THU]  # Tuesday and Thursday are business days; a person's word stands before the rule's
+    assert (aged["age_days"], aged["age_band"], aged["owner"]) == (2, "old", "ann")
