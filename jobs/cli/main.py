@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from jobs.cli import (
+    breaks,
     closing,
     db,
     demo,
@@ -50,6 +51,7 @@ app.add_typer(vendor.app, name="vendor")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(restatements.app, name="restatements")
 app.add_typer(holds.app, name="holds")
+app.add_typer(breaks.app, name="breaks")
 app.add_typer(db.app, name="db")
 
 

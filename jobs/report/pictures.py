@@ -23,7 +23,12 @@ VARIABLES = {INK: "ink", SOFT: "soft", GRID: "grid", GOOD: "good", BAD: "bad"} |
 WIDTH, HEIGHT = 6.2, 2.9
 BREAK_WORDS: dict[str, str] = {
     "begin_value": "begin value", "net_flow": "net flow", "end_value": "end value", "twrr_daily": "daily return",
-    "twrr_mtd": "month-to-date return",
+    "twrr_mtd": "month-to-date return", "roll_forward": "roll-forward", "holdings_value": "value of holdings",
+    "position_quantity": "position, quantity", "position_value": "position, value", "cash_balance": "cash balance",
+    "cash_roll": "cash roll-forward", "source_value": "value, two vendors", "account_new": "new account",
+    "account_missing": "missing account", "account_closed_with_balance": "closed with a balance",
+    "account_reopened": "reopened account", "account_renumbered": "renumbered account",
+    "account_changed": "changed account",
 }  # fmt: skip
 
 

@@ -40,6 +40,9 @@ class Night:
     breaks: Listing
     breaks_by_type: list[Row]
     breaks_cleared: int
+    changes: Listing
+    changes_by_kind: list[Row]
+    acceptances_ending: int
     held: Listing
     flagged: int
     quarantined: Listing
@@ -89,6 +92,9 @@ def read_night(connection: psycopg.Connection, business_date: date) -> Night:
         breaks=reader.listing(BREAKS),
         breaks_by_type=reader.all(BREAKS_BY_TYPE),
         breaks_cleared=cleared[0]["total"],
+        changes=reader.listing(CHANGES),
+        changes_by_kind=reader.all(CHANGES_BY_KIND),
+        acceptances_ending=reader.all(ACCEPTANCES_ENDING)[0]["total"],
         held=reader.listing(HELD),
         flagged=flagged[0]["total"],
         quarantined=reader.listing(QUARANTINED),
@@ -161,13 +167,39 @@ FROM took LEFT JOIN usual USING (step) WHERE run_id = %(newest)s ORDER BY took.s
 
 # Open ones as far as they were known on the night, the largest first.
 BREAKS = """
-SELECT b.tenant_id, b.account_id, b.as_of_date, b.source_vendor, b.type, b.ours, b.theirs, b.difference,
-       b.difference_bps, b.severity, b.first_seen_on, b.reason, %(date)s::date - b.first_seen_on AS age_days,
-       p.currency, b.total
+SELECT b.tenant_id, b.account_id, b.as_of_date, b.through_date, b.source_vendor, b.type, b.item, b.ours, b.theirs,
+       b.difference, b.difference_bps, b.severity, b.first_seen_on, b.reopened_on = %(date)s AS is_reopened, b.reason,
+       b.owner, b.materiality, coalesce(b.age_days, %(date)s::date - b.first_seen_on) AS age_days, p.currency, b.total
 FROM (SELECT *, count(*) OVER () AS total FROM marts.reconciliation_break
       WHERE state = 'open' AND first_seen_on <= %(date)s) b
-LEFT JOIN marts.account_performance_daily p USING (tenant_id, account_id, as_of_date)
+LEFT JOIN marts.account_performance_daily p ON p.tenant_id = b.tenant_id AND p.account_id = b.account_id
+      AND p.as_of_date = coalesce(b.through_date, b.as_of_date)
 ORDER BY abs(b.difference_bps) DESC NULLS LAST, b.tenant_id, b.account_id, b.as_of_date, b.type
+"""
+
+# What came into another state on the night; a break that opened and was explained the same night is explained.
+CHANGED = """
+SELECT *, CASE WHEN state = 'open' AND reopened_on = %(date)s THEN 'opened again' WHEN state = 'open' THEN 'opened'
+               ELSE state END AS kind
+FROM marts.reconciliation_break WHERE changed_on = %(date)s AND state <> 'not_comparable'
+"""
+
+CHANGES = f"""
+SELECT kind, tenant_id, account_id, as_of_date, source_vendor, type, item, difference, difference_bps, reason,
+       coalesce(accepted_by, owner) AS who, count(*) OVER () AS total
+FROM ({CHANGED}) changed WHERE kind <> 'opened'
+ORDER BY array_position(ARRAY['opened again', 'resolved', 'explained', 'accepted'], kind),
+         abs(difference_bps) DESC NULLS LAST, tenant_id, account_id, as_of_date, type
+"""  # noqa: S608
+
+CHANGES_BY_KIND = f"""
+SELECT kind, count(*) AS breaks FROM ({CHANGED}) changed GROUP BY kind
+ORDER BY array_position(ARRAY['opened', 'opened again', 'resolved', 'explained', 'accepted'], kind)
+"""  # noqa: S608
+
+ACCEPTANCES_ENDING = """
+SELECT count(*) AS total FROM marts.reconciliation_break
+WHERE state = 'accepted' AND accepted_until BETWEEN %(date)s AND %(date)s::date + 6
 """
 
 BREAKS_BY_TYPE = """

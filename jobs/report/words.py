@@ -45,6 +45,8 @@ def tasks(night: Night) -> list[Task]:
     if night.breaks.total:
         tonight = sum(row["tonight"] for row in night.breaks_by_type)
         text = f"{_count(night.breaks.total, 'open break')}, {tonight:,} of them new tonight"
+        again = sum(row["breaks"] for row in night.changes_by_kind if row["kind"] == "opened again")
+        text += f" and {again:,} open again" if again else ""
         worst = night.breaks.rows[0]
         if worst["difference_bps"] is not None:
             kind = BREAK_WORDS.get(worst["type"], worst["type"])

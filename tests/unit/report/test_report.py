@@ -71,6 +71,18 @@ def fill(cursor: psycopg.Cursor) -> None:
         " 1500.25, 509.75, -3397.8, 'warn', 'open', %s, %s, 'differs', 'nightly-1', %s)",
         [NIGHT, NIGHT - timedelta(days=3), NIGHT, AT],
     )
+    for break_id, state, reason, who in (
+        ("c1", "resolved", "the figures agree now", None),
+        ("c2", "accepted", "accepted by ann until 2026-04-02: account 000123456789 rounds", "ann"),
+        ("c3", "explained", "theirs is before fees: ours before fees is 1.0500 %", None),
+    ):
+        cursor.execute(
+            "INSERT INTO marts.reconciliation_break (tenant_id, break_id, account_id, as_of_date, source_vendor, type,"
+            " difference_bps, state, first_seen_on, last_seen_on, reason, run_id, published_at, changed_on,"
+            " accepted_by, accepted_until) VALUES ('alpine', %s, 'AL-1', %s, 'canonical', 'twrr_daily', 5, %s, %s, %s,"
+            " %s, 'earlier', %s, %s, %s, %s)",
+            [break_id, NIGHT, state, NIGHT, NIGHT, reason, AT, NIGHT, who, NIGHT + timedelta(days=2)],
+        )
     cursor.execute(
         "INSERT INTO marts.held_account VALUES ('northwind', 'NW-9', %s, 'return_out_of_range',"
         " 'return of 310 %% without a flow', 'hold', 'held', 'nightly-1', %s)",
@@ -146,6 +158,14 @@ def test_long_lists_are_cut_with_their_number_and_the_largest_stay(filled: str, 
     assert table.index("2,010.00 1,500.25 509.75 USD -3,397.8 bp 3") < table.index("NW-39")
     assert "NW-16 " in table  # 24th by size
     assert "NW-10 " not in table
+
+
+def test_what_changed_since_yesterday_stands_before_what_is_open(filled: str, settings: Settings) -> None:
+    page = text_of(page_of(settings, NIGHT))
+    changed = page[page.index("Breaks since yesterday") : page.index("Breaks, largest first")]
+    assert "1 resolved, 1 explained, 1 accepted. 1 accepted only for the next seven days." in changed
+    assert "explained AL-1 2026-03-31 daily return – +5.0 bp theirs is before fees" in changed
+    assert "until 2026-04-02: account •••789 rounds ann canonical alpine" in changed
 
 
 def test_figures_of_the_night_stand_in_their_tables(filled: str, settings: Settings) -> None:
