@@ -122,3 +122,45 @@ def test_without_reports_there_is_nothing_to_reconcile(spark: SparkSession, sett
     night = ledger.open_run(MONDAY)
     assert set(reconcile(spark, settings, night).values()) == {0}
     assert not Lake(spark, settings.lake_root).exists("reconciliation_break")
+
+
+def test_a_flow_counted_a_day_later_explains_the_break_of_the_day_before_too(
+    spark: SparkSession, settings: Settings, ledger: Ledger
+) -> None:
+    """Theirs has 500 on Monday, ours on Tuesday. Monday's break is open until Tuesday's figures say why; the account's
+    end value on Tuesday is theirs at Monday's rate."""
+    lake = Lake(spark, settings.lake_root)
+    monday = ledger.open_run(MONDAY)
+    flow, none = Decimal("500"), Decimal("0")
+    ours = {**GOLD, "account_id": "A1", "begin_date": date(2026, 1, 2)}
+    write(spark, lake, "account_performance_daily", monday, [{**ours, "as_of_date": MONDAY}])
+    theirs = reported("A1", MONDAY, 1, net_flow=flow, end_market_value=Decimal("1010"))
+    write(spark, lake, "reported_performance", monday, [theirs])
+    lineage = {name: theirs[name] for name in ("vendor", "feed", "file_id", "line_no", "record_no", "mapping_version")}
+    lineage |= {"tenant_id": "acme", "arrival_no": 1}
+    booking = {"transaction_id": "T", "account_id": "A1", "trade_date": TUESDAY, "performance_date": TUESDAY}
+    booking |= {"type": "DEPOSIT", "amount": flow, "status": "new"}
+    write(spark, lake, "transaction", monday, [{**lineage, **booking}])
+    value = {"account_id": "A1", "as_of_date": TUESDAY, "market_value": Decimal("1400"), "currency": "EUR"}
+    write(spark, lake, "valuation", monday, [{**lineage, **value}])
+    rates = [(MONDAY, "1.09"), (TUESDAY, "1.10")]
+    pair = {**lineage, "from_currency": "EUR", "to_currency": "USD"}
+    write(spark, lake, "fx_rate", monday, [{**pair, "as_of_date": day, "rate": Decimal(rate)} for day, rate in rates])
+    assert reconcile(spark, settings, monday)["breaks"] == 1
+    ledger.close_run(monday, "done", {})
+    ledger.advance("acme", MONDAY, monday.run_no)
+
+    tuesday = ledger.open_run(TUESDAY)
+    row = {**ours, "as_of_date": TUESDAY, "begin_date": MONDAY, "net_flow": flow, "end_market_value": Decimal("1540")}
+    write(spark, lake, "account_performance_daily", tuesday, [row])
+    theirs = reported("A1", TUESDAY, 2, net_flow=none, end_market_value=Decimal("1526"))
+    write(spark, lake, "reported_performance", tuesday, [theirs])
+    assert reconcile(spark, settings, tuesday)["explained"] == 3
+    found = (
+        lake.read("reconciliation_break").where(f"run_no = {tuesday.run_no}").orderBy("as_of_date", "type").collect()
+    )
+    assert [(r["as_of_date"], r["type"], r["state"], r["cause"], r["first_seen_on"]) for r in found] == [
+        (MONDAY, "net_flow", "explained", "flow_timing", MONDAY),
+        (TUESDAY, "end_value", "explained", "fx_rate", TUESDAY),
+        (TUESDAY, "net_flow", "explained", "flow_timing", TUESDAY),
+    ]
