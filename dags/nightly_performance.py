@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import html
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import httpx
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
-from airflow.sdk import DAG, CronPartitionTimetable, Param
+from airflow.providers.smtp.notifications.smtp import SmtpNotifier
+from airflow.sdk import DAG, BaseNotifier, Connection, CronPartitionTimetable, Param
 
 from jobs.platform.settings import PROJECT_ROOT, Settings
 from jobs.platform.spark_conf import spark_conf
@@ -95,6 +98,40 @@ def note_failure(context: Any) -> None:
         tries=ti.try_number,
         error=str(context.get("exception")),
     )
+    tell(context)
+
+
+class WebhookNotifier(BaseNotifier):
+    """Posts {"text": message} to the URL of a connection, as chat services take it."""
+
+    def __init__(self, conn_id: str, text: str) -> None:
+        super().__init__()
+        self.conn_id, self.text = conn_id, text
+
+    def notify(self, context: Any) -> None:
+        # The path of the URL is the secret: it stands in the connection's password.
+        connection = Connection.get(self.conn_id)
+        address = f"{connection.schema or 'https'}://{connection.host}"
+        address += f":{connection.port}" if connection.port else ""
+        address += f"/{(connection.password or '').lstrip('/')}"
+        httpx.post(address, json={"text": self.text}, timeout=30).raise_for_status()
+
+
+def tell(context: Any) -> None:
+    """Write the night's message and send it where conf/ says; a night that has nothing new to say sends nothing."""
+    from jobs.report.alert import write_alert
+
+    settings = Settings()
+    message = write_alert(settings, date.fromisoformat(business_date(context["dag_run"], context["params"])))
+    if message is None:
+        return
+    alerts = settings.conf.alerts
+    if alerts.email_to:
+        SmtpNotifier(
+            to=alerts.email_to, subject=message.splitlines()[0], html_content=f"<pre>{html.escape(message)}</pre>"
+        )(context)
+    if alerts.webhook:
+        WebhookNotifier(alerts.webhook, message)(context)
 
 
 with DAG(
@@ -130,6 +167,7 @@ with DAG(
             name="dietz {{ task.task_id }} {{ run_id }}",
             # Later steps first: where several runs wait for a place, the one under way is brought to its end.
             weight_rule="upstream",
+            on_success_callback=tell if step == STEPS[-1] else None,
             doc_md=f"`jobs/{step}`: see its chapter in docs/architecture.md.",
         )
         for step in STEPS

@@ -4346,6 +4346,44 @@ COMMENT ON COLUMN ops.account_reporting_epoch.epoch IS 'Version of these rows of
 
 COMMENT ON COLUMN ops.account_reporting_epoch.from_date IS 'First date whose rows the epoch supersedes.';
 
+CREATE TABLE ops.alert_cause (
+    cause text NOT NULL,
+    tenant_id text,
+    severity text NOT NULL,
+    told_on date NOT NULL,
+    seen_on date NOT NULL,
+    CONSTRAINT alert_cause_severity_check CHECK ((severity = ANY (ARRAY['bad'::text, 'warn'::text])))
+);
+
+COMMENT ON TABLE ops.alert_cause IS 'Causes that last: told once, gone when a night does not have them any more.';
+
+COMMENT ON COLUMN ops.alert_cause.cause IS 'Kind and a hash of what it is about: no account and no name in clear.';
+
+COMMENT ON COLUMN ops.alert_cause.tenant_id IS 'The client firm; NULL where it is about the run.';
+
+COMMENT ON COLUMN ops.alert_cause.severity IS 'bad: somebody must act; warn: somebody should look.';
+
+COMMENT ON COLUMN ops.alert_cause.told_on IS 'Business date of the night that first told it.';
+
+COMMENT ON COLUMN ops.alert_cause.seen_on IS 'Business date of the night that last had it.';
+
+CREATE TABLE ops.alert_message (
+    business_date date NOT NULL,
+    message_no integer NOT NULL,
+    said_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    message text NOT NULL
+);
+
+COMMENT ON TABLE ops.alert_message IS 'Messages to operators: one a night, and another only where something new came to it.';
+
+COMMENT ON COLUMN ops.alert_message.business_date IS 'The night.';
+
+COMMENT ON COLUMN ops.alert_message.message_no IS 'Which message of that night, from 1.';
+
+COMMENT ON COLUMN ops.alert_message.said_at IS 'When it was written.';
+
+COMMENT ON COLUMN ops.alert_message.message IS 'Its text.';
+
 CREATE SEQUENCE ops.arrival_no
     START WITH 1
     INCREMENT BY 1
@@ -4781,6 +4819,12 @@ ALTER TABLE ONLY ops.account_epoch
 
 ALTER TABLE ONLY ops.account_reporting_epoch
     ADD CONSTRAINT account_reporting_epoch_pkey PRIMARY KEY (tenant_id, account_id, epoch);
+
+ALTER TABLE ONLY ops.alert_cause
+    ADD CONSTRAINT alert_cause_pkey PRIMARY KEY (cause);
+
+ALTER TABLE ONLY ops.alert_message
+    ADD CONSTRAINT alert_message_pkey PRIMARY KEY (business_date, message_no);
 
 ALTER TABLE ONLY ops.break_event_carried
     ADD CONSTRAINT break_event_carried_pkey PRIMARY KEY (run_no);

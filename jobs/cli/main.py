@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from jobs.cli import (
+    alert,
     breaks,
     closing,
     db,
@@ -42,6 +43,7 @@ app.command("files")(files.files)
 app.command("returns")(returns.returns)
 app.command("explain")(explain.explain)
 app.command("report")(report_verb.report)
+app.command("alert")(alert.alert)
 app.command("close")(closing.close)
 app.command("reopen")(closing.reopen)
 app.command("risk")(risk.risk)

@@ -15,6 +15,7 @@ from jobs.cli.terminal import console as terminal
 from jobs.pipeline import STEPS, run_all
 from jobs.platform.ledger import Ledger, Run
 from jobs.platform.settings import Settings
+from jobs.report.alert import write_alert
 
 STRICT_EXIT = 3
 
@@ -37,9 +38,17 @@ def run(  # noqa: PLR0917 typer reads the options from the signature
     settings = Settings()
     ledger = Ledger(settings)
     this = run_for(ledger, only or STEPS[0], business_date, from_date=from_date, tenant=tenant, vendor=vendor)
-    steps = {only: run_one(only, settings, this)} if only else run_night(settings, this)
     console = terminal()
+    if only:
+        steps = {only: run_one(only, settings, this)}
+    else:
+        try:
+            steps = run_night(settings, this)
+        finally:
+            message = write_alert(settings, this.business_date)
     console.print(night_table([(this.business_date, steps)]))
+    if not only and message:
+        console.print(message, markup=False, soft_wrap=True, end="")
     if strict and any(steps.get(step, {}).get(name, 0) for step, name in ATTENTION):
         raise typer.Exit(STRICT_EXIT)
 

@@ -31,11 +31,19 @@ class PublishConf(StrictModel):
     connections: int = Field(default=2, ge=1, le=16, description="parallel COPY connections")
 
 
+class AlertsConf(StrictModel):
+    """Who is told of a night by Airflow, besides the file in DIETZ_HOME/alerts."""
+
+    email_to: list[str] = Field(default=[], description="addresses; the server is the connection `smtp_default`")
+    webhook: str | None = Field(default=None, description="Airflow connection whose URL the message is posted to")
+
+
 class Conf(StrictModel):
     """Model of `conf/local.yaml` and `conf/cluster.yaml`."""
 
     spark: SparkConf = SparkConf()
     publish: PublishConf = PublishConf()
+    alerts: AlertsConf = AlertsConf()
     lake: str | None = Field(default=None, description="lake root, e.g. s3a://bucket/lake; default DIETZ_HOME/lake")
     decrypt: list[str] = Field(
         default=[], description="command for PGP files: encrypted bytes at its standard input, plain bytes out"

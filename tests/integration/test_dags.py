@@ -8,8 +8,10 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -265,3 +267,26 @@ def test_a_restarted_look_out_does_not_repeat_itself(landing: Path) -> None:
     store = Store()
     assert len(asyncio.run(events(landing, 1.0, store=store))) == 1
     assert asyncio.run(events(landing, 1.0, store=store)) == []
+
+
+def test_a_webhook_gets_the_message_at_the_address_of_its_connection(
+    night: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    got: list[tuple[str, Any]] = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            got.append((self.path, json.loads(body)))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Hook) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        where = {"conn_type": "http", "host": "127.0.0.1", "port": server.server_port, "schema": "http"}
+        monkeypatch.setenv("AIRFLOW_CONN_DESK", json.dumps({**where, "password": "services/T0/secret"}))
+        night.WebhookNotifier("desk", "dietz, night of 2026-03-31: all well")({})
+    assert got == [("/services/T0/secret", {"text": "dietz, night of 2026-03-31: all well"})]

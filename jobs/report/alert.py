@@ -1,0 +1,167 @@
+"""One message a night for operators: what matters, each cause once, nothing about clients in clear.
+
+A cause (a feed that did not come, a file that was refused, a held account, an open break ...) is told when a night has
+it for the first time, and again only if it was gone meanwhile. A night that is run again says something only where
+something has come to it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from itertools import islice
+from pathlib import Path
+
+import psycopg
+
+from jobs.platform import database
+from jobs.platform.settings import Settings
+from jobs.report.read import OVERDUE
+
+ONE_TELLER = 1886740994  # lock of the transaction that decides what is new
+LINES = 40
+
+# Each cause: its key (hashed where it names an account or a path), tenant_id, severity, kind, and what it is about.
+CAUSES = """
+SELECT 'step/' || run_id || '/' || step, NULL, 'bad', 'step failed', step || ', run ' || run_id FROM (
+    SELECT DISTINCT ON (s.run_id, s.step) s.run_id, s.step, s.status FROM ops.step_run s JOIN ops.run r USING (run_id)
+    WHERE r.run_no = (SELECT max(run_no) FROM ops.run WHERE business_date = %(date)s)
+    ORDER BY s.run_id, s.step, s.attempt DESC
+) last WHERE status = 'failed'
+UNION ALL
+SELECT 'file/' || md5(file_id || status), tenant_id, CASE status WHEN 'waiting' THEN 'warn' ELSE 'bad' END,
+       'file ' || status, coalesce(feed, 'no feed') FROM ops.file f
+WHERE status IN ('refused', 'withheld', 'unrecognised', 'waiting')
+  AND NOT EXISTS (SELECT FROM ops.file later WHERE later.tenant_id = f.tenant_id AND later.path = f.path
+                  AND later.member = f.member AND later.arrival_no > f.arrival_no)
+UNION ALL
+SELECT DISTINCT 'held/' || md5(tenant_id || account_id || rule), tenant_id, 'bad', 'account held', rule
+FROM marts.held_account WHERE state = 'held'
+UNION ALL
+SELECT 'restatement/' || md5(restatement_id), tenant_id, 'bad', 'restatement waits for an approval',
+       coalesce(materiality, 'no class') FROM marts.restatement WHERE state = 'waiting'
+UNION ALL
+SELECT DISTINCT concat_ws('/', 'rule', tenant_id, feed, table_name, rule, column_name), tenant_id, 'bad',
+       'rule failed', feed || ', ' || rule || coalesce(' of ' || column_name, '')
+FROM marts.data_quality_result WHERE NOT success AND severity = 'fail'
+  AND run_no IN (SELECT run_no FROM ops.run WHERE business_date = %(date)s)
+UNION ALL
+SELECT 'break/' || break_id, tenant_id, CASE severity WHEN 'hold' THEN 'bad' ELSE 'warn' END, 'open break', type
+FROM marts.reconciliation_break WHERE state = 'open'
+UNION ALL
+SELECT DISTINCT concat_ws('/', 'quarantine', md5(file_id), failed_rules::jsonb -> 0 ->> 'rule'), tenant_id, 'warn',
+       'file with rows in quarantine', feed || ', ' || coalesce(failed_rules::jsonb -> 0 ->> 'rule', 'no rule')
+FROM marts.quarantined_row WHERE state = 'open'
+"""
+FORGET = "DELETE FROM ops.alert_cause WHERE NOT cause = ANY (%s)"
+REMEMBER = """
+INSERT INTO ops.alert_cause AS known (cause, tenant_id, severity, told_on, seen_on)
+SELECT cause, tenant_id, severity, %(date)s, %(date)s
+FROM unnest(%(causes)s::text[], %(tenants)s::text[], %(severities)s::text[]) AS given (cause, tenant_id, severity)
+ON CONFLICT (cause) DO UPDATE
+SET (severity, seen_on) = ROW (excluded.severity, greatest(known.seen_on, excluded.seen_on))
+"""
+PUBLISHED = """
+SELECT count(*), coalesce(sum(published), 0) FROM (
+    SELECT tenant_id, max(published) AS published FROM marts.night_status WHERE business_date = %s GROUP BY tenant_id
+) tenants
+"""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One thing that lasts until somebody or something ends it."""
+
+    key: str
+    tenant_id: str | None
+    severity: str
+    kind: str
+    about: str
+
+
+def write_alert(settings: Settings, business_date: date) -> str | None:
+    """Decide what is new on a night, remember it, and write the message to DIETZ_HOME/alerts/<date>.txt.
+
+    Returns the message; None where the night has been told and nothing has come to it.
+    """
+    with database.connect(settings) as connection:
+        message = decide(connection, business_date)
+        said = connection.execute(
+            "SELECT message FROM ops.alert_message WHERE business_date = %s ORDER BY message_no", [business_date]
+        ).fetchall()
+    _write(settings.folder("alerts") / f"{business_date}.txt", "\n".join(text for (text,) in said))
+    return message
+
+
+def decide(connection: psycopg.Connection, business_date: date) -> str | None:
+    """The message of a night in words, and its causes remembered, in one transaction; None where it would say nothing
+    new."""
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [ONE_TELLER])
+        causes = _causes(connection, business_date)
+        known = {cause for (cause,) in connection.execute("SELECT cause FROM ops.alert_cause").fetchall()}
+        new = [cause for cause in causes if cause.key not in known]
+        gone = len(known - {cause.key for cause in causes})
+        messages = connection.execute(
+            "SELECT count(*) FROM ops.alert_message WHERE business_date = %s", [business_date]
+        ).fetchone()
+        assert messages is not None
+        connection.execute(FORGET, [[cause.key for cause in causes]])
+        connection.execute(REMEMBER, {
+            "date": business_date, "causes": [cause.key for cause in causes],
+            "tenants": [cause.tenant_id for cause in causes], "severities": [cause.severity for cause in causes],
+        })  # fmt: skip
+        if messages[0] and not new:
+            return None
+        published = connection.execute(PUBLISHED, [business_date]).fetchone()
+        assert published is not None
+        message = in_words(business_date, (published[0], published[1]), new, causes, gone)
+        connection.execute(
+            "INSERT INTO ops.alert_message (business_date, message_no, message) VALUES (%s, %s, %s)",
+            [business_date, messages[0] + 1, message],
+        )
+    return message
+
+
+def _causes(connection: psycopg.Connection, business_date: date) -> list[Cause]:
+    asked = {"date": business_date}
+    found = [Cause(*row) for row in connection.execute(CAUSES, asked).fetchall()]
+    for tenant_id, _, feed, _, _ in connection.execute(OVERDUE, asked).fetchall():
+        found.append(Cause(f"missing/{tenant_id}/{feed}", tenant_id, "bad", "did not come", feed))
+    return list({cause.key: cause for cause in found}.values())
+
+
+def in_words(business_date: date, published: tuple[int, int], new: list[Cause], causes: list[Cause], gone: int) -> str:
+    """The message: the night in a line, then what is new, the worst first, then what was told before."""
+    tenants, accounts = published
+    head = f"{accounts} accounts of {tenants} tenants published" if tenants else "nothing is published"
+    urgent = any(cause.severity == "bad" for cause in new)
+    worst = "needs you now" if urgent else "with remarks" if new else "nothing new"
+    lines = [f"dietz, night of {business_date}: {head}; {worst}"]
+    told = list(_lines(new))
+    lines += [f"  {line}" for line in islice(told, LINES)]
+    if len(told) > LINES:
+        lines.append(f"  and {len(told) - LINES} more lines: see the report")
+    before = len(causes) - len(new)
+    if before:
+        lines.append(f"  {before} matter{'' if before == 1 else 's'} told before and not ended yet")
+    if gone:
+        lines.append(f"  {gone} matter{'' if gone == 1 else 's'} ended")
+    return "\n".join(lines) + "\n"
+
+
+def _lines(causes: list[Cause]) -> Iterable[str]:
+    counts: dict[tuple[str, str, str, str], int] = defaultdict(int)
+    for cause in causes:
+        counts[cause.severity, cause.tenant_id or "", cause.kind, cause.about] += 1
+    for (_, tenant, kind, about), count in sorted(counts.items(), key=lambda one: (one[0][:3], -one[1], one[0][3])):
+        times = f"{count} times " if count > 1 else ""
+        yield f"{tenant + ': ' if tenant else ''}{times}{kind}: {about}"
+
+
+def _write(path: Path, text: str) -> None:
+    unfinished = path.with_suffix(".part")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)
