@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -38,19 +39,23 @@ def run(  # noqa: PLR0917 typer reads the options from the signature
     settings = Settings()
     ledger = Ledger(settings)
     this = run_for(ledger, only or STEPS[0], business_date, from_date=from_date, tenant=tenant, vendor=vendor)
-    console = terminal()
-    if only:
-        steps = {only: run_one(only, settings, this)}
-    else:
-        try:
-            steps = run_night(settings, this)
-        finally:
-            message = write_alert(settings, this.business_date)
-    console.print(night_table([(this.business_date, steps)]))
-    if not only and message:
-        console.print(message, markup=False, soft_wrap=True, end="")
+    steps = {only: run_one(only, settings, this)} if only else _told(settings, this)
+    terminal().print(night_table([(this.business_date, steps)]))
+    message = None if only else write_alert(settings, this.business_date)
+    if message:
+        terminal().print(message, markup=False, soft_wrap=True, end="")
     if strict and any(steps.get(step, {}).get(name, 0) for step, name in ATTENTION):
         raise typer.Exit(STRICT_EXIT)
+
+
+def _told(settings: Settings, this: Run) -> dict[str, dict[str, Any]]:
+    """A night whose failure is told as well; what went wrong with the night is more than what goes wrong with that."""
+    try:
+        return run_night(settings, this)
+    except Exception:
+        with suppress(Exception):
+            write_alert(settings, this.business_date)
+        raise
 
 
 ATTENTION = [
