@@ -19,7 +19,7 @@ demo: setup ## sample vendor files, several nights, a summary, the report and th
 	@$(BIN)/dietz demo
 
 test: lint ## the whole test suite with coverage, lint and types
-	@$(BIN)/python -m pytest --cov=jobs --cov-report=term $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m "not system" --cov=jobs --cov-report=term $(PYTEST_ARGS)
 
 lint: setup ## ruff and mypy
 	@$(BIN)/ruff check .
@@ -28,7 +28,7 @@ lint: setup ## ruff and mypy
 
 test-system: setup ## stories of several nights, faults in every format, Debian's PostgreSQL (installed where root may), Airflow's own scheduler
 	@sh scripts/install_postgresql.sh
-	@$(BIN)/python -m pytest tests/stories tests/faults tests/system -m system $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest tests/integration tests/stories tests/faults tests/system -m system $(PYTEST_ARGS)
 
 airflow: setup ## Airflow's own user interface on the sample workspace
 	@sh scripts/airflow.sh ui

@@ -189,6 +189,7 @@ def dietz(*words: str) -> Result:
     return CliRunner().invoke(app, ["breaks", *words])
 
 
+@pytest.mark.system
 def test_through_four_nights(bench: Bench) -> None:
     """Monday: A and B are off by 100. Tuesday: A's level goes on, B is accepted until Wednesday before the night, which
     dies once, and is spoken of while it is published. Wednesday brings nothing. Thursday neither: B is open again."""

@@ -259,6 +259,7 @@ def test_a_range_from_the_day_before_the_track_has_no_begin_value(night: Night) 
     assert "no return, insufficient_history: the account's present record does not reach back to 2026-02-20" in before
 
 
+@pytest.mark.system
 def test_inputs_that_are_not_published_yet_are_none_and_a_restated_row_has_its_new_file(night: Night) -> None:
     """The last test: it changes the night."""
     night.put({"acme/canonical_valuations_3.csv": "account_id,as_of_date,market_value\nplain,2026-03-04,120\n"})

@@ -124,6 +124,7 @@ def test_without_reports_there_is_nothing_to_reconcile(spark: SparkSession, sett
     assert not Lake(spark, settings.lake_root).exists("reconciliation_break")
 
 
+@pytest.mark.system
 def test_a_flow_counted_a_day_later_explains_the_break_of_the_day_before_too(
     spark: SparkSession, settings: Settings, ledger: Ledger
 ) -> None:
