@@ -45,6 +45,7 @@ def test_any_order_of_arrival_ends_where_a_calculation_from_scratch_does(
     gold = firm.gold()
     assert max(row["epoch"] for rows in gold.values() for row in rows) > 1
     assert_equal(keyed(gold), keyed(scratch.gold()), 1e-12)
+    assert_equal(firm.groups(), scratch.groups(), 1e-12)
     periods = [one.published("account_performance_period", "period") for one in (firm, scratch)]
     assert_equal(*periods, 1e-10)
     risk = [one.published("account_risk", "window_name", "frequency") for one in (firm, scratch)]
