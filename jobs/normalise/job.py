@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import reduce
 
 import structlog
@@ -21,7 +21,7 @@ from jobs.normalise.targets import RULES_TYPE
 from jobs.platform import schemas
 from jobs.platform.lake import Lake
 from jobs.platform.ledger import FileRecord, Run
-from jobs.platform.logs import mask
+from jobs.platform.logs import Workers, mask
 from jobs.platform.settings import Settings
 
 log = structlog.get_logger()
@@ -81,7 +81,7 @@ def normalise(batch: Batch) -> None:
     """All tables and the quarantine from the batch's lines; its books are checked. Raises AccountingError."""
     bronze = batch.keep(bronze_lines(batch, batch.files, [batch.run_no]))
     open_books(batch, bronze)
-    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+    with Workers(SIDE_BY_SIDE) as pool:
         feeds = sorted(batch.by_feed.items(), key=lambda feed: not _fills_first(batch, feed[0]))
         prepared = {feed: pool.submit(_prepared, batch, feed, files, bronze) for feed, files in feeds}
         first = _by_table([made.result() for feed, made in prepared.items() if _fills_first(batch, feed)])
@@ -101,7 +101,7 @@ def _replay(batch: Batch) -> None:
     for name in FIRST:
         if name in by_table:
             load(batch, name, by_table[name])
-    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+    with Workers(SIDE_BY_SIDE) as pool:
         _load_rest(batch, pool, by_table)
     for described in schemas.tables("silver"):  # what an attempt before this one wrote, by other mappings perhaps
         name = described.table
@@ -132,7 +132,7 @@ def _enter_replay(batch: Batch) -> Counter[str]:
     return Counter({"records": sum(counts.values()), **counts, "refused": refused})
 
 
-def _load_rest(batch: Batch, pool: ThreadPoolExecutor, by_table: dict[str, list[DataFrame]]) -> None:
+def _load_rest(batch: Batch, pool: Workers, by_table: dict[str, list[DataFrame]]) -> None:
     """Load all tables but FIRST; rows that waited for an account or a price come along where such have come."""
     accounts_came, prices = [name for name in FIRST if by_table.pop(name, None)], by_table.get("price")
     if accounts_came or prices:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TextIO, cast
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -43,6 +46,14 @@ def bind(**context: object) -> None:
 def unbind(*names: str) -> None:
     """Take names bound before off the following lines."""
     structlog.contextvars.unbind_contextvars(*names)
+
+
+class Workers(ThreadPoolExecutor):
+    """Threads whose lines carry what was bound where they were given their work."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """As ThreadPoolExecutor.submit, and so does `map`."""
+        return super().submit(copy_context().run, fn, *args, **kwargs)
 
 
 def mask(account_number: str) -> str:

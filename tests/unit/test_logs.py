@@ -25,3 +25,14 @@ def test_every_line_is_json_with_what_was_bound(workspace: Path) -> None:
     first, second = [json.loads(line) for line in (workspace / "logs" / "dietz.jsonl").read_text().splitlines()]
     assert (first["event"], first["run_id"], first["file_id"], first["level"]) == ("file taken", "r1", "f1", "info")
     assert "run_id" not in second
+
+
+def test_lines_of_workers_carry_what_was_bound_where_they_began(workspace: Path) -> None:
+    logs.configure(Settings())
+    logs.bind(run_id="r1")
+    with logs.Workers(2) as pool:
+        pool.submit(logs.get_log().info, "submitted").result()
+        assert list(pool.map(lambda word: logs.get_log().info(word), ["mapped"])) == [None]
+    logs.unbind("run_id")
+    lines = [json.loads(line) for line in (workspace / "logs" / "dietz.jsonl").read_text().splitlines()]
+    assert [(line["event"], line["run_id"]) for line in lines] == [("submitted", "r1"), ("mapped", "r1")]
