@@ -18,7 +18,7 @@ from jobs.calculate.gold import Gold
 from jobs.calculate.group_members import KNOWN, NARROW
 from jobs.calculate.groups import rows_of
 from jobs.calculate.inputs import ACCOUNT, FEW
-from jobs.calculate.member_changes import COUNTS, GROUP, MONEYS, WEIGHTED, member_changes
+from jobs.calculate.member_changes import GROUP, KINDS, WEIGHTED, member_changes
 from jobs.calculate.member_events import member_events
 from jobs.calculate.night import Night
 from jobs.calculate.windows import Sorted
@@ -58,27 +58,23 @@ def corrected_changes(published: DataFrame, old: DataFrame, new: DataFrame, open
     group's `opening` row and its last published one; is_row: whether a row was published for the date (else NULL)."""
 
     def signed(changes: DataFrame, sign: str) -> DataFrame:
-        figures = [f"CAST({sign}{name} AS {kind}) AS {name}" for name, kind in _kinds().items()]
+        figures = [f"CAST({sign}{name} AS {kind}) AS {name}" for name, kind in KINDS.items()]
         return changes.selectExpr(*GROUP, "event_date", *figures, "CAST(NULL AS BOOLEAN) AS is_row")
 
     bounds = published.groupBy(*GROUP).agg(F.max("event_date").alias("through"))
     bounds = bounds.join(opening.select(*GROUP, F.col("as_of_date").alias("opened")), GROUP)
-    every = published.selectExpr(*GROUP, "event_date", *_kinds(), "is_row")
+    every = published.selectExpr(*GROUP, "event_date", *KINDS, "is_row")
     every = every.unionByName(signed(old, "-")).unionByName(signed(new, ""))
     return (
         every.join(F.broadcast(bounds), GROUP)
         .where("event_date > opened AND event_date <= through")
         .groupBy(*GROUP, "event_date")
         .agg(
-            *[F.expr(f"CAST(sum({name}) AS {kind}) AS {name}") for name, kind in _kinds().items()],
+            *[F.expr(f"CAST(sum({name}) AS {kind}) AS {name}") for name, kind in KINDS.items()],
             F.expr("CAST(NULL AS DATE) AS begin_date"),
             F.bool_or("is_row").alias("is_row"),
         )
     )
-
-
-def _kinds() -> dict[str, str]:
-    return dict.fromkeys(COUNTS, "INT") | dict.fromkeys(MONEYS, "DECIMAL(28,8)") | {"internal": WEIGHTED}
 
 
 @dataclass(frozen=True)

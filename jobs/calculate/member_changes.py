@@ -17,6 +17,7 @@ GROUP = ["tenant_id", "group_type", "group_id"]
 MONEYS = ["contributions", "distributions", "fees", "gain", "capital", "value"]
 COUNTS = ["own_rows", "valued_rows", "valued_members"]
 WEIGHTED = "DECIMAL(36,16)"  # a flow times a fraction k / 2D
+KINDS = dict.fromkeys(COUNTS, "INT") | dict.fromkeys(MONEYS, MONEY) | {"internal": WEIGHTED}  # of what grows
 
 
 def member_changes(events: DataFrame) -> DataFrame:
@@ -135,9 +136,8 @@ def _internal() -> str:
 def _change(day: str, **given: str) -> str:
     """SQL for a change: its date (NULL: there is none) and the figures given; no amount is NULL, which costs a sum less
     than 0 does."""
-    types = dict.fromkeys(COUNTS, "INT") | dict.fromkeys(MONEYS, MONEY) | {"begin_date": "DATE", "internal": WEIGHTED}
     figures = [
         f"CAST({given.get(name, '0' if name in COUNTS else 'NULL')} AS {kind}) AS {name}"
-        for name, kind in types.items()
+        for name, kind in (KINDS | {"begin_date": "DATE"}).items()
     ]
     return f"struct({day} AS event_date, {', '.join(figures)})"
