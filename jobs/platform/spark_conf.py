@@ -36,6 +36,8 @@ def spark_conf(settings: Settings) -> dict[str, str]:
         # By default every sort, every aggregate and every broadcast of two rows takes (and clears) 64 MB at once.
         "spark.buffer.pageSize": "2m",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
+        # Else every operator on a column tells the JVM where in the Python code it stands: eight calls in place of one.
+        "spark.python.sql.dataFrameDebugging.enabled": "false",
         "spark.speculation": "false",
         # Titles and codes are compared in lower case; ICU's tables would take a second to build for it.
         "spark.sql.icu.caseMappings.enabled": "false",
