@@ -52,13 +52,13 @@ FAULTS = [
     ("publish", "killed in the transaction"),
     ("publish", "killed after the commit"),
 ]
-# One statement, so one snapshot: rows of the night, restated rows, periods, and whether the night is said to be done.
 TABLES = """
 SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname IN ('marts', 'history') AND c.relkind IN ('r', 'p') AND NOT c.relispartition
 AND c.relname <> 'data_quality_result'  -- each run that has to decide says what it found
 """
 OF_THE_RUN = {"run_id", "run_no", "file_id", "published_at", "known_from", "known_to"}
+# One statement, so one snapshot: rows of the night, restated rows, periods, and whether the night is said to be done.
 SEEN = f"""
 SELECT (SELECT count(*) FROM marts.account_performance_daily WHERE as_of_date = '{NIGHT}'),
        (SELECT count(*) FROM marts.account_performance_daily WHERE epoch > 1),
@@ -170,9 +170,11 @@ class Reader:
 
         thread = threading.Thread(target=look)
         thread.start()
-        yield
-        end.set()
-        thread.join()
+        try:
+            yield
+        finally:
+            end.set()
+            thread.join()
 
 
 @dataclass
