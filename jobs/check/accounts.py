@@ -2,157 +2,170 @@
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Sequence
+from datetime import date, timedelta
 from functools import reduce
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.window import Window
 
+from jobs.check import account_days as days_of
+from jobs.check import account_rules as rules
 from jobs.check import releases
-from jobs.check.holds import ACCOUNT, let_through, present_holds, still_caught
-from jobs.check.releases import Release
-from jobs.check.tolerances import Tolerances
-from jobs.check.verdict import verdict
+from jobs.check.account_rules import AccountRule, judged
+from jobs.check.classes import classified
+from jobs.check.holds import ACCOUNT, CHECK, let_through, one_each, present_holds, still_caught
+from jobs.check.night_rows import Night, NightRows
+from jobs.check.stale import SECURITY, overdue, unchanged
+from jobs.check.tolerances import Measure, Tolerances
 from jobs.platform import schemas
 from jobs.platform.lake import Lake
-from jobs.platform.ledger import Run
+from jobs.platform.settings import Settings
 
-FLOW_TYPES = ["DEPOSIT", "WITHDRAWAL", "TRANSFER_IN", "TRANSFER_OUT", "JOURNAL"]
-
-
-def value_jumps(valuations: DataFrame, before: DataFrame, transactions: DataFrame, tolerances: Tolerances) -> DataFrame:
-    """Accounts whose value moved beyond tolerance although no flow explains it.
-
-    valuations: tenant_id, vendor, feed, account_id, as_of_date, market_value. before: tenant_id, account_id,
-    as_of_date, end_market_value, the last known row per account. transactions: silver rows; those between the two
-    dates count, in the account's currency as they are. The move is E - B - net flow, measured as money and as a
-    fraction of B; an account without a positive value before is left out.
-
-    Gives tenant_id, account_id, as_of_date, rule, reason, severity, state.
-    """
-    known = before.where(F.col("end_market_value") > 0).select(
-        *ACCOUNT, "as_of_date", F.col("end_market_value").alias("market_value")
-    )
-    by_date = Window.partitionBy(*ACCOUNT).orderBy("as_of_date")
-    moved = (
-        valuations.select("vendor", "feed", *ACCOUNT, "as_of_date", "market_value")
-        .unionByName(known, allowMissingColumns=True)
-        .withColumns({"_before": F.lag("market_value").over(by_date), "_since": F.lag("as_of_date").over(by_date)})
-        .where("vendor IS NOT NULL AND _before > 0 AND as_of_date > _since")
-    )
-    # Only where the bare difference is beyond tolerance is it worth asking for flows: a handful of accounts.
-    suspects = moved.where(_verdict(F.col("market_value") - F.col("_before"), tolerances).isNotNull())
-    flows = transactions.where(F.col("type").isin(FLOW_TYPES) & (F.col("status") != "cancel")).select(
-        *ACCOUNT, "performance_date", "amount"
-    )
-    between = (F.col("performance_date") > F.col("_since")) & (F.col("performance_date") <= F.col("as_of_date"))
-    one = [*ACCOUNT, "vendor", "feed", "as_of_date", "market_value", "_before", "_since"]
-    explained = (
-        suspects.alias("s")
-        .join(
-            flows.alias("f"),
-            (F.col("s.tenant_id") == F.col("f.tenant_id")) & (F.col("s.account_id") == F.col("f.account_id")) & between,
-            "left",
-        )
-        .groupBy(*[F.col(f"s.{name}") for name in one])
-        .agg(F.coalesce(F.sum("f.amount"), F.lit(0)).alias("_flow"))
-    )
-    move = F.col("market_value") - F.col("_before") - F.col("_flow")
-    found = explained.withColumn("_verdict", _verdict(move, tolerances)).where("_verdict IS NOT NULL")
-    share = F.format_number(F.try_divide(move, F.col("_before")).cast("double") * 100, 1)
-    return found.select(
-        *ACCOUNT,
-        "as_of_date",
-        F.col("_verdict.rule").alias("rule"),
-        F.concat(
-            F.lit("value moved by "),
-            share,
-            F.lit(" % since "),
-            F.col("_since").cast("string"),
-            F.lit(" without a flow, expected "),
-            F.col("_verdict.expected"),
-        ).alias("reason"),
-        F.col("_verdict.severity").alias("severity"),
-        F.when(F.col("_verdict.severity") == "hold", "held").otherwise("flagged").alias("state"),
-    )
+OF_VALUES: tuple[Measure, ...] = ("value_jump", "flow_share", "negative_value", "stale_value", "duplicate_account")
+OF_BOOKINGS: tuple[Measure, ...] = ("sign_of_type", "unknown_security")
+OF_POSITIONS: tuple[Measure, ...] = ("unknown_security", "stale_price")
+MEASURES: tuple[Measure, ...] = (*OF_VALUES, "missing_accounts", *OF_BOOKINGS, *OF_POSITIONS)
+RECENT = timedelta(days=31)  # of a history that is loaded at once only the last holdings are looked at
+LONGEST_SILENCE = timedelta(days=45)  # an account that has been missing for longer has been said to be so often enough
 
 
-def write(  # noqa: PLR0917
-    lake: Lake, tolerances: Tolerances, run: Run, run_nos: list[int], replayed: list[int], waiting: list[Release]
-) -> dict[str, int | str]:
-    """Look at the accounts that the run's files value, at those of rows that replays have taken through (`replayed`:
-    their runs), and at held ones for which something new came or that somebody released (`waiting`); write what is
-    found, and what is let through, to gold.held_account."""
-    counts = {"held": 0, "flagged": 0, "released": 0}
-    if (tolerances.has("value_jump") or waiting) and lake.exists("account_state") and lake.exists("valuation"):
-        rows = _caught_and_let_through(lake, tolerances, run, run_nos, replayed, waiting)
-        rows = rows.withColumns({"run_no": F.lit(run.run_no).cast("long"), "run_id": F.lit(run.run_id)})
-        rows = rows.select(*schemas.table("held_account").names).persist()
-        try:
-            counts |= {row["state"]: row["count"] for row in rows.groupBy("state").count().collect()}
-            if any(counts.values()) or _has_rows_of(lake, run):  # an attempt before may have found what is gone
-                lake.write_run(rows, "held_account", run.run_no, run.run_id)
-        finally:
-            rows.unpersist()
-        releases.taken_up(run.ledger.connection, waiting, run.run_no)
+def write(lake: Lake, settings: Settings, tolerances: Tolerances, night: Night) -> dict[str, int | str]:
+    """Look at the accounts that the night's files are about, and at held ones for which something new came or that
+    somebody released; write what is found, and what is let through, to gold.held_account."""
+    run, counts = night.run, {"held": 0, "flagged": 0, "released": 0}
+    if (tolerances.has(*MEASURES) or night.waiting) and lake.exists("valuation"):
+        rows = _Gate(NightRows(lake, settings, night), tolerances).caught_and_let_through()
+        stamp = {"run_no": F.lit(run.run_no).cast("long"), "run_id": F.lit(run.run_id), "step": F.lit(CHECK)}
+        rows = rows.withColumns(stamp).select(*schemas.table("held_account").names).localCheckpoint()
+        counts |= {row["state"]: row["count"] for row in rows.groupBy("state").count().collect()}
+        if any(counts.values()) or lake.last_run("held_account") >= run.run_no:  # an attempt before may have found more
+            lake.write_run(rows, "held_account", run.run_no, run.run_id, part=f"step = '{CHECK}'")
+        releases.taken_up(run.ledger.connection, night.waiting, run.run_no)
     return {f"accounts_{state}": count for state, count in counts.items()}
 
 
-def _caught_and_let_through(  # noqa: PLR0917
-    lake: Lake, tolerances: Tolerances, run: Run, run_nos: list[int], replayed: list[int], waiting: list[Release]
-) -> DataFrame:
-    in_scope = F.lit(True) if run.tenant is None else F.col("tenant_id") == run.tenant
-    fresh = F.col("run_no").isin([*run_nos, *replayed]) & ~F.coalesce("retired", F.lit(False)) & in_scope
-    valuations = lake.read("valuation").where(fresh)
-    if run.vendor is not None:
-        valuations = valuations.where(F.col("vendor") == run.vendor)
-    transactions = lake.read("transaction").where(fresh)
-    state = lake.read("account_state")
-    held = None
-    if lake.exists("held_account"):
-        earlier = lake.read("held_account").where((F.col("run_no") < run.run_no) & in_scope)
-        held = present_holds(earlier).persist()
-    # Of held accounts, and of those of replayed rows, all that came since their last published row counts: a later file
-    # may explain an earlier value, and a flow may have come with the file whose valuation waited.
-    whole = [] if held is None else [held.select(*ACCOUNT, "as_of_date")]
-    if replayed:
-        whole.append(valuations.where(F.col("run_no").isin(replayed)).select(*ACCOUNT, "as_of_date"))
-    first = _last_published(whole, state) if whole else None
-    if first is None:
-        return value_jumps(valuations, state, transactions, tolerances)
-    accounts = F.broadcast(reduce(DataFrame.unionByName, whole).select(*ACCOUNT).distinct())
-    of_whole = [
-        lake.current(name).where(F.col(day) >= first).join(accounts, ACCOUNT, "left_semi")
-        for name, day in (("valuation", "as_of_date"), ("transaction", "performance_date"))
-    ]
-    found = value_jumps(
-        valuations.join(accounts, ACCOUNT, "left_anti").unionByName(of_whole[0]),
-        state,
-        transactions.join(accounts, ACCOUNT, "left_anti").unionByName(of_whole[1]),
-        tolerances,
-    )
-    if held is None:
+class _Gate:
+    """What the rules make of one night's rows; each of them is read where a rule asks for it."""
+
+    def __init__(self, rows: NightRows, tolerances: Tolerances) -> None:
+        self.rows, self.lake, self.night, self.tolerances = rows, rows.lake, rows.night, tolerances
+        self.held = self._held()
+        rows.whole = self._whole()
+
+    def caught_and_let_through(self) -> DataFrame:
+        found = one_each(reduce(DataFrame.unionByName, self._findings()))
+        if self.held is None:
+            return found
+        came = [self.rows.fresh(name).select(*ACCOUNT) for name in ("valuation", "transaction", "position")]
+        seen = reduce(DataFrame.unionByName, came).distinct()
+        through = let_through(self.held, found, seen, self.night.waiting)
+        return still_caught(found, through).unionByName(through)
+
+    def _held(self) -> DataFrame | None:
+        """The findings that are held now; None where there are none."""
+        if not self.lake.exists("held_account"):
+            return None
+        earlier = self.lake.read("held_account").where(F.col("run_no") < self.night.run.run_no)
+        held = present_holds(earlier.where(self.rows.in_scope)).localCheckpoint()
+        return None if held.isEmpty() else held
+
+    def _whole(self) -> tuple[DataFrame, date] | None:
+        """Accounts of which all counts that came since their last published row, and the first such day: of held ones a
+        later file may explain an earlier value, and of those of replayed rows a flow may have come with the file whose
+        valuation waited."""
+        accounts = [] if self.held is None else [self.held.select(*ACCOUNT, "as_of_date")]
+        if self.night.replayed:
+            replayed = self.rows.fresh("valuation").where(F.col("run_no").isin(self.night.replayed))
+            accounts.append(replayed.select(*ACCOUNT, "as_of_date"))
+        if not accounts:
+            return None
+        every = reduce(DataFrame.unionByName, accounts)
+        published = self.lake.read("account_state").select(*ACCOUNT, F.col("as_of_date").alias("_published"))
+        last = every.join(published, ACCOUNT, "left").agg(F.min(F.coalesce("_published", "as_of_date")))
+        first: date | None = last.collect()[0][0]
+        return None if first is None else (every.select(*ACCOUNT).distinct().localCheckpoint(), first)
+
+    def _findings(self) -> list[DataFrame]:
+        asks, wrote = self.tolerances.has, self.rows.wrote
+        found = []
+        if asks(*OF_VALUES, "missing_accounts") and (wrote("valuation") or self.rows.whole):
+            found += self._of_values()
+        if asks(*OF_BOOKINGS) and (wrote("transaction") or self.rows.whole):
+            bookings = self.rows.judged("transaction", "performance_date")
+            days = days_of.booking_days(bookings, self._securities())
+            found.append(self._judged(days, rules.BOOKINGS, "transaction"))
+        if asks(*OF_POSITIONS) and (wrote("position") or self.rows.whole):
+            found.append(self._judged(self._position_days(), rules.POSITIONS, "position"))
+        if found:
+            return found
+        nothing = self.lake.read("held_account").limit(0)
+        return [nothing.select(*ACCOUNT, "as_of_date", "rule", "reason", "severity", "state")]
+
+    def _judged(self, days: DataFrame, asked: Sequence[AccountRule], table: str) -> DataFrame:
+        measures = [rule.measure for rule in asked]
+        return judged(classified(days, self.lake, self.tolerances, *measures), asked, self.tolerances, table)
+
+    def _of_values(self) -> list[DataFrame]:
+        asks = self.tolerances.has
+        valuations, found = self.rows.judged("valuation", "as_of_date"), []
+        if asks(*OF_VALUES):
+            days, asked = self._value_days(valuations), list(rules.VALUES)
+            if asks("duplicate_account"):
+                days, asked = days_of.with_twins(days, self.lake.current("account")), [*asked, rules.TWINS]
+            if asks("stale_value"):
+                owner = ["tenant_id", "vendor", "account_id"]
+                values = self.rows.recent("valuation", self._days("stale_value")).where("market_value <> 0")
+                stale = unchanged(values, owner, "market_value", self.rows.calendar)
+                days = days.join(stale.withColumnRenamed("days", "unchanged_days"), [*owner, "as_of_date"], "left")
+                asked.append(rules.STALE_VALUE)
+            found.append(self._judged(days, asked, "valuation"))
+        if asks("missing_accounts") and self.rows.knows_states:
+            found.append(self._judged(self._overdue(valuations), [rules.MISSING], "valuation"))
         return found
-    judged = valuations.select(*ACCOUNT).unionByName(transactions.select(*ACCOUNT)).distinct()
-    through = let_through(held, found, judged, waiting)
-    return still_caught(found, through).unionByName(through)
 
+    def _value_days(self, valuations: DataFrame) -> DataFrame:
+        if self.rows.knows_states and self.tolerances.has("value_jump", "flow_share"):
+            flows = self.rows.judged("transaction", "performance_date")
+            return days_of.value_days(valuations, self.lake.read("account_state"), flows)
+        return days_of.values_alone(valuations)
 
-def _last_published(accounts: list[DataFrame], state: DataFrame) -> date | None:
-    """The earliest last published row of these accounts; None where there are none."""
-    published = state.select(*ACCOUNT, F.col("as_of_date").alias("_published"))
-    every = reduce(DataFrame.unionByName, accounts).join(published, ACCOUNT, "left")
-    first: date | None = every.agg(F.min(F.coalesce("_published", "as_of_date"))).collect()[0][0]
-    return first
+    def _position_days(self) -> DataFrame:
+        positions = self.rows.judged("position", "as_of_date")
+        positions = positions.where(F.col("as_of_date") >= F.lit(self.night.run.business_date - RECENT))
+        stale = None
+        if self.tolerances.has("stale_price"):
+            stale = unchanged(self._prices(positions), SECURITY, "price", self.rows.calendar)
+        return days_of.position_days(positions, self._securities(), stale)
 
+    def _securities(self) -> DataFrame | None:
+        if not (self.tolerances.has("unknown_security") and self.lake.exists("security")):
+            return None
+        return days_of.known_securities(self.lake.read("security").where(self.rows.in_scope))
 
-def _has_rows_of(lake: Lake, run: Run) -> bool:
-    return lake.exists("held_account") and not (
-        lake.read("held_account").where(F.col("run_no") == run.run_no).isEmpty()
-    )
+    def _prices(self, positions: DataFrame) -> DataFrame:
+        """One price per security and day, of some weeks: the vendor's own, else those of its positions."""
+        source, back = ["tenant_id", "vendor"], self._days("stale_price")
+        prices = self.rows.recent("price", back).select(*SECURITY, "as_of_date", "price")
+        pricing = prices.select(*source).distinct().localCheckpoint()
+        others = positions.select(*source).distinct().join(pricing, source, "left_anti")
+        if not others.isEmpty():
+            held = self.rows.recent("position", back).where("price IS NOT NULL").join(pricing, source, "left_anti")
+            prices = prices.unionByName(held.groupBy(*SECURITY, "as_of_date").agg(F.max("price").alias("price")))
+        return prices
 
+    def _overdue(self, valuations: DataFrame) -> DataFrame:
+        """Accounts that the vendor valued last and does not value tonight; only their last dates are looked up."""
+        since = F.lit(self.night.run.business_date - LONGEST_SILENCE)
+        state = self.lake.read("account_state").where(self.rows.in_scope & (F.col("as_of_date") >= since))
+        state = state.select(*ACCOUNT, "as_of_date", "end_market_value", "days")
+        lost = state.join(valuations.select(*ACCOUNT).distinct(), ACCOUNT, "left_anti").localCheckpoint()
+        dates = [day for (day,) in lost.select("as_of_date").distinct().collect()]
+        valued = self.rows.current("valuation", F.col("as_of_date").isin(dates))
+        lost = lost.join(valued.select(*ACCOUNT, "as_of_date", "vendor"), [*ACCOUNT, "as_of_date"])
+        closed = self.lake.current("account").select(*ACCOUNT, "closed_on")
+        return overdue(valuations.select(*days_of.DAY), lost, closed, self.rows.calendar)
 
-def _verdict(move: F.Column, tolerances: Tolerances) -> F.Column:
-    amounts = {"money": F.abs(move), "fraction": F.abs(F.try_divide(move, F.col("_before")).cast("double"))}
-    return verdict(tolerances, "value_jump", amounts, table="valuation", on=F.col("as_of_date"))
+    def _days(self, measure: Measure) -> int:
+        """The longest limit of the rules for a measure in days."""
+        return int(max(limit.max or 0 for rule in self.tolerances.of(measure) for limit in rule.limits))

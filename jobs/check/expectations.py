@@ -15,16 +15,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from html import escape
 from pathlib import Path
 from typing import Any
 
 from jobs.check.profiles import Fact, Profile
+from jobs.check.rates import Moves
 from jobs.check.tolerances import Rule, Tolerances
 from jobs.platform import schemas
 from jobs.platform.errors import DietzError
 
 DELIVERY = "quarantine"  # the table_name of facts on the delivery as a whole
+MOVES = "fx_rate_moves"  # and of what exchange rates did since the ones before them
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,27 @@ def delivery_slice(
     return Slice(
         tenant_id, vendor, feed, DELIVERY, [_share_or_rows(rule, fact, quarantined, records) for rule in rules]
     )
+
+
+def rate_slice(source: tuple[str, str, str], found: Moves, tolerances: Tolerances, on: date) -> Slice:
+    """The suite of what a feed's exchange rates did since the rates before; source: (tenant, vendor, feed)."""
+    tenant_id, vendor, feed = source
+    rules = tolerances.in_force("fx_move", table="fx_rate", tenant=tenant_id, vendor=vendor, feed=feed, on=on)
+    expected = [
+        Expected(
+            rule,
+            "rate",
+            "no rate moved far since the one before it",
+            found.largest,
+            _float(rule.limits[0].min),
+            _float(rule.limits[0].max),
+            found.rates,
+            found.beyond.get(rule.limits[0].max, 0) if rule.limits[0].max is not None else 0,
+            rule.limits[0].in_words(),
+        )
+        for rule in rules
+    ]
+    return Slice(tenant_id, vendor, feed, MOVES, expected)
 
 
 def _meant(rule: Rule, fact: Fact, table: str) -> bool:
@@ -246,27 +268,6 @@ def _build_docs(context: Any, docs: Path) -> None:
     context.build_data_docs()
     # Four megabytes of fonts and pictures that the pages do not use.
     shutil.rmtree(docs / "static", ignore_errors=True)
-
-
-def write_index(data_docs: Path) -> Path:
-    """`data_docs/index.html`: one line per night and run, the newest first."""
-    runs = sorted((p.parent for p in data_docs.glob("*/run-*/index.html")), key=_order, reverse=True)
-    lines = [
-        f'<li><a href="{escape(run.parent.name)}/{escape(run.name)}/index.html">'
-        f"{escape(run.parent.name)}, {escape(run.name.replace('-', ' '))}</a></li>"
-        for run in runs
-    ]
-    page = data_docs / "index.html"
-    page.write_text(
-        "<!doctype html><html lang='en'><meta charset='utf-8'><title>Data Docs by night</title>"
-        f"<h1>Data Docs by night</h1><ul>{''.join(lines)}</ul></html>\n",
-        encoding="utf-8",
-    )
-    return page
-
-
-def _order(run: Path) -> tuple[str, int]:
-    return run.parent.name, int(run.name.removeprefix("run-"))
 
 
 def _number(value: Decimal | None) -> str:

@@ -12,11 +12,14 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.check import accounts, expectations, releases
+from jobs.check.data_docs import write_pages
 from jobs.check.expectations import Outcome, Slice
+from jobs.check.night_rows import Night
 from jobs.check.profiles import GROUP, Profile, collect_profiles, facts_of, measured
+from jobs.check.rates import LONGEST_PAUSE, Moves, moves
 from jobs.check.tolerances import Tolerances, load_currencies, load_tolerances
 from jobs.platform import schemas
-from jobs.platform.lake import Lake
+from jobs.platform.lake import Lake, latest
 from jobs.platform.ledger import FileRecord, Run
 from jobs.platform.local_rows import local_rows
 from jobs.platform.logs import get_log
@@ -26,6 +29,7 @@ from jobs.platform.settings import Settings
 Feed = tuple[str, str, str]  # tenant, vendor, feed
 Series = tuple[str, str, str, str]  # the same and a table
 
+RATES = "fx_rate"
 LOOK_BACK_DAYS = 400  # bounds what is read for the trailing average
 
 
@@ -74,14 +78,17 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
         nothing: dict[str, int | str] = {"files": 0, "accepted": 0, "withheld": 0, "rules": 0, "findings": 0}
         if not (waiting or replayed):
             return nothing
-        return nothing | accounts.write(lake, tolerances, run, [run.run_no], replayed, waiting)
+        return nothing | accounts.write(lake, settings, tolerances, Night(run, [run.run_no], replayed, waiting))
     expectations.preload()
     slices = _slices(lake, settings, run, delivery, tolerances)
     night = settings.folder("data_docs") / run.business_date.isoformat() / f"run-{run.run_no}"
     outcomes = expectations.validate(slices, f"{run.business_date} run {run.run_no}", night)
-    expectations.write_index(settings.folder("data_docs"))
+    if outcomes:
+        write_pages(settings.folder("data_docs"), night, outcomes)
     lake.write_run(_result_rows(spark, outcomes, run), "data_quality_result", run.run_no, run.run_id)
-    caught = accounts.write(lake, tolerances, run, delivery.run_nos, replayed, waiting)
+    withheld = sorted({(o.slice.tenant_id, o.slice.vendor, o.slice.feed) for o in outcomes if _fails(o)})
+    looked_at = Night(run, sorted({run.run_no, *delivery.run_nos}), replayed, waiting, withheld)
+    caught = accounts.write(lake, settings, tolerances, looked_at)
     return _decide(run, delivery, outcomes) | caught | {"data_docs": str(night / "index.html")}
 
 
@@ -105,8 +112,10 @@ def _slices(lake: Lake, settings: Settings, run: Run, delivery: Delivery, tolera
     profiles = collect_profiles(parts, facts, delivery.rows)
     usual = _usual_counts(lake, profiles, tolerances, run.business_date)
     on = run.business_date
+    rates = _rate_moves(lake, delivery, tolerances, on)
     slices = [_delivery_slice(feed, files, tolerances, on) for feed, files in delivery.files.items()]
-    return slices + [expectations.table_slice(p, tolerances, usual.get(_series(p)), on) for p in profiles]
+    slices += [expectations.table_slice(p, tolerances, usual.get(_series(p)), on) for p in profiles]
+    return slices + [expectations.rate_slice(feed, found, tolerances, on) for feed, found in rates.items()]
 
 
 def _written(lake: Lake, table: str, delivery: Delivery) -> DataFrame:
@@ -119,6 +128,17 @@ def _written(lake: Lake, table: str, delivery: Delivery) -> DataFrame:
     of_files = (F.col("run_no") == delivery.run_no) | F.col("file_id").isin(delivery.earlier)
     rows = lake.written_by(table, delivery.run_nos).where("NOT coalesce(retired, false)")
     return rows.where(reduce(or_, feeds) & of_files)
+
+
+def _rate_moves(lake: Lake, delivery: Delivery, tolerances: Tolerances, on: date) -> dict[Feed, Moves]:
+    """How far the night's exchange rates moved, where some came and a rule asks."""
+    asked = tolerances.of("fx_move")
+    if not asked or RATES not in delivery.tables() or lake.last_run(RATES) < min(delivery.run_nos):
+        return {}
+    limits = sorted({limit.max for rule in asked for limit in rule.limits if limit.max is not None})
+    days = F.col("as_of_date").between(on - timedelta(days=LONGEST_PAUSE), on)
+    before = lake.read(RATES).where(days & ~F.col("run_no").isin(delivery.run_nos))
+    return moves(_written(lake, RATES, delivery), latest(before, schemas.table(RATES)), limits)
 
 
 def _delivery_slice(feed: Feed, files: list[FileRecord], tolerances: Tolerances, on: date) -> Slice:
@@ -183,6 +203,11 @@ def _result_rows(spark: SparkSession, outcomes: list[Outcome], run: Run) -> Data
     return local_rows(spark, rows, schemas.table("data_quality_result").struct).coalesce(1)
 
 
+def _fails(outcome: Outcome) -> bool:
+    """Whether the miss withholds the feed."""
+    return not outcome.success and outcome.expected.rule.severity == "fail"
+
+
 def _decide(run: Run, delivery: Delivery, outcomes: list[Outcome]) -> dict[str, int | str]:
     """Set the files' status: a miss of severity fail withholds all of the night's files of that feed."""
     log = get_log()
@@ -191,7 +216,7 @@ def _decide(run: Run, delivery: Delivery, outcomes: list[Outcome]) -> dict[str, 
     missed = [o for o in outcomes if not o.success]
     for feed, files in delivery.files.items():
         found = [o for o in missed if (o.slice.tenant_id, o.slice.vendor, o.slice.feed) == feed]
-        fails = [o for o in found if o.expected.rule.severity == "fail"]
+        fails = [o for o in found if _fails(o)]
         for outcome in found:
             log.warning("rule missed", finding=outcome.in_words(), severity=outcome.expected.rule.severity)
         words = "; ".join(outcome.in_words() for outcome in fails or found)

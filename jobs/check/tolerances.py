@@ -27,7 +27,16 @@ Measure = Literal[
     "outside_values",
     "wrong_sign",
     "unknown_currency",
+    "fx_move",
     "value_jump",
+    "negative_value",
+    "flow_share",
+    "stale_value",
+    "stale_price",
+    "missing_accounts",
+    "duplicate_account",
+    "unknown_security",
+    "sign_of_type",
     "begin_value_difference",
     "end_value_difference",
     "net_flow_difference",
@@ -38,7 +47,7 @@ Measure = Literal[
 SEVERITIES: list[Severity] = ["warn", "hold", "fail"]  # from the mildest
 
 # What each measure is about decides which severities mean anything: a feed is withheld, an account is held.
-DELIVERY: dict[str, list[Unit]] = {"quarantined_share": ["share"], "row_count": ["fraction"]}
+DELIVERY: dict[str, list[Unit]] = {"quarantined_share": ["share"], "row_count": ["fraction"], "fx_move": ["fraction"]}
 ROWS: dict[str, list[Unit]] = {
     "empty_share": ["share", "rows"],
     "repeated_keys": ["share", "rows"],
@@ -46,7 +55,17 @@ ROWS: dict[str, list[Unit]] = {
     "wrong_sign": ["share", "rows"],
     "unknown_currency": ["share", "rows"],
 }
-ACCOUNT: dict[str, list[Unit]] = {"value_jump": ["fraction", "money"]}
+ACCOUNT: dict[str, list[Unit]] = {
+    "value_jump": ["fraction", "money"],
+    "negative_value": ["money"],
+    "flow_share": ["fraction", "money"],
+    "stale_value": ["days"],
+    "stale_price": ["days"],
+    "missing_accounts": ["days"],
+    "duplicate_account": ["rows"],
+    "unknown_security": ["rows"],
+    "sign_of_type": ["money"],
+}
 RECONCILED: dict[str, list[Unit]] = {
     "begin_value_difference": ["money", "bps"],
     "end_value_difference": ["money", "bps"],
@@ -112,8 +131,9 @@ class Rule(Scope):
     applies_to: str = Field(default=ANY, description="a table, a feed, or any")
     columns: list[str] = Field(default=[], description="columns meant, where the schema does not say it")
     limits: list[Limit] = Field(min_length=1)
-    over_dates: int = Field(default=20, ge=1, description="row_count: dates that the trailing average looks back on")
-    at_least_dates: int = Field(default=5, ge=1, description="row_count: dates below which there is no average")
+    account_class: str | None = Field(default=None, description="one of `account_classes`; without it every account")
+    over_dates: int = Field(default=20, ge=1, description="dates looked back on by row_count and return_beyond")
+    at_least_dates: int = Field(default=5, ge=1, description="dates below which there is no average or deviation")
     severity: Severity
     reason: str = Field(min_length=10)
     valid_from: date | None = None
@@ -125,20 +145,30 @@ class Rule(Scope):
         return _one_of("table or feed", word, [ANY, *_tables(), *load_mappings()])
 
     @model_validator(mode="after")
-    def _means_something(self) -> Rule:
+    def _severity_suits_the_measure(self) -> Rule:
         if self.measure in RECONCILED and self.severity == "fail":
             raise ValueError("a difference is about one account: severity is warn or hold, not fail")
         if self.measure in ACCOUNT and self.severity == "fail":
             raise ValueError("the measure is about one account: severity is warn or hold, not fail")
-        if (self.measure in ROWS or self.measure in DELIVERY) and self.severity == "hold":
+        if self._is_about_a_feed and self.severity == "hold":
             raise ValueError("the measure is about a feed, not an account: severity is warn or fail, not hold")
-        if (self.measure in ROWS or self.measure in DELIVERY) and len(self.limits) != 1:
+        if self.account_class is not None and self.measure not in ACCOUNT:
+            raise ValueError("account_class is for the measures of single accounts by what came in and what came out")
+        return self
+
+    @model_validator(mode="after")
+    def _limits_suit_the_measure(self) -> Rule:
+        if self._is_about_a_feed and len(self.limits) != 1:
             raise ValueError(f"measure {self.measure} takes one limit")
         for limit in self.limits:
             if limit.unit not in UNITS[self.measure]:
                 raise ValueError(
                     f"measure {self.measure} is in {' or '.join(UNITS[self.measure])}, not in {limit.unit}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _columns_suit_the_measure(self) -> Rule:
         if self.columns and self.measure != "empty_share":
             raise ValueError("columns are for the measure empty_share")
         if self.columns and self.applies_to not in _tables():
@@ -152,12 +182,26 @@ class Rule(Scope):
         return self
 
     @property
-    def weight(self) -> tuple[bool, bool, bool, bool]:
-        """Orders entries of one name: the feed says more than the vendor, that more than the tenant, then the table."""
-        return self.feed is not None, self.vendor is not None, self.tenant is not None, self.applies_to != ANY
+    def _is_about_a_feed(self) -> bool:
+        return self.measure in ROWS or self.measure in DELIVERY
+
+    @property
+    def weight(self) -> tuple[bool, bool, bool, bool, bool]:
+        """Orders entries of one name: the account's class says most, then feed, vendor, tenant and table."""
+        scope = (self.account_class, self.feed, self.vendor, self.tenant)
+        named = tuple(word is not None for word in scope)
+        return named[0], named[1], named[2], named[3], self.applies_to != ANY
 
     def in_force_on(self, day: date) -> bool:
         return (self.valid_from or date.min) <= day <= (self.valid_to or date.max)
+
+
+class AccountClass(StrictModel):
+    """A class of accounts that rules may differ for: those that follow one of these model portfolios."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    model_id: list[str] = Field(min_length=1, description="as in silver.account; of two classes the first counts")
+    reason: str = Field(min_length=10)
 
 
 class Ceiling(Scope):
@@ -171,6 +215,7 @@ class Tolerances(StrictModel):
     """The whole file."""
 
     rules: list[Rule]
+    account_classes: list[AccountClass] = []
     ceilings: list[Ceiling] = []
     materiality: list[Materiality] = []
 
@@ -182,6 +227,12 @@ class Tolerances(StrictModel):
                     raise ValueError(f"rule '{rule.name}' has two measures, {other.measure} and {rule.measure}")
                 if _scope(rule) == _scope(other) and _overlap(rule, other):
                     raise ValueError(f"rule '{rule.name}' stands twice for the same scope and dates")
+        classes = [one.name for one in self.account_classes]
+        if len(set(classes)) < len(classes):
+            raise ValueError("two account classes have one name")
+        for rule in self.rules:
+            if rule.account_class is not None:
+                _one_of("account class", rule.account_class, classes)
         tenants = [one.tenant for one in self.materiality]
         if len(set(tenants)) < len(tenants):
             raise ValueError("materiality stands twice for the same tenant")
@@ -198,8 +249,12 @@ class Tolerances(StrictModel):
                     best[rule.name] = rule
         return [self._under_ceilings(rule, tenant, vendor, feed) for rule in best.values()]
 
-    def has(self, measure: Measure) -> bool:
-        return any(rule.measure == measure for rule in self.rules)
+    def has(self, *measures: Measure) -> bool:
+        """Whether a rule is about one of these measures."""
+        return any(rule.measure in measures for rule in self.rules)
+
+    def of(self, *measures: Measure) -> list[Rule]:
+        return [rule for rule in self.rules if rule.measure in measures]
 
     def _under_ceilings(self, rule: Rule, tenant: str, vendor: str, feed: str) -> Rule:
         bounds = [c.severity for c in self.ceilings if c.covers(tenant, vendor, feed)]
@@ -229,7 +284,7 @@ def _load(path: Path) -> Tolerances:
 
 
 def _scope(rule: Rule) -> tuple[str | None, ...]:
-    return rule.name, rule.tenant, rule.vendor, rule.feed, rule.applies_to
+    return rule.name, rule.tenant, rule.vendor, rule.feed, rule.applies_to, rule.account_class
 
 
 def _overlap(one: Rule, other: Rule) -> bool:

@@ -19,8 +19,9 @@ def verdict(tolerances: Tolerances, measure: Measure, amounts: dict[str, Column]
     """The most severe rule for `measure` that a row breaks, as a struct of VERDICT; NULL where it breaks none.
 
     amounts: the measured size, not negative, per unit. A row breaks a rule when it is beyond every limit of the rule;
-    an amount that is not defined (basis points of nothing) is beyond. The row's columns tenant_id, vendor and feed
-    and its date `on` decide which entry of a rule is in force; ceilings lower the severity.
+    an amount that is not defined (basis points of nothing) is beyond. The row's columns tenant_id, vendor and feed,
+    account_class where a rule asks for it (`classes.with_class`), and its date `on` decide which entry of a rule is in
+    force; ceilings lower the severity.
     """
     meant = [rule for rule in tolerances.rules if rule.measure == measure and _may_apply(rule, table)]
     by_name = groupby(sorted(meant, key=lambda rule: rule.name), key=lambda rule: rule.name)
@@ -51,6 +52,8 @@ def _in_force(rule: Rule, on: Column) -> Column:
         tests.append(on <= F.lit(rule.valid_to))
     if rule.applies_to in load_mappings():
         tests.append(F.col("feed") == rule.applies_to)
+    if rule.account_class is not None:
+        tests.append(F.coalesce(F.col("account_class") == rule.account_class, F.lit(False)))
     return reduce(and_, tests)
 
 

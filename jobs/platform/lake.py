@@ -103,8 +103,9 @@ class Lake:
         recent = range(newest, max(-1, newest - RECENT_COMMITS), -1)
         return any(_run_of([json.loads(line) for line in self._log(name, version)]) == run_no for version in recent)
 
-    def write_run(self, rows: DataFrame, name: str, run_no: int, run_id: str) -> int:
-        """Put a run's rows in place of what an earlier attempt of the same run wrote; other runs' rows stay.
+    def write_run(self, rows: DataFrame, name: str, run_no: int, run_id: str, *, part: str = "") -> int:
+        """Put a run's rows in place of what an earlier attempt of the same run wrote; other runs' rows stay. `part`:
+        SQL that all of `rows` meet, where another step of the run writes other rows of the table, which stay.
 
         `rows` has the table's columns, run_no among them. One atomic commit, or none where there is nothing to put and
         nothing to replace. Returns how many rows the commit says it wrote.
@@ -115,7 +116,8 @@ class Lake:
         if self.last_run(name) < run_no:  # nothing of this run can be there: no need to look for what to replace
             writer = writer.mode("append")
         else:
-            writer = writer.mode("overwrite").option("replaceWhere", f"run_no = {run_no}")
+            own = f"run_no = {run_no}" + (f" AND {part}" if part else "")
+            writer = writer.mode("overwrite").option("replaceWhere", own)
         after = self._commit(writer, name, before)
         if after == before:
             return 0

@@ -82,7 +82,7 @@ def published(spark: SparkSession, lake: Lake, run: Run, values: dict[str, str],
     }  # fmt: skip
     rows = []
     for account, amount in values.items():
-        given = {"tenant_id": "acme", "account_id": account, "end_market_value": Decimal(amount)}
+        given = {"tenant_id": "acme", "account_id": account, "end_market_value": Decimal(amount), "currency": "USD"}
         struct = schemas.table("account_state").struct
         rows.append(tuple(given.get(field.name, empty.get(type(field.dataType), 0)) for field in struct))
     lake.overwrite(spark.createDataFrame(rows, schemas.table("account_state").struct), "account_state", 1, "r")
@@ -105,7 +105,11 @@ def test_a_night_with_planted_faults(spark: SparkSession, settings: Settings, le
     rows += [(own, value(f"C{n}", "100")) for n in range(8)]
     silver(spark, lake, "valuation", night, rows)
 
+    scheduler = spark.sparkContext._jsc.sc().dagScheduler()
+    before = scheduler.numTotalJobs()
     counters = check(spark, settings, night)
+    # One counts all facts of all tables, whatever their number; one writes them down, three look at single accounts.
+    assert scheduler.numTotalJobs() - before <= 5
 
     # What was found, row by row
     assert (counters["accepted"], counters["withheld"], counters["findings"]) == (1, 1, 3)
@@ -145,7 +149,9 @@ def test_a_night_with_planted_faults(spark: SparkSession, settings: Settings, le
     docs = settings.folder("data_docs")
     index = docs / "2026-01-05" / f"run-{night.run_no}" / "index.html"
     assert counters["data_docs"] == str(index)
-    assert f"2026-01-05/run-{night.run_no}/index.html" in (docs / "index.html").read_text(encoding="utf-8")
+    assert '"2026-01-05/index.html"' in (docs / "index.html").read_text(encoding="utf-8")
+    of_night = (docs / "2026-01-05" / "index.html").read_text(encoding="utf-8")
+    assert f"run-{night.run_no}/validations/acme/brokerage_positions/valuation/" in of_night
     [page] = index.parent.glob("validations/acme/brokerage_positions/valuation/**/*.html")
     assert "currency is a currency that exists (at most 0 rows; 8 rows)" in page.read_text(encoding="utf-8")
     everything = "".join(p.read_text(encoding="utf-8") for p in index.parent.rglob("*.html"))
@@ -214,3 +220,67 @@ def test_rows_that_a_replay_takes_through_are_looked_at_without_a_file(
     assert (held["account_id"], held["as_of_date"], held["run_no"]) == ("JUMPS", tuesday, tonight.run_no)
     ledger.advance("acme", tuesday, tonight.run_no)
     assert ledger.unpublished_replays(ledger.open_run(date(2026, 1, 8))) == []
+
+
+def test_account_rules_read_what_they_ask_for(spark: SparkSession, settings: Settings, ledger: Ledger) -> None:
+    """Monday's values, holdings and securities are published; on Tuesday each account does one thing that it should
+    not, and MOVES three. All is canonical, so that everything is flagged and nothing held."""
+    with (settings.home / "conf" / "tolerances.yaml").open("a", encoding="utf-8") as tolerances:
+        for measure in ("stale_value", "stale_price", "missing_accounts"):
+            tolerances.write(
+                f"  - {{name: {measure}, measure: {measure}, limits: [{{unit: days, max: 0}}], severity: hold,"
+                " reason: Not a day.}\n"
+            )
+    lake, tuesday = Lake(spark, settings.lake_root), date(2026, 1, 6)
+    (settings.landing / "acme").mkdir(exist_ok=True)
+
+    def night(on: date, delivered: dict[str, list[dict[str, Any]]]) -> dict[str, int | str]:
+        run = ledger.open_run(on)
+        for feed, rows in delivered.items():
+            file = a_file(run, "acme", "canonical", f"canonical_{feed}", records=9, silver=len(rows), quarantined=0)
+            table = {"securities": "security"}.get(feed, feed.removesuffix("s"))
+            silver(spark, lake, table, run, [(file, row) for row in rows])
+        counters = check(spark, settings, run)
+        ledger.close_run(run, "done", {})
+        return counters
+
+    def held(security: str, price: int, on: date) -> dict[str, Any]:
+        return {"account_id": "MOVES", "as_of_date": on, "security_id": security, "price": Decimal(price)}
+
+    names = {"TWIN1": "Ann Lee", "TWIN2": "ann lee", "GONE": None}
+    first = {"effective_from": MONDAY, "in_performance": True, "base_currency": "USD"}
+    night(
+        MONDAY,
+        {
+            "accounts": [{"account_id": one, "account_name": name, **first} for one, name in names.items()],
+            "valuations": [value(one, "100") for one in ("STALE", "MOVES", "GONE")],
+            "positions": [held("P", 5, MONDAY), held("Q", 6, MONDAY)],
+            "securities": [{"security_id": one} for one in "PQ"],
+        },
+    )
+    published(spark, lake, ledger.open_run(MONDAY), {"STALE": "100", "MOVES": "100", "GONE": "100"}, MONDAY)
+    values = {"STALE": "100", "MOVES": "101", "TWIN1": "55.55", "TWIN2": "55.55", "NEGATIVE": "-1"}
+    dates = {"trade_date": tuesday, "performance_date": tuesday, "transaction_id": "T", "status": "new"}
+
+    counters = night(
+        tuesday,
+        {
+            "valuations": [value(one, amount, on=tuesday) for one, amount in values.items()],
+            "positions": [held("P", 5, tuesday), held("Q", 7, tuesday), held("NEW", 1, tuesday)],
+            "transactions": [{"account_id": "MOVES", "type": "DEPOSIT", "amount": Decimal(-5), **dates}],
+        },
+    )
+
+    found = lake.read("held_account").collect()
+    assert {(row["account_id"], row["rule"]) for row in found} == {
+        ("STALE", "stale_value"),
+        ("MOVES", "stale_price"),
+        ("MOVES", "unknown_security"),
+        ("MOVES", "sign_of_type"),
+        ("GONE", "missing_accounts"),
+        ("TWIN1", "duplicate_account"),
+        ("TWIN2", "duplicate_account"),
+        ("NEGATIVE", "negative_value"),
+    }
+    assert {(row["as_of_date"], row["state"], row["step"]) for row in found} == {(tuesday, "flagged", "check")}
+    assert (counters["accounts_flagged"], counters["accounts_held"]) == (8, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from dataclasses import replace
 from datetime import date
@@ -12,7 +13,8 @@ from typing import cast
 import pytest
 
 from jobs.check import expectations
-from jobs.check.expectations import Expected, Outcome, Slice, delivery_slice, table_slice, validate, write_index
+from jobs.check.data_docs import write_pages
+from jobs.check.expectations import Expected, Outcome, Slice, delivery_slice, table_slice, validate
 from jobs.check.profiles import Fact, Profile, facts_of
 from jobs.check.tolerances import Limit, Rule, Tolerances
 from jobs.platform import schemas
@@ -68,15 +70,22 @@ def test_data_docs_are_pages_per_feed_and_table_with_the_words_of_the_rule(tmp_p
     assert size < 1_000_000  # a night is kept for years: no fonts and pictures in each
 
 
-def test_the_index_lists_the_nights_newest_first(tmp_path: Path) -> None:
-    for night, run in (("2026-01-05", "run-9"), ("2026-01-05", "run-10"), ("2026-01-06", "run-11")):
-        (tmp_path / night / run).mkdir(parents=True)
-        (tmp_path / night / run / "index.html").touch()
-    text = write_index(tmp_path).read_text(encoding="utf-8")
-    places = [
-        text.index(f"{night}/index.html") for night in ("2026-01-06/run-11", "2026-01-05/run-10", "2026-01-05/run-9")
-    ]
-    assert places == sorted(places)
+def test_the_pages_lead_from_the_nights_to_what_each_vendor_missed(tmp_path: Path) -> None:
+    for night, number in (("2026-01-05", 9), ("2026-01-05", 10), ("2026-01-06", 11)):
+        run = tmp_path / night / f"run-{number}"
+        one = Slice("acme", "b&b", "feed_a", "valuation", [asserted(number - 9, None, 0)])
+        write_pages(tmp_path, run, validate([one], f"{night} run {number}", run))
+
+    index = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert index.index("2026-01-06/index.html") < index.index("2026-01-05/index.html")
+    page = (tmp_path / "2026-01-05" / "index.html").read_text(encoding="utf-8")
+    tenth, ninth = page.split("<h2>")[1:]
+    assert "1 of 1 missed: currency_known: currency" in tenth
+    assert "<td>b&amp;b</td><td>feed_a</td>" in ninth
+    assert "all 1 held" in ninth
+    for href in re.findall(r'href="([^"]+)"', page):
+        assert (tmp_path / "2026-01-05" / href).exists(), href
+    assert "validations/acme/feed_a/valuation/" in ninth
 
 
 # What the suites are made of

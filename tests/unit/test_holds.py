@@ -11,14 +11,15 @@ from jobs.check.holds import let_through, still_caught
 from jobs.check.releases import Release
 
 MONDAY, TUESDAY = date(2026, 1, 5), date(2026, 1, 6)
-HELD = "tenant_id string, account_id string, as_of_date date, rule string, severity string"
+HELD = "tenant_id string, account_id string, as_of_date date, rule string, severity string, step string"
 FOUND = "tenant_id string, account_id string, as_of_date date, rule string"
 THROUGH = f"{FOUND}, reason string, severity string, state string"
 
 
 def test_a_hold_ends_by_a_file_or_a_person_and_stays_otherwise(spark: SparkSession) -> None:
     names = ["corrected", "still_wrong", "no_news", "released", "released_and_wrong"]
-    held = spark.createDataFrame([("acme", name, MONDAY, "jump", "hold") for name in names], HELD)
+    of_results = [("acme", name, MONDAY, "return", "hold", "reconcile") for name in ("corrected", "released")]
+    held = spark.createDataFrame([("acme", name, MONDAY, "jump", "hold", None) for name in names] + of_results, HELD)
     found = spark.createDataFrame(
         [
             ("acme", "still_wrong", MONDAY, "jump"),
@@ -36,6 +37,7 @@ def test_a_hold_ends_by_a_file_or_a_person_and_stays_otherwise(spark: SparkSessi
     expected = [
         ("acme", "corrected", MONDAY, "jump", "a later file corrects or explains it", "hold", "released"),
         ("acme", "released", MONDAY, "jump", "released by ann: seen", "hold", "released"),
+        ("acme", "released", MONDAY, "return", "released by ann: seen", "hold", "released"),  # a file does not do this
         ("acme", "released_and_wrong", MONDAY, "jump", "released by ann: seen", "hold", "released"),
     ]
     assert_df_equality(through, spark.createDataFrame(expected, THROUGH), ignore_row_order=True, ignore_nullable=True)

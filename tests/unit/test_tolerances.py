@@ -35,6 +35,12 @@ rules:
         (", max: 0", "", 5, "a limit needs min or max"),
         ("max: 0", "min: 2, max: 0", 5, "min 2 is above max 0"),
         ("severity: fail", "severity: hold", 2, "about a feed, not an account: severity is warn or fail, not hold"),
+        (
+            "severity: fail",
+            "severity: fail\n    account_class: cash",
+            2,
+            "account_class is for the measures of single acc",
+        ),
     ],
 )
 def test_a_typo_is_one_line_with_file_line_and_the_nearest_word(

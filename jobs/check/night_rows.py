@@ -1,0 +1,103 @@
+"""The rows of silver that the account rules look at: the night's, and of some accounts or dates those before them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from functools import cached_property
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from jobs.check.account_days import ACCOUNT
+from jobs.check.releases import Release
+from jobs.platform import schemas
+from jobs.platform.business_calendar import calendar_days, calendars_of
+from jobs.platform.lake import Lake, latest
+from jobs.platform.ledger import Run
+from jobs.platform.settings import Settings
+
+
+@dataclass(frozen=True)
+class Night:
+    """What the step has to look at: the runs that wrote rows of its files (`run_nos`) and of replays (`replayed`), the
+    accounts that somebody released (`waiting`), and the feeds that the gate withholds (`withheld`: tenant, vendor,
+    feed), whose rows say nothing."""
+
+    run: Run
+    run_nos: list[int]
+    replayed: list[int] = field(default_factory=list)
+    waiting: list[Release] = field(default_factory=list)
+    withheld: list[tuple[str, str, str]] = field(default_factory=list)
+
+
+class NightRows:
+    """One night's rows. `whole`, once it is known: accounts (tenant_id, account_id) of which all that came since a day
+    counts, and that day."""
+
+    def __init__(self, lake: Lake, settings: Settings, night: Night) -> None:
+        self.lake, self.settings, self.night = lake, settings, night
+        self.whole: tuple[DataFrame, date] | None = None
+
+    @property
+    def in_scope(self) -> Column:
+        tenant = self.night.run.tenant
+        return F.lit(True) if tenant is None else F.col("tenant_id") == tenant
+
+    @cached_property
+    def calendar(self) -> DataFrame | None:
+        tenants = [folder.name for folder in self.settings.landing.iterdir() if folder.is_dir()]
+        return calendar_days(self.lake.spark, calendars_of(self.settings, tenants), self.night.run.business_date)
+
+    @cached_property
+    def knows_states(self) -> bool:
+        """Whether anything was ever published: a firm's first files, its whole history, have nothing before them."""
+        return self.lake.exists("account_state")
+
+    def wrote(self, name: str) -> bool:
+        """Whether one of the night's runs may have written rows of the table."""
+        first = min([*self.night.run_nos, *self.night.replayed])
+        return self.lake.exists(name) and self.lake.last_run(name) >= first
+
+    def fresh(self, name: str) -> DataFrame:
+        """The night's rows of a table that count; of a firm's first files all rows, since sorting them costs more than
+        what the few that were corrected on the same night are worth."""
+        rows = self._usable(self.lake.written_by(name, [*self.night.run_nos, *self.night.replayed]))
+        if self.night.run.vendor is not None:
+            rows = rows.where(F.col("vendor") == self.night.run.vendor)
+        if not self.knows_states:
+            return rows.where("NOT coalesce(retired, false)")
+        return latest(rows, schemas.table(name))
+
+    def current(self, name: str, where: Column) -> DataFrame:
+        """The rows of a table that count, of the dates that `where` asks for."""
+        return latest(self._usable(self.lake.read(name).where(where)), schemas.table(name))
+
+    def judged(self, name: str, day: str) -> DataFrame:
+        """The rows of a table that are judged: the night's, and all recent ones of the accounts in `whole`."""
+        fresh = self.fresh(name)
+        if self.whole is None:
+            return fresh
+        accounts, first = self.whole
+        of_whole = self.current(name, F.col(day) >= first).join(F.broadcast(accounts), ACCOUNT, "left_semi")
+        return fresh.join(F.broadcast(accounts), ACCOUNT, "left_anti").unionByName(of_whole)
+
+    def recent(self, name: str, business_days: int) -> DataFrame:
+        """The rows that count of the last business days, and of a week more."""
+        last = self.night.run.business_date
+        first = last - timedelta(days=business_days * 7 // 5 + 7)
+        return self.current(name, F.col("as_of_date").between(first, last))
+
+    @cached_property
+    def _withheld_files(self) -> list[str]:
+        return [file.file_id for file in self.night.run.ledger.files(status=["withheld"])]
+
+    def _usable(self, rows: DataFrame) -> DataFrame:
+        """Rows of files that are used: not of those that the gate has withheld or withholds tonight."""
+        rows = rows.where(self.in_scope)
+        if self._withheld_files:
+            rows = rows.where(~F.col("file_id").isin(self._withheld_files))
+        for tenant, vendor, feed in self.night.withheld:
+            of_feed = (F.col("tenant_id") == tenant) & (F.col("vendor") == vendor) & (F.col("feed") == feed)
+            rows = rows.where(~(of_feed & F.col("run_no").isin(self.night.run_nos)))
+        return rows
