@@ -76,6 +76,17 @@ class GroupRestatements:
         rows = reduce(DataFrame.unionByName, [*of_accounts, *self.found]).localCheckpoint()
         lake.write_run(rows, RESTATEMENT, run.run_no, run.run_id)
 
+    def write_again(self) -> None:
+        """Put what was noted in place of what an earlier look at the run's groups has found; previews stay."""
+        lake, run = self.night.lake, self.night.run
+        wrote = lake.exists(RESTATEMENT) and lake.last_run(RESTATEMENT) >= run.run_no
+        if not (wrote or self.found):
+            return
+        others = "group_id IS NULL OR state <> 'published'"
+        kept = [lake.written_by(RESTATEMENT, [run.run_no]).where(others)] if wrote else []
+        rows = reduce(DataFrame.unionByName, [*kept, *self.found]).localCheckpoint()
+        lake.write_run(rows, RESTATEMENT, run.run_no, run.run_id)
+
     def _note(self, calculated: DataFrame, existing: DataFrame, opened: DataFrame, *, state: str, named: str) -> None:
         night = self.night
         changes = effects(calculated, existing, opened, GROUP, table("group_performance_daily")).localCheckpoint()

@@ -66,6 +66,15 @@ class GroupRows:
         judge.write()
         return counts
 
+    def write_again(self) -> dict[str, int | str]:
+        """The same once more, after accounts were held or let through for what came out."""
+        touched, changed = self._touched().localCheckpoint(), self.changed
+        judge = GroupRestatements(self.night, self.memberships, touched, changed)
+        due = self.gold.with_state(due_groups(touched, self.memberships, changed)).localCheckpoint()
+        counts = self._write_due(due, touched, judge)
+        judge.write_again()
+        return counts
+
     def _write_due(self, due: DataFrame, touched: DataFrame, judge: GroupRestatements) -> dict[str, int | str]:
         periods = GroupPeriods(self.night, self.gold, *self.chains, self.foreign, self.memberships)
         counts = _counted(due)

@@ -41,19 +41,13 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
     account_performance_daily, account_performance_reporting and group_performance_daily, which it writes with their
     epochs, periods and risk. The states and the tenants' progress advance when the rows are published.
     """
-    lake = Lake(spark, settings.lake_root)
-    tenants = [run.tenant] if run.tenant else sorted({file.tenant_id for file in run.ledger.files(run=run)})
     nothing: dict[str, int | str] = {"accounts": 0, "rows": 0, "restated": 0}
-    if not tenants or not lake.exists("valuation"):
+    night = _night(spark, settings, run)
+    if night is None:
         return nothing
-    progress = {tenant: run.ledger.progress(tenant) for tenant in tenants}
-    if all(done.run_no >= run.run_no for done in progress.values()):
-        return nothing  # published already: nothing is due, and its rows must stay
-    withheld = [file.file_id for file in run.ledger.files(status=["withheld"])]
-    policies = {tenant: settings.tenant(tenant) for tenant in tenants}
-    night = Night(Silver(lake, tenants, withheld), settings, run, policies, progress)
+    lake = night.lake
     restatements = Restatements.of(night)
-    if restatements.waiting is None and _nothing_came(lake, run, progress):
+    if restatements.waiting is None and _nothing_came(lake, run, night.progress):
         return nothing
     own, converted = Gold(lake, run, *ACCOUNTS), Gold(lake, run, *CONVERTED)
     affected = _affected(night, restatements.waiting).localCheckpoint()
@@ -69,6 +63,30 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
     counters |= GroupRows(night, own, converted, foreign).write(restatements)
     get_log().info("calculated", **counters)
     return counters
+
+
+def groups_again(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | str]:
+    """The run's groups once more, after a later step has held accounts for what came out, or let them through."""
+    night = _night(spark, settings, run)
+    if night is None:
+        return {}
+    own, converted = Gold(night.lake, run, *ACCOUNTS), Gold(night.lake, run, *CONVERTED)
+    return GroupRows(night, own, converted, _foreign(night)).write_again()
+
+
+def _night(spark: SparkSession, settings: Settings, run: Run) -> Night | None:
+    """None where there is nothing to calculate from, or the run is published already: nothing is due then, and its rows
+    must stay."""
+    lake = Lake(spark, settings.lake_root)
+    tenants = [run.tenant] if run.tenant else sorted({file.tenant_id for file in run.ledger.files(run=run)})
+    if not tenants or not lake.exists("valuation"):
+        return None
+    progress = {tenant: run.ledger.progress(tenant) for tenant in tenants}
+    if all(done.run_no >= run.run_no for done in progress.values()):
+        return None
+    withheld = [file.file_id for file in run.ledger.files(status=["withheld"])]
+    policies = {tenant: settings.tenant(tenant) for tenant in tenants}
+    return Night(Silver(lake, tenants, withheld), settings, run, policies, progress)
 
 
 def _nothing_came(lake: Lake, run: Run, progress: dict[str, Progress]) -> bool:

@@ -18,7 +18,8 @@ from jobs.platform.settings import Settings
 from jobs.platform.yaml_model import StrictModel, load_yaml
 
 Severity = Literal["warn", "hold", "fail"]
-Unit = Literal["rows", "share", "fraction", "bps", "money", "days"]
+# deviations: of the account's own daily returns; excess: a fraction above or below the benchmark's return
+Unit = Literal["rows", "share", "fraction", "bps", "money", "days", "deviations", "excess"]
 Measure = Literal[
     "quarantined_share",
     "row_count",
@@ -37,11 +38,14 @@ Measure = Literal[
     "duplicate_account",
     "unknown_security",
     "sign_of_type",
+    "return_beyond",
+    "tiny_capital",
     "begin_value_difference",
     "end_value_difference",
     "net_flow_difference",
     "daily_return_difference",
     "mtd_return_difference",
+    "holdings_difference",
 ]
 
 SEVERITIES: list[Severity] = ["warn", "hold", "fail"]  # from the mildest
@@ -66,14 +70,19 @@ ACCOUNT: dict[str, list[Unit]] = {
     "unknown_security": ["rows"],
     "sign_of_type": ["money"],
 }
+RESULT: dict[str, list[Unit]] = {
+    "return_beyond": ["fraction", "deviations", "excess"],
+    "tiny_capital": ["money", "fraction"],
+}
 RECONCILED: dict[str, list[Unit]] = {
     "begin_value_difference": ["money", "bps"],
     "end_value_difference": ["money", "bps"],
     "net_flow_difference": ["money", "bps"],
     "daily_return_difference": ["bps"],
     "mtd_return_difference": ["bps"],
+    "holdings_difference": ["money", "bps"],
 }
-UNITS = {**DELIVERY, **ROWS, **ACCOUNT, **RECONCILED}
+UNITS = {**DELIVERY, **ROWS, **ACCOUNT, **RESULT, **RECONCILED}
 ANY = "any"
 
 
@@ -148,11 +157,11 @@ class Rule(Scope):
     def _severity_suits_the_measure(self) -> Rule:
         if self.measure in RECONCILED and self.severity == "fail":
             raise ValueError("a difference is about one account: severity is warn or hold, not fail")
-        if self.measure in ACCOUNT and self.severity == "fail":
+        if self.measure in {*ACCOUNT, *RESULT} and self.severity == "fail":
             raise ValueError("the measure is about one account: severity is warn or hold, not fail")
         if self._is_about_a_feed and self.severity == "hold":
             raise ValueError("the measure is about a feed, not an account: severity is warn or fail, not hold")
-        if self.account_class is not None and self.measure not in ACCOUNT:
+        if self.account_class is not None and self.measure not in {*ACCOUNT, *RESULT}:
             raise ValueError("account_class is for the measures of single accounts by what came in and what came out")
         return self
 
@@ -165,6 +174,8 @@ class Rule(Scope):
                 raise ValueError(
                     f"measure {self.measure} is in {' or '.join(UNITS[self.measure])}, not in {limit.unit}"
                 )
+        if self.measure == "return_beyond" and not any(limit.unit == "fraction" for limit in self.limits):
+            raise ValueError("return_beyond needs a limit in fraction beside others: it says whose past is looked up")
         return self
 
     @model_validator(mode="after")

@@ -21,7 +21,7 @@ app = typer.Typer(help="Accounts that are kept back from publication.", no_args_
 
 HELD = """
 SELECT h.tenant_id, h.account_id, min(h.as_of_date) AS held_from, array_agg(DISTINCT h.rule) AS rules,
-       (array_agg(h.reason ORDER BY h.as_of_date))[1] AS reason,
+       array_to_string((array_agg(h.reason ORDER BY h.as_of_date, h.rule DESC))[1:3], '; ') AS reason,
        (SELECT max(d.as_of_date) FROM marts.account_performance_daily d
         WHERE d.tenant_id = h.tenant_id AND d.account_id = h.account_id) AS published_through,
        (SELECT r.released_by || ': ' || r.why FROM ops.hold_release r

@@ -20,6 +20,7 @@ from pyspark.sql import types as T
 
 from jobs.calculate.holds import holds
 from jobs.calculate.state import next_state
+from jobs.check.holds import RECONCILE
 from jobs.platform import database, fencing, tenant_policy
 from jobs.platform.errors import AccountingError
 from jobs.platform.lake import Lake
@@ -36,7 +37,7 @@ from jobs.publish.status import write_night_status
 from jobs.publish.visible import in_one_transaction, one_publisher, wait_for_readers
 
 ACCOUNT = T.StructType([T.StructField(name, T.StringType()) for name in ("tenant_id", "account_id")])
-HOLDS = "stage.hold"
+HOLDS, FLAGS = "stage.hold", "stage.flag"
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ class Publication:
         accounts = self._slice("account", small.ACCOUNT.table)
         self.smalls.append((small.ACCOUNT, self._stage_small(small.ACCOUNT, self._account_master(accounts))))
         self._stage_holds()
+        self.has_flags = self._stage_flags()
         self.released = self._released()
         self.held: list[tuple[str, str]] = []
         self.chains = [self._stage_chain(chain) for chain in CHAINS]
@@ -244,6 +246,8 @@ class Publication:
             held = restate.drop_held(self.connection, staging, HOLDS)
             if chain is ACCOUNTS:
                 self.held = held
+            if self.has_flags:
+                restate.add_flags(self.connection, staging, FLAGS)
         superseded = restate.drop_superseded(self.connection, chain, staging)
         self.copied[chain.table] = copied
         for name, count in (("rows_copied", copied), ("rows_superseded", superseded)):
@@ -263,6 +267,24 @@ class Publication:
         )
         if self.lake.exists("held_account"):
             self._copy(self._as_files(holds(self.lake.read("held_account")), "hold"), HOLDS)
+
+    def _stage_flags(self) -> bool:
+        """What `reconcile` flagged after the rows were written; whether there is anything."""
+        if not self.lake.exists("held_account"):
+            return False
+        flagged = self.lake.read("held_account").where(
+            F.col("step").eqNullSafe(RECONCILE) & (F.col("state") == "flagged")
+        )
+        if flagged.isEmpty():
+            return False
+        self.connection.execute(
+            sql.SQL("CREATE UNLOGGED TABLE {} (tenant_id text, account_id text, as_of_date date, rule text)").format(
+                named(FLAGS)
+            )
+        )
+        names = ["tenant_id", "account_id", "as_of_date", "rule"]
+        self._copy(self._as_files(flagged.select(*names).distinct().coalesce(1), "flag"), FLAGS)
+        return True
 
     def _released(self) -> list[tuple[str, str]]:
         """Accounts whose rows an earlier publication left out and that are held no longer."""

@@ -46,6 +46,18 @@ def drop_held(connection: psycopg.Connection, staging: str, holds: str) -> list[
     return connection.execute(statement.format(named(staging), named(holds))).fetchall()
 
 
+def add_flags(connection: psycopg.Connection, staging: str, flags: str) -> None:
+    """Add the rules that flagged a row after it was written to its quality_flags, in order of the alphabet."""
+    connection.execute(
+        sql.SQL(
+            "UPDATE {} a SET quality_flags = (SELECT string_agg(DISTINCT one, ',' ORDER BY one) FROM unnest("
+            "string_to_array(a.quality_flags, ',') || f.rules) one WHERE one <> '') FROM (SELECT tenant_id, account_id,"
+            " as_of_date, array_agg(rule) AS rules FROM {} GROUP BY tenant_id, account_id, as_of_date) f"
+            " WHERE a.tenant_id = f.tenant_id AND a.account_id = f.account_id AND a.as_of_date = f.as_of_date"
+        ).format(named(staging), named(flags))
+    )
+
+
 def open_epochs(connection: psycopg.Connection, chain: Chain) -> None:
     """Take the staged epochs into the fence."""
     owner = sql.SQL(", ").join(map(sql.Identifier, [*chain.owner, "epoch"]))

@@ -14,7 +14,7 @@ from jobs.platform.lake import Lake
 from jobs.platform.ledger import Run
 from jobs.platform.logs import get_log
 from jobs.platform.settings import Settings
-from jobs.reconcile import books, reported
+from jobs.reconcile import books, held, holdings, reported
 from jobs.reconcile.acts import Acts, oldest_lasting
 from jobs.reconcile.breaks import BREAKS, as_differences, remembered
 from jobs.reconcile.desk import Desk, load_breaks
@@ -23,11 +23,17 @@ from jobs.reconcile.desk import Desk, load_breaks
 Comparer = Callable[[Lake, Settings, Run], DataFrame | None]
 COMPARERS: list[tuple[str, Comparer]] = [
     ("reported_performance", reported.differences),
+    ("holdings", holdings.differences),
 ]
 COUNTED = ["breaks", "explained", "accepted", "resolved", "not_comparable"]
 
 
 def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | str]:
+    """Compare, then hold and flag accounts for what came out."""
+    return _compare(spark, settings, run) | held.write(spark, settings, run)
+
+
+def _compare(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | str]:
     """Compare and write gold.reconciliation_break; counts what is open (`breaks`), explained, accepted, resolved and
     not comparable."""
     lake = Lake(spark, settings.lake_root)

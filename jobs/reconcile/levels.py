@@ -23,6 +23,7 @@ MEASURES: dict[str, tuple[Measure, str]] = {
     "end_value": ("end_value_difference", "reported_performance"),
     "twrr_daily": ("daily_return_difference", "reported_performance"),
     "twrr_mtd": ("mtd_return_difference", "reported_performance"),
+    "holdings_value": ("holdings_difference", "position"),
 }
 # Claims about a level, each date's own: Tuesday's stays open until Tuesday is corrected.
 LEVELS = [

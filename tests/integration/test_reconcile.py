@@ -101,7 +101,7 @@ def test_two_nights(spark: SparkSession, settings: Settings, ledger: Ledger) -> 
     counters = reconcile(spark, settings, monday)
 
     assert breaks(lake, monday) == [("A1", "begin_value", "open", Decimal("100"), MONDAY)]
-    assert counters == {"breaks": 1, "explained": 0, "accepted": 0, "resolved": 0, "not_comparable": 0}
+    assert {"breaks": 1, "resolved": 0, "not_comparable": 0, "accounts_held": 0}.items() <= counters.items()
 
     ledger.close_run(monday, "done", {})
     ledger.advance("acme", MONDAY, monday.run_no)
@@ -115,7 +115,7 @@ def test_two_nights(spark: SparkSession, settings: Settings, ledger: Ledger) -> 
         ("A1", "begin_value", "resolved", Decimal("0"), MONDAY),
         ("A1", "twrr_daily", "open", None, TUESDAY),
     ]
-    assert counters == {"breaks": 1, "explained": 0, "accepted": 0, "resolved": 1, "not_comparable": 0}
+    assert {"breaks": 1, "resolved": 1, "not_comparable": 0}.items() <= counters.items()
 
 
 def test_without_reports_there_is_nothing_to_reconcile(spark: SparkSession, settings: Settings, ledger: Ledger) -> None:

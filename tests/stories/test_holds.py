@@ -28,20 +28,53 @@ RULES = """rules:
     limits: [{unit: fraction, max: 0.5}, {unit: money, max: 100}]
     severity: hold
     reason: Half as much again without a flow is a wrong file, not a market.
+  - name: return_beyond
+    measure: return_beyond
+    limits: [{unit: fraction, max: 0.3}]
+    severity: hold
+    reason: A third of an account in a day is a mistake.
+  - name: large_return
+    measure: return_beyond
+    limits: [{unit: fraction, max: 0.2}]
+    severity: warn
+    reason: A fifth of an account in a day is worth a look.
+  - name: return_daily
+    measure: daily_return_difference
+    limits: [{unit: bps, max: 100}]
+    severity: hold
+    reason: One of the two is wrong.
+  - name: rate_move
+    applies_to: fx_rate
+    measure: fx_move
+    limits: [{unit: fraction, max: 0.2}]
+    severity: fail
+    reason: A misplaced point.
 """
+REPORT = "account_id,as_of_date,twrr_daily\n"
+RATES = "as_of_date,from_currency,to_currency,rate\n"
 VALUES = "account_id,as_of_date,market_value,currency\n"
 NIGHTS = [
     (FRIDAY, {
-        "canonical_accounts_1.csv": "account_id,base_currency\nA,USD\nB,USD\nC,USD\n",
-        "canonical_valuations_1.csv": VALUES + "".join(f"{a},2026-03-06,1000,USD\n" for a in "ABC"),
+        "canonical_accounts_1.csv": "account_id,base_currency,household_id\nA,USD,\nB,USD,H\nC,USD,\nD,USD,H\nE,USD,\n",
+        "canonical_valuations_1.csv": VALUES + "".join(f"{a},2026-03-06,1000,USD\n" for a in "ABCDE"),
+        "canonical_fx_rates_1.csv": RATES + "2026-03-06,EUR,USD,1.1\n",
     }),
-    (MONDAY, {  # A and C jump; nobody says why
-        "canonical_valuations_2.csv": VALUES + "A,2026-03-09,1800,USD\nB,2026-03-09,1010,USD\nC,2026-03-09,2500,USD\n",
+    # A and C jump and nobody says why. D gains 40 %: not enough for a jump, too much for a return. Of E the vendor
+    # reports another return than ours.
+    (MONDAY, {
+        "canonical_valuations_2.csv": VALUES + "A,2026-03-09,1800,USD\nB,2026-03-09,1010,USD\nC,2026-03-09,2500,USD\n"
+        "D,2026-03-09,1400,USD\nE,2026-03-09,1250,USD\n",
+        "canonical_reported_performance_2.csv": REPORT + "B,2026-03-09,0.01\nE,2026-03-09,0.01\n",
     }),
-    (TUESDAY, {  # the deposit of A comes a day late; C goes on as it was
-        "canonical_valuations_3.csv": VALUES + "A,2026-03-10,1818,USD\nB,2026-03-10,1020,USD\nC,2026-03-10,2525,USD\n",
+    # The deposit of A comes a day late; C goes on as it was; D's value and E's report are corrected. The rates of the
+    # night are no rates.
+    (TUESDAY, {
+        "canonical_valuations_3.csv": VALUES + "A,2026-03-10,1818,USD\nB,2026-03-10,1020,USD\nC,2026-03-10,2525,USD\n"
+        "D,2026-03-09,1010,USD\nD,2026-03-10,1010,USD\nE,2026-03-10,1250,USD\n",
         "canonical_transactions_3.csv": "transaction_id,account_id,trade_date,type,amount,currency\n"
         "T1,A,2026-03-09,DEPOSIT,800,USD\n",
+        "canonical_reported_performance_3.csv": REPORT + "E,2026-03-09,0.25\n",
+        "canonical_fx_rates_3.csv": RATES + "2026-03-10,EUR,USD,11.0\n",
     }),
 ]  # fmt: skip
 
@@ -62,19 +95,22 @@ def desk(spark: SparkSession, database_url: str, tmp_path_factory: pytest.TempPa
         patch.setenv("DIETZ_CONF", str(home / "conf" / "local.yaml"))
         settings = Settings()
         ledger = Ledger(settings)
-        marts, counters = [], []
+        marts, counters, groups, lists = [], [], [], []
         for night, files in NIGHTS:
             for name, text in files.items():
                 (landing / name).write_text(text)
             counters.append(run_all(spark, settings, ledger.open_run(night)))
             marts.append(_published(database_url))
+            groups.append(_household(database_url))
+            lists.append(CliRunner().invoke(app, ["holds", "ls"]).output)
         listed = CliRunner().invoke(app, ["holds", "ls"]).output
         answers = [CliRunner().invoke(app, ["holds", "release", "C", "--why", "the client's bank confirms it"])]
         answers += [CliRunner().invoke(app, ["holds", "release", "C", "--why", "again"])]
         run_all(spark, settings, ledger.open_run(TUESDAY))
         marts.append(_published(database_url))
         yield SimpleNamespace(
-            marts=marts, counters=counters, listed=listed, answers=answers, url=database_url,
+            marts=marts, counters=counters, groups=groups, lists=lists, listed=listed, answers=answers,
+            url=database_url,
             listed_after=CliRunner().invoke(app, ["holds", "ls"]).output,
         )  # fmt: skip
 
@@ -87,9 +123,18 @@ def _published(url: str) -> dict[tuple[str, date], tuple[Decimal, float | None]]
     return {(account, day): (value, twrr) for account, day, value, twrr in rows}
 
 
+def _household(url: str) -> dict[date, tuple[Decimal, int]]:
+    with psycopg.connect(url) as connection:
+        rows = connection.execute(
+            "SELECT as_of_date, end_market_value, carried_members FROM marts.group_performance_daily"
+            " WHERE group_type = 'household'"
+        ).fetchall()
+    return {day: (value, carried) for day, value, carried in rows}
+
+
 def test_a_held_account_keeps_its_watermark_while_the_others_go_on(desk: SimpleNamespace) -> None:
     assert desk.counters[1]["check"]["accounts_held"] == 2
-    assert set(desk.marts[1]) == {("A", FRIDAY), ("B", FRIDAY), ("C", FRIDAY), ("B", MONDAY)}
+    assert set(desk.marts[1]) == {*((account, FRIDAY) for account in "ABCDE"), ("B", MONDAY)}
 
 
 def test_a_later_file_that_explains_the_value_lets_all_its_days_through(desk: SimpleNamespace) -> None:
@@ -100,6 +145,56 @@ def test_a_later_file_that_explains_the_value_lets_all_its_days_through(desk: Si
         TUESDAY: (Decimal(1818), 0.01),
     }
     assert [day for account, day in desk.marts[2] if account == "C"] == [FRIDAY]
+
+
+def test_a_result_that_cannot_be_right_holds_its_account_until_it_is_another(desk: SimpleNamespace) -> None:
+    """Its household carries it meanwhile, and is restated with it."""
+    assert desk.counters[1]["reconcile"]["accounts_held"] == 4  # A and C too, and E by its break
+    [line] = [line for line in desk.lists[1].splitlines() if line.split()[:2] == ["acme", "D"]]
+    assert "the return is 40.00 %, expected at most 0.3 fraction" in line
+    assert desk.groups[1][MONDAY] == (Decimal(2010), 1)
+    assert {day: row[0] for (account, day), row in desk.marts[2].items() if account == "D"} == {
+        FRIDAY: Decimal(1000),
+        MONDAY: Decimal(1010),
+        TUESDAY: Decimal(1010),
+    }
+    assert desk.groups[2] == {
+        FRIDAY: (Decimal(2000), 0),
+        MONDAY: (Decimal(2020), 0),
+        TUESDAY: (Decimal(2030), 0),
+    }
+
+
+def test_a_break_that_holds_lets_the_account_through_when_it_is_resolved(desk: SimpleNamespace) -> None:
+    [line] = [line for line in desk.lists[1].splitlines() if line.split()[:2] == ["acme", "E"]]
+    assert "bps" in line
+    assert {day: row for (account, day), row in desk.marts[2].items() if account == "E"} == {
+        FRIDAY: (Decimal(1000), None),
+        MONDAY: (Decimal(1250), 0.25),
+        TUESDAY: (Decimal(1250), 0.0),
+    }
+
+
+def test_a_result_that_is_worth_a_look_is_published_with_its_flag(desk: SimpleNamespace) -> None:
+    with psycopg.connect(desk.url) as connection:
+        flags = connection.execute(
+            "SELECT account_id, as_of_date, quality_flags FROM marts.account_performance_daily"
+            " WHERE quality_flags <> '' AND account_id = 'E'"
+        ).fetchall()
+    assert flags == [("E", MONDAY, "large_return")]
+
+
+def test_a_feed_that_fails_stops_nobody_else(desk: SimpleNamespace) -> None:
+    assert (desk.counters[2]["check"]["withheld"], desk.counters[2]["check"]["accepted"]) == (1, 3)
+    assert {account for account, day in desk.marts[2] if day == TUESDAY} == {"A", "B", "D", "E"}
+    with psycopg.connect(desk.url) as connection:
+        [status] = connection.execute("SELECT status FROM ops.file WHERE path LIKE '%fx_rates_3%'").fetchone()
+        missed = connection.execute(
+            "SELECT table_name, column_name, missed_since, share_missed, nights FROM marts.data_quality_trend"
+            " WHERE missed"
+        ).fetchall()
+    assert status == "withheld"
+    assert missed == [("fx_rate_moves", "rate", TUESDAY, 1.0, 1)]
 
 
 def test_the_list_says_since_when_and_why(desk: SimpleNamespace) -> None:
@@ -116,11 +211,14 @@ def test_a_release_publishes_the_days_that_were_kept_back_without_a_file(desk: S
     released = {day: row for (account, day), row in desk.marts[3].items() if account == "C"}
     assert released == {FRIDAY: (Decimal(1000), None), MONDAY: (Decimal(2500), 1.5), TUESDAY: (Decimal(2525), 0.01)}
     with psycopg.connect(desk.url) as connection:
-        reasons = dict(
-            connection.execute("SELECT account_id, reason FROM marts.held_account WHERE state = 'released'").fetchall()
-        )
+        found = connection.execute("SELECT account_id, rule, reason FROM marts.held_account WHERE state = 'released'")
+        reasons = {(account, rule): reason for account, rule, reason in found}
         [who] = connection.execute("SELECT released_by FROM ops.hold_release WHERE run_no IS NOT NULL").fetchone()
     assert reasons == {
-        "A": "a later file corrects or explains it",
-        "C": f"released by {who}: the client's bank confirms it",
+        ("A", "value_jump"): "a later file corrects or explains it",
+        ("A", "return_beyond"): "the result is another now",
+        ("C", "value_jump"): f"released by {who}: the client's bank confirms it",
+        ("C", "return_beyond"): f"released by {who}: the client's bank confirms it",
+        ("D", "return_beyond"): "the result is another now",
+        ("E", "break_twrr_daily"): "the break is resolved",
     }

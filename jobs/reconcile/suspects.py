@@ -1,0 +1,104 @@
+"""The run's results that break a rule, read with what the rules ask beside them; a handful of rows."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from jobs.calculate.benchmarks import with_benchmark, with_index_return
+from jobs.calculate.epochs import current_rows
+from jobs.calculate.inputs import FEW, Silver
+from jobs.calculate.market import market
+from jobs.calculate.policies import source_rank
+from jobs.check.classes import classified
+from jobs.check.tolerances import Measure, Tolerances
+from jobs.platform.lake import Lake, latest
+from jobs.platform.ledger import Run
+from jobs.platform.schemas import table
+from jobs.platform.settings import Settings
+from jobs.reconcile.results import ACCOUNT, findings, suspects, with_own_deviation
+
+DAILY, EPOCH, STATE = "account_performance_daily", "account_epoch", "account_state"
+MEASURES: tuple[Measure, ...] = ("return_beyond", "tiny_capital")
+
+
+class Suspects:
+    """The suspects among the rows that the run has calculated. Without a rule nothing is read; without a suspect, as on
+    most nights, no more than the run's own files."""
+
+    def __init__(self, lake: Lake, settings: Settings, run: Run, tolerances: Tolerances) -> None:
+        self.lake, self.settings, self.run, self.tolerances = lake, settings, run, tolerances
+
+    @property
+    def calculated(self) -> DataFrame | None:
+        """The run's daily rows; None where it has none, or no rule asks."""
+        if not self.tolerances.has(*MEASURES) or self.lake.last_run(DAILY) < self.run.run_no:
+            return None
+        return self.lake.written_by(DAILY, [self.run.run_no])
+
+    def found(self) -> DataFrame | None:
+        """tenant_id, account_id, as_of_date, rule, reason, severity, state; None where there are no suspects.
+
+        What is published already cannot be held back: it is flagged, and the classes of restatements say whether it
+        goes out.
+        """
+        rows = self.calculated
+        if rows is None:
+            return None
+        rows = suspects(rows, self.tolerances).localCheckpoint()
+        bounds = rows.agg(F.min("as_of_date"), F.max("as_of_date"), F.count("*")).first()
+        if bounds is None or bounds[0] is None:
+            return None
+        first, last, count = bounds
+        named = rows.select("account_id").distinct().collect() if count <= FEW else []
+        few = F.col("account_id").isin([one for (one,) in named]) if named else F.lit(True)
+        rows = self._with_source(rows, F.col("as_of_date").between(first, last) & few)
+        rows = self._with_past(rows, few, first, last)
+        rows = self._with_benchmark(rows, last)
+        found = findings(classified(rows, self.lake, self.tolerances, *MEASURES), self.tolerances)
+        published = self.lake.read(STATE).select(*ACCOUNT, F.col("as_of_date").alias("_published"))
+        is_out = F.coalesce(F.col("as_of_date") <= F.col("_published"), F.lit(False))
+        kept = {
+            name: F.when(is_out, mild).otherwise(F.col(name))
+            for name, mild in (("severity", "warn"), ("state", "flagged"))
+        }
+        return found.join(published, ACCOUNT, "left").withColumns(kept).drop("_published")
+
+    def _silver(self) -> Silver:
+        tenants = sorted(folder.name for folder in self.settings.landing.iterdir() if folder.is_dir())
+        return Silver(self.lake, tenants, [one.file_id for one in self.run.ledger.files(status=["withheld"])])
+
+    def _with_source(self, rows: DataFrame, wanted: F.Column) -> DataFrame:
+        """With vendor and feed of the value that counts on the row's date."""
+        silver = self._silver()
+        policies = {tenant: self.settings.tenant(tenant) for tenant in silver.tenants}
+        values = latest(silver.every("valuation").where(wanted), table("valuation"))
+        first = F.min_by(F.struct("vendor", "feed"), source_rank(policies)).alias("source")
+        source = values.groupBy(*ACCOUNT, "as_of_date").agg(first)
+        joined = rows.join(source, [*ACCOUNT, "as_of_date"], "left")
+        return joined.select(*rows.columns, "source.vendor", "source.feed")
+
+    def _with_past(self, rows: DataFrame, few: F.Column, first: date, last: date) -> DataFrame:
+        """With the deviation of each account's earlier returns, where a rule compares with that."""
+        asked = [
+            rule
+            for rule in self.tolerances.of("return_beyond")
+            if any(limit.unit == "deviations" for limit in rule.limits)
+        ]
+        if not asked:
+            return rows.withColumns({name: F.lit(None).cast("double") for name in ("mean", "deviation")})
+        over, at_least = (max(getattr(rule, name) for rule in asked) for name in ("over_dates", "at_least_dates"))
+        since = first - timedelta(days=over * 7 // 5 + 30)
+        daily = self.lake.read(DAILY).where(F.col("as_of_date").between(since, last) & few & (F.col("days") == 1))
+        past = current_rows(daily, self.lake.read(EPOCH)) if self.lake.exists(EPOCH) else daily
+        return with_own_deviation(rows, past.select(*ACCOUNT, "as_of_date", "twrr_daily"), over=over, at_least=at_least)
+
+    def _with_benchmark(self, rows: DataFrame, last: date) -> DataFrame:
+        """With what the account's benchmark did meanwhile, where a rule compares with that."""
+        if not any(limit.unit == "excess" for rule in self.tolerances.of("return_beyond") for limit in rule.limits):
+            return rows.withColumn("benchmark_return", F.lit(None).cast("double"))
+        beside = market(self._silver(), self.settings, last)
+        named = with_benchmark(rows, beside.benchmarks)
+        return with_index_return(named, beside.days, "benchmark_id", "benchmark_return").drop("benchmark_id")

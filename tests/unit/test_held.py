@@ -1,0 +1,81 @@
+"""What reconcile holds and lets through: by breaks that open and end, by results that are calculated anew."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+
+from jobs.platform import schemas
+from jobs.reconcile.held import ended, holds_of_breaks, recalculated
+
+MONDAY, TUESDAY = date(2026, 1, 5), date(2026, 1, 6)
+PRESENT = "tenant_id string, account_id string, as_of_date date, rule string, reason string, severity string"
+DAY = "tenant_id string, account_id string, as_of_date date"
+
+
+def breaks(spark: SparkSession, *rows: tuple[str, str, str, int], on: date = MONDAY) -> DataFrame:
+    """Of account, severity, state and run; one break per account."""
+    struct = schemas.table("reconciliation_break").struct
+    given: list[dict[str, Any]] = [
+        {
+            "tenant_id": "acme", "account_id": account, "break_id": account, "as_of_date": on, "source_vendor": "v",
+            "type": "twrr_daily", "severity": severity, "state": state, "first_seen_on": on, "last_seen_on": on,
+            "reason": "far apart", "run_no": run_no, "run_id": f"run {run_no}",
+        }
+        for account, severity, state, run_no in rows
+    ]  # fmt: skip
+    return spark.createDataFrame([tuple(row.get(name) for name in struct.names) for row in given], struct)
+
+
+def test_a_break_holds_when_it_opens_and_not_again_while_it_stays_open(spark: SparkSession) -> None:
+    rows = breaks(
+        spark,
+        ("new", "hold", "open", 7),
+        ("warns", "warn", "open", 7),
+        ("explained", "hold", "explained", 7),
+        ("ages", "hold", "open", 7),
+        ("again", "hold", "open", 7),
+    )
+    before = breaks(spark, ("ages", "hold", "open", 6), ("again", "hold", "open", 5), ("again", "hold", "resolved", 6))
+    found = holds_of_breaks(rows, before).collect()
+    assert {(row["account_id"], row["rule"], row["state"]) for row in found} == {
+        ("new", "break_twrr_daily", "held"),
+        ("again", "break_twrr_daily", "held"),
+    }
+
+
+def test_a_hold_ends_with_its_break(spark: SparkSession) -> None:
+    names = ["open", "resolved", "accepted"]
+    present = spark.createDataFrame(
+        [("acme", one, TUESDAY, "break_twrr_daily", "far apart", "hold") for one in names]
+        + [("acme", "open", MONDAY, "return_beyond", "far", "hold")],
+        PRESENT,
+    )
+    every = breaks(spark, *[(one, "hold", "open", 6) for one in names], *[(one, "hold", one, 7) for one in names[1:]])
+    found = {row["account_id"]: (row["reason"], row["state"]) for row in ended(present, every).collect()}
+    assert found == {one: (f"the break is {one}", "released") for one in names[1:]}
+
+
+def test_a_result_that_comes_out_otherwise_is_judged_anew(spark: SparkSession) -> None:
+    """right: its row is another and is not found again. gone: its epoch has no row for the date any more."""
+    present = spark.createDataFrame(
+        [
+            ("acme", one, MONDAY, "return_beyond", "far", "hold")
+            for one in ("right", "still_wrong", "not_calculated", "gone", "gone_later")
+        ]
+        + [("acme", "right", MONDAY, "break_end_value", "far", "hold")],
+        PRESENT,
+    )
+    rows = spark.createDataFrame([("acme", one, MONDAY) for one in ("right", "still_wrong")], DAY)
+    epochs = spark.createDataFrame(
+        [("acme", "gone", MONDAY), ("acme", "gone_later", TUESDAY)],
+        "tenant_id string, account_id string, from_date date",
+    )
+    found = spark.createDataFrame([("acme", "still_wrong", MONDAY, "return_beyond")], f"{DAY}, rule string")
+    through = recalculated(present, rows, epochs, found).collect()
+    assert {(row["account_id"], row["rule"], row["reason"]) for row in through} == {
+        ("right", "return_beyond", "the result is another now"),
+        ("gone", "return_beyond", "the result is another now"),
+    }

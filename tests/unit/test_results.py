@@ -1,0 +1,107 @@
+"""Results that cannot be right: at the limit and beyond it, against fixed limits, the account's own past, its index."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from jobs.check.tolerances import Rule, Tolerances
+from jobs.reconcile.results import findings, suspects, with_own_deviation
+
+MONDAY = date(2026, 3, 9)
+ROW = (
+    "tenant_id string, vendor string, feed string, account_id string, as_of_date date, twrr_daily double,"
+    " weighted_capital decimal(28,8), begin_market_value decimal(28,8), end_market_value decimal(28,8)"
+)
+
+
+def rule(measure: str, limits: list[dict[str, Any]], **scope: Any) -> Rule:
+    given = {"name": measure, "measure": measure, "limits": limits, "severity": "hold", "reason": "wrong, surely"}
+    return Rule.model_validate({**given, **scope})
+
+
+def rows(spark: SparkSession, *given: tuple[str, float | None, str, str, str]) -> DataFrame:
+    """Of account, return, capital, begin and end value."""
+    return spark.createDataFrame(
+        [
+            ("acme", "v", "f", account, MONDAY, twrr, *(Decimal(amount) for amount in amounts))
+            for account, twrr, *amounts in given
+        ],
+        ROW,
+    )
+
+
+def beside_nothing(frame: DataFrame) -> DataFrame:
+    return frame.withColumns({n: F.lit(None).cast("double") for n in ("mean", "deviation", "benchmark_return")})
+
+
+def test_returns_beyond_a_fixed_limit_and_on_almost_nothing(spark: SparkSession) -> None:
+    tolerances = Tolerances(
+        rules=[
+            rule("return_beyond", [{"unit": "fraction", "max": 0.5}]),
+            rule("tiny_capital", [{"unit": "money", "min": 100}, {"unit": "fraction", "min": 0.01}]),
+        ]
+    )
+    every = rows(
+        spark,
+        ("nearly", -0.5, "1000", "1000", "500"),
+        ("beyond", 0.51, "1000", "1000", "1510"),
+        ("none", None, "0", "0", "0"),
+        ("tiny", 0.3, "99", "10000", "0"),  # all of 10,000 left, and 99 remain as capital
+        ("small", 0.3, "99", "99", "128"),  # little money, but all that there is
+        ("large", 0.3, "100", "100000", "0"),
+        ("still", 0.0, "1", "100000", "0"),  # no return is told
+    )
+    found = suspects(every, tolerances)
+    assert {row["account_id"] for row in found.collect()} == {"beyond", "tiny"}
+    told = findings(beside_nothing(every), tolerances).orderBy("account_id").collect()
+    assert [(row["account_id"], row["rule"], row["state"], row["reason"]) for row in told] == [
+        ("beyond", "return_beyond", "held", "the return is 51.00 %, expected at most 0.5 fraction"),
+        (
+            "tiny",
+            "tiny_capital",
+            "held",
+            "a return of 30.00 % on a capital of 99.00, expected at least 100 money and at least 0.01 fraction",
+        ),
+    ]
+
+
+def test_a_return_beside_the_account_s_own_past_and_its_benchmark(spark: SparkSession) -> None:
+    """calm varies by 1 %, wild by 4 %: 9 % are nine deviations of the one and little more than two of the other. new
+    has too short a past, and no benchmark: nothing is known against it. with_market fell as its index did."""
+    limits = [{"unit": "fraction", "max": 0.05}]
+    tolerances = Tolerances(
+        rules=[
+            rule("return_beyond", [*limits, {"unit": "deviations", "max": 6}]),
+            rule("return_beyond", [*limits, {"unit": "excess", "max": 0.05}], name="beside_benchmark"),
+        ]
+    )
+    past = [
+        ("acme", account, MONDAY - timedelta(days=n), size * (-1) ** n)
+        for account, size, days in [("calm", 0.01, 40), ("wild", 0.04, 40), ("with_market", 0.04, 40), ("new", 0.01, 9)]
+        for n in range(1, days + 1)
+    ]
+    past += [("acme", "calm", MONDAY - timedelta(days=90 + n), 0.5 * (-1) ** n) for n in range(20)]  # long ago
+    every = rows(spark, *[(one, 0.09, "1000", "1000", "1090") for one in ("calm", "new", "wild", "with_market")])
+    index = {"calm": 0.0899, "wild": 0.039, "with_market": 0.0401}
+    frame = with_own_deviation(
+        every,
+        spark.createDataFrame(past, "tenant_id string, account_id string, as_of_date date, twrr_daily double"),
+        over=40,
+        at_least=20,
+    ).withColumn(
+        "benchmark_return", F.create_map(*[F.lit(x) for pair in index.items() for x in pair])[F.col("account_id")]
+    )
+    assert suspects(every, tolerances).count() == 4
+    told = findings(frame, tolerances).orderBy("account_id").collect()
+    assert [(row["account_id"], row["rule"]) for row in told] == [
+        ("calm", "return_beyond"),
+        ("wild", "beside_benchmark"),
+    ]
+    assert (
+        "the return is 9.00 %, 8.9 of its own daily deviations, the benchmark's 8.99 %, expected" in told[0]["reason"]
+    )
