@@ -19,7 +19,7 @@ from jobs.platform.yaml_model import StrictModel, load_yaml
 
 Severity = Literal["warn", "hold", "fail"]
 # deviations: of the account's own daily returns; excess: a fraction above or below the benchmark's return
-Unit = Literal["rows", "share", "fraction", "bps", "money", "days", "deviations", "excess"]
+Unit = Literal["rows", "share", "fraction", "bps", "money", "days", "deviations", "excess", "quantity"]
 Measure = Literal[
     "quarantined_share",
     "row_count",
@@ -46,6 +46,9 @@ Measure = Literal[
     "daily_return_difference",
     "mtd_return_difference",
     "holdings_difference",
+    "position_quantity_difference",
+    "position_value_difference",
+    "cash_difference",
 ]
 
 SEVERITIES: list[Severity] = ["warn", "hold", "fail"]  # from the mildest
@@ -81,6 +84,9 @@ RECONCILED: dict[str, list[Unit]] = {
     "daily_return_difference": ["bps"],
     "mtd_return_difference": ["bps"],
     "holdings_difference": ["money", "bps"],
+    "position_quantity_difference": ["quantity", "bps"],
+    "position_value_difference": ["money", "bps"],
+    "cash_difference": ["money", "bps"],
 }
 UNITS = {**DELIVERY, **ROWS, **ACCOUNT, **RESULT, **RECONCILED}
 ANY = "any"

@@ -24,6 +24,9 @@ MEASURES: dict[str, tuple[Measure, str]] = {
     "twrr_daily": ("daily_return_difference", "reported_performance"),
     "twrr_mtd": ("mtd_return_difference", "reported_performance"),
     "holdings_value": ("holdings_difference", "position"),
+    "position_quantity": ("position_quantity_difference", "position"),
+    "position_value": ("position_value_difference", "position"),
+    "cash_balance": ("cash_difference", "cash_balance"),
 }
 # Claims about a level, each date's own: Tuesday's stays open until Tuesday is corrected.
 LEVELS = [

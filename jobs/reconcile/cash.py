@@ -1,0 +1,131 @@
+"""Cash: opening + movements = closing by account, currency and date; a statement begins where the last one ended."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.window import Window
+
+from jobs.check.tolerances import Tolerances
+from jobs.platform.schemas import MONEY
+from jobs.reconcile.difference import differences
+from jobs.reconcile.movements import knows_trades, movements, nearest, no_trades, within
+from jobs.reconcile.positions import CASH_SECURITY, HOLDER
+
+PURSE = [*HOLDER, "currency"]
+LINE = ["line_no", "record_no"]
+ROLLED = [*PURSE, "feed", "as_of_date", "before", "opening", "closing"]
+
+
+def custodian_cash(valuations: DataFrame, positions: DataFrame, since: DataFrame) -> DataFrame:
+    """Cash that a custodian states beside the account's value or among its holdings, with what it stated before.
+
+    valuations, positions: rows of silver that count. Where a vendor states it in both, the value's own counts; cash and
+    margin in one currency are one. Columns: those of ROLLED, for the dates from `since` (HOLDER, since) on; a currency
+    that is not stated is the account's and '' here.
+    """
+    currency = F.coalesce("currency", F.lit(""))
+    one = [*HOLDER, "currency", "feed", "as_of_date"]
+    valuations, positions = (rows.withColumn("currency", currency) for rows in (valuations, positions))
+    stated = valuations.where("cash_value IS NOT NULL").select(*one, F.col("cash_value").alias("closing"))
+    listed = positions.where(F.col("security_id").rlike(CASH_SECURITY))
+    listed = listed.select(*one, F.coalesce("market_value", "quantity").alias("amount"))
+    held = listed.groupBy(*PURSE, "as_of_date").agg(F.min("feed").alias("feed"), F.sum("amount").alias("closing"))
+    whole = stated.withColumn("_source", F.lit(1)).unionByName(held.withColumn("_source", F.lit(2)))
+    best = F.min("_source").over(Window.partitionBy(*HOLDER, "as_of_date"))
+    by_date = Window.partitionBy(*PURSE).orderBy("as_of_date")
+    earlier = {"before": F.lag("as_of_date").over(by_date), "opening": F.lag("closing").over(by_date)}
+    paired = whole.withColumn("_best", best).where("_source = _best").withColumns(earlier).join(since, HOLDER)
+    return paired.where("before IS NOT NULL AND as_of_date >= since").select(*ROLLED)
+
+
+def statements(balances: DataFrame, since: DataFrame) -> DataFrame:
+    """The closing balances of statements, each with its own opening balance or, where that is not there, with the
+    closing balance before.
+
+    balances: rows of silver.cash_balance that count. Columns: those of ROLLED for the dates from `since` on.
+    """
+    above = Window.partitionBy(*PURSE, "file_id").orderBy(*LINE).rowsBetween(Window.unboundedPreceding, -1)
+    opening = F.when(F.col("balance") == "opening", F.struct("as_of_date", "amount"))
+    opened = balances.where("balance <> 'interim'").withColumn("_own", F.last(opening, ignorenulls=True).over(above))
+    by_date = Window.partitionBy(*PURSE).orderBy("as_of_date")
+    closed = opened.where("balance = 'closing'")
+    closed = closed.withColumn("_last", F.lag(F.struct("as_of_date", "amount")).over(by_date))
+    begun = closed.withColumn("_begun", F.coalesce("_own", "_last")).join(since, HOLDER)
+    begun = begun.withColumns({"before": F.col("_begun.as_of_date"), "opening": F.col("_begun.amount")})
+    wanted = begun.where("before IS NOT NULL AND as_of_date >= since")
+    return wanted.withColumnRenamed("amount", "closing").select(*ROLLED)
+
+
+def cash_rolls(
+    rolled: DataFrame, transactions: DataFrame, traders: DataFrame, tolerances: Tolerances, *, table: str
+) -> DataFrame:
+    """Per account, currency and date the opening cash with all that was booked since, and the closing cash stated.
+
+    rolled: as `custodian_cash` (table `valuation`) or `statements` (table `cash_balance`) gives it; transactions: rows
+    of silver that count; traders: as `movements.traders` gives them, asked of custodians only. An account's cash may be
+    kept by trade or by settlement date, and a bank dates an opening balance on the statement's first day or the day
+    before: the nearest roll counts. What moves in another currency than a custodian's one figure cannot be compared.
+    Gives the columns of a difference; the item is the currency.
+    """
+    is_statement = F.lit(table == "cash_balance")
+    booked = movements(transactions).withColumnRenamed("currency", "_currency").where("money IS NOT NULL")
+    booked = booked.join(rolled.select(*PURSE, "before", "as_of_date"), HOLDER)
+    own = F.col("_currency").isNull() | (F.col("currency") == "") | (F.col("_currency") == F.col("currency"))
+    on_first = is_statement & (F.col("on") == F.col("before"))
+    sums = {"_booked": within("on"), "_settled": within("settled_on"), "_first": on_first}
+    moved = (
+        booked.where(within("on") | within("settled_on") | on_first)
+        .groupBy(*PURSE, "as_of_date")
+        .agg(
+            *[F.sum(F.when(own & counts, F.col("money"))).alias(name) for name, counts in sums.items()],
+            F.max(F.when(~own & within("on"), F.col("_currency"))).alias("_foreign"),
+            F.max(F.col("unpriced") & own & within("on")).alias("_unpriced"),
+        )
+    )
+    beside = rolled.withColumnRenamed("closing", "theirs").join(moved, [*PURSE, "as_of_date"], "left")
+    by_trade, by_settlement, first = (F.coalesce(name, F.lit(0)).cast(MONEY) for name in sums)
+    rolls = (F.col("opening") + moved_by for moved_by in (by_trade, by_settlement, by_trade + first))
+    foreign = F.when(F.col("_foreign").isNotNull(), F.concat(F.lit("money moved in "), F.col("_foreign")))
+    unpriced = F.when(F.col("_unpriced"), "a trade has no amount")
+    return differences(
+        knows_trades(beside, traders).withColumns(
+            {"ours": nearest(F.col("theirs"), *rolls), "item": F.nullif("currency", F.lit(""))}
+        ),
+        "cash_roll",
+        "item",
+        "cash_difference",
+        tolerances,
+        table=table,
+        obstacle=F.when(~is_statement, F.coalesce(no_trades(), foreign, unpriced)),
+    )
+
+
+def cash_balances(balances: DataFrame, since: DataFrame, tolerances: Tolerances) -> DataFrame:
+    """Per statement that begins: the closing balance of the one before, and its own opening balance.
+
+    balances: rows of silver.cash_balance that count. The closing balance before is that of an earlier date; or of the
+    opening balance's own date, where it stands in another file or above it, since many banks date it so. Nothing is
+    said of the first statement. Gives the columns of a difference; the item is the currency.
+    """
+    opening = balances.where("balance = 'opening'").join(since, HOLDER).where("as_of_date >= since")
+    closing = balances.where("balance = 'closing'").select(
+        *PURSE, F.struct("as_of_date", "amount", "file_id", *LINE).alias("_closed")
+    )
+    closed_on, same_file = F.col("_closed.as_of_date"), F.col("_closed.file_id") == F.col("file_id")
+    stands_below = same_file & (F.col("_closed.line_no") > F.col("line_no"))
+    earlier, same_day = closed_on < F.col("as_of_date"), (closed_on == F.col("as_of_date")) & ~stands_below
+    one, amount = [*PURSE, "feed", "as_of_date"], F.col("_closed.amount")
+    beside = (
+        opening.join(closing, PURSE)
+        .where(earlier | same_day)
+        .groupBy(*one, F.col("amount").alias("theirs"))
+        .agg(
+            F.max_by(F.when(earlier, amount), F.when(earlier, closed_on)).alias("_earlier"),
+            F.max(F.when(same_day, amount)).alias("_same_day"),
+        )
+    )
+    ours = nearest(F.col("theirs"), F.coalesce("_same_day", "_earlier"), F.coalesce("_earlier", "_same_day"))
+    return differences(
+        beside.withColumn("ours", ours), "cash_balance", "currency", "cash_difference", tolerances, table="cash_balance"
+    )

@@ -1,0 +1,209 @@
+"""Cash and holdings that a run touched, out of the lake: what was delivered, what before it, and what was booked since.
+
+An ordinary night reads its own rows and those of the dates on which the accounts were published last. Only accounts
+that were not delivered then, or that something of the past has come for, are looked for over LOOK_BACK days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+from functools import cached_property, reduce
+from operator import or_
+from typing import NamedTuple
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from jobs.calculate.due import is_fresh
+from jobs.check.tolerances import Tolerances, load_tolerances
+from jobs.platform.lake import Lake, latest
+from jobs.platform.ledger import Progress, Run
+from jobs.platform.local_rows import local_rows
+from jobs.platform.mapping import load_mappings
+from jobs.platform.schemas import table
+from jobs.platform.settings import Settings
+from jobs.reconcile.cash import cash_balances, cash_rolls, custodian_cash, statements
+from jobs.reconcile.movements import traders
+from jobs.reconcile.positions import HOLDER, delivered_pairs, position_quantities, position_values
+
+LOOK_BACK = 40  # days in which an account's delivery before is looked for: monthly ones are found
+PENDING = 10  # days from trade to settlement at most
+DELIVERED = ("position", "valuation", "cash_balance")
+ACCOUNT = ["tenant_id", "account_id"]
+FRESH = T.StructType(
+    [T.StructField(name, T.StringType()) for name in (*HOLDER, "source")]
+    + [T.StructField(name, T.DateType()) for name in ("since", "last")]
+)
+
+
+def differences(lake: Lake, settings: Settings, run: Run) -> DataFrame | None:
+    """The comparer of the step: cash and holdings of what this run touched; None where nothing came."""
+    tenants = [run.tenant] if run.tenant else sorted(p.name for p in settings.landing.iterdir() if p.is_dir())
+    progress = {tenant: run.ledger.progress(tenant) for tenant in tenants}
+    withheld = [file.file_id for file in run.ledger.files(status=["withheld"], run=run)]
+    found = HoldingsRows(lake, run, progress, withheld).differences(load_tolerances(settings))
+    return reduce(DataFrame.unionByName, found) if found else None
+
+
+class Dates(NamedTuple):
+    """Which dates of a source concern the run: all from `since` on, and those of `before`."""
+
+    since: date
+    before: list[date]
+
+
+class HoldingsRows:
+    """What one run has to compare; `differences` gives a frame for each kind that something has come for."""
+
+    def __init__(self, lake: Lake, run: Run, progress: Mapping[str, Progress], withheld: list[str]) -> None:
+        self.lake, self.run, self.progress, self.withheld = lake, run, progress, withheld
+        first = min([done.run_no for done in progress.values()], default=run.run_no - 1) + 1
+        self.run_nos = list(range(min(first, run.run_no), run.run_no + 1))
+
+    def differences(self, tolerances: Tolerances) -> list[DataFrame]:
+        """Frames in the columns of a difference; none where no rule asks, or where neither came anything."""
+        rolls_cash = tolerances.has("cash_difference")
+        rolls_units = tolerances.has("position_quantity_difference")
+        values = tolerances.has("position_value_difference")
+        if not (rolls_cash or rolls_units or values) or not self._dates:
+            return []
+        found = []
+        if "position" in self._dates:
+            if rolls_units:
+                pairs = delivered_pairs(self.positions, self._since("position")).localCheckpoint()
+                found.append(position_quantities(self.positions, self.bookings, self.traders, pairs, tolerances))
+            if values:
+                found.append(position_values(self.positions, self._since("position"), tolerances))
+        if rolls_cash and {"position", "valuation"} & set(self._dates):
+            rolled = custodian_cash(self.valuations, self.positions, self._since("position", "valuation"))
+            found.append(cash_rolls(rolled, self.bookings, self.traders, tolerances, table="valuation"))
+        if rolls_cash and "cash_balance" in self._dates:
+            since = self._since("cash_balance")
+            rolled = statements(self.balances, since)
+            found.append(cash_rolls(rolled, self.bookings, self.traders, tolerances, table="cash_balance"))
+            found.append(cash_balances(self.balances, since, tolerances))
+        return found
+
+    # What came
+
+    @cached_property
+    def _fresh(self) -> DataFrame:
+        """HOLDER, source (position, valuation, cash_balance), since (the first date of it that came, or of a booking
+        that came late), last (the account's last published row; NULL: none)."""
+        parts = [self._dated(name, "as_of_date") for name in DELIVERED if self._came(name)]
+        there = [F.lit(name) for name in DELIVERED if self.lake.exists(name)]
+        if there and self._came("transaction"):
+            late = self._dated("transaction", "performance_date").where(self._is_published())
+            parts.append(late.withColumn("source", F.explode(F.array(*there))))
+        if not parts:
+            return local_rows(self.lake.spark, [], FRESH)
+        came = reduce(DataFrame.unionByName, parts).groupBy(*HOLDER, "source").agg(F.min("on").alias("since"))
+        state = self.lake.read("account_state").select(*ACCOUNT, F.col("as_of_date").alias("last"))
+        return came.join(state, ACCOUNT, "left").localCheckpoint()
+
+    @cached_property
+    def _dates(self) -> dict[str, Dates]:
+        """By source that something came for: the first date, and the dates of the accounts' last published rows."""
+        before = F.when(F.col("last") < F.col("since"), F.col("last"))
+        found = self._fresh.groupBy("source").agg(
+            F.min("since").alias("since"),
+            F.collect_set(F.when(before >= F.date_sub("since", LOOK_BACK), before)).alias("before"),
+        )
+        return {row["source"]: Dates(row["since"], row["before"]) for row in found.collect()}
+
+    def _since(self, *sources: str) -> DataFrame:
+        of_these = self._fresh.where(F.col("source").isin(list(sources)))
+        return of_these.groupBy(*HOLDER).agg(F.min("since").alias("since"))
+
+    def _came(self, name: str) -> bool:
+        return self.lake.last_run(name) >= self.run_nos[0]
+
+    def _dated(self, name: str, day: str) -> DataFrame:
+        is_fresh_row = (F.col("run_no") == self.run.run_no) | is_fresh(self.progress)
+        rows = self._counting(self.lake.written_by(name, self.run_nos), name).where(is_fresh_row)
+        dated = rows.select(*HOLDER, F.lit(name).alias("source"), F.col(day).alias("on"))
+        return dated.where(F.col("on") <= self.run.business_date)
+
+    def _is_published(self) -> Column:
+        """Whether a booking is dated on a day that is published: what it explains may have been a break since."""
+        tests = [
+            (F.col("tenant_id") == tenant_id) & (F.col("on") <= done.calculated_through)
+            for tenant_id, done in sorted(self.progress.items())
+            if done.calculated_through is not None
+        ]
+        return reduce(or_, tests, F.lit(False))
+
+    def _counting(self, rows: DataFrame, name: str) -> DataFrame:
+        """Rows in the run's scope, of files that were not withheld, and of valuations those that state cash."""
+        for column, wanted in (("tenant_id", self.run.tenant), ("vendor", self.run.vendor)):
+            if wanted is not None:
+                rows = rows.where(F.col(column) == wanted)
+        if self.withheld:
+            rows = rows.where(~F.col("file_id").isin(self.withheld))
+        if name == "valuation":  # a bank statement's is its closing balance, which stands in cash_balance
+            rows = rows.where(F.col("cash_value").isNotNull() & ~F.col("feed").isin(_bank_feeds()))
+        return rows
+
+    # What it is compared with
+
+    @cached_property
+    def positions(self) -> DataFrame:
+        return self._delivered("position")
+
+    @cached_property
+    def valuations(self) -> DataFrame:
+        return self._delivered("valuation")
+
+    @cached_property
+    def balances(self) -> DataFrame:
+        return self._delivered("cash_balance")
+
+    def _delivered(self, name: str) -> DataFrame:
+        """The touched accounts' rows that count, from the delivery before `since` on."""
+        if name not in self._dates:
+            return self.lake.read(name).where("false")
+        first, before = self._dates[name].since, self._dates[name].before
+        accounts = self._fresh.where(F.col("source") == name).drop("source")
+        on = F.col("as_of_date")
+        dated = self._rows(name, on.isin(before) | (on >= F.lit(first)))
+        rows = _counted(dated.join(accounts, HOLDER).where("as_of_date >= since OR as_of_date = last"), name)
+        # Not delivered on the day of their last row, though they are known: these are few.
+        there = rows.where("as_of_date < since").select(*HOLDER).distinct()
+        lost = accounts.where(f"last >= date_sub(since, {LOOK_BACK})").join(there, HOLDER, "left_anti")
+        bounds = lost.agg(F.min("since"), F.max("since")).collect()[0]
+        if bounds[0] is None:
+            return rows.drop("since", "last")
+        dated = self._rows(name, on.between(bounds[0] - timedelta(LOOK_BACK), bounds[1] - timedelta(1)))
+        further = _counted(dated.join(F.broadcast(lost), HOLDER).where("as_of_date < since"), name)
+        return rows.unionByName(further).drop("since", "last")
+
+    def _rows(self, name: str, dated: Column) -> DataFrame:
+        rows = self.lake.read(name).where(dated & (F.col("as_of_date") <= self.run.business_date))
+        return self._counting(rows, name)
+
+    @cached_property
+    def bookings(self) -> DataFrame:
+        """The touched accounts' bookings since the deliveries before."""
+        booked = self._booked(LOOK_BACK + PENDING).join(self._fresh.select(*HOLDER).distinct(), HOLDER, "left_semi")
+        return latest(booked, table("transaction")).localCheckpoint()
+
+    @cached_property
+    def traders(self) -> DataFrame:
+        """Vendors that have booked more than flows lately."""
+        return traders(self._booked(LOOK_BACK))
+
+    def _booked(self, days: int) -> DataFrame:
+        first = min(dates.since for dates in self._dates.values()) - timedelta(days)
+        dated = F.col("performance_date").between(first, self.run.business_date)
+        return self._counting(self.lake.read("transaction").where(dated), "transaction")
+
+
+def _counted(rows: DataFrame, name: str) -> DataFrame:
+    """The rows that count, worked out once: several comparisons look at them."""
+    return latest(rows, table(name)).localCheckpoint()
+
+
+def _bank_feeds() -> list[str]:
+    return [feed for feed, one in load_mappings().items() if any(t.table == "cash_balance" for t in one.targets)]

@@ -1,0 +1,182 @@
+"""Cash on literal frames: opening + movements = closing, of custodians and of statements; fires and nearly fires."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from jobs.check.tolerances import Rule, Tolerances
+from jobs.reconcile.cash import cash_balances, cash_rolls, custodian_cash, statements
+from jobs.reconcile.movements import traders
+from tests.rows import rows_of
+
+FRIDAY, MONDAY, TUESDAY = date(2026, 3, 6), date(2026, 3, 9), date(2026, 3, 10)
+RULE = {"name": "cash", "measure": "cash_difference", "limits": [{"unit": "money", "max": "0.01"}], "severity": "warn"}
+TOLERANCES = Tolerances(rules=[Rule.model_validate({**RULE, "reason": "to the cent, as a bank does"})])
+CUSTODIAN = {"tenant_id": "acme", "vendor": "canonical", "feed": "canonical_valuations", "currency": "USD"}
+BANK = {"tenant_id": "acme", "vendor": "mt940", "feed": "mt940_statement", "currency": "EUR"}
+
+
+def moved(kind: str, amount: str, day: date = MONDAY, **columns: Any) -> dict[str, Any]:
+    dates = {"trade_date": day, "performance_date": day, "status": "new"}
+    return {"type": kind, "amount": Decimal(amount), "currency": "USD", **dates, **columns}
+
+
+def all_of(frame: DataFrame, day: date) -> DataFrame:
+    return frame.selectExpr("tenant_id", "vendor", "account_id", f"DATE '{day}' AS since").distinct()
+
+
+# account: cash on Friday, movements since, cash on Monday, opening + movements less closing
+ROLLS: dict[str, tuple[str, list[dict[str, Any]], str, str]] = {
+    "nothing moved": ("100", [], "100", "0"),
+    "deposit and purchase": ("100", [moved("DEPOSIT", "50"), moved("BUY", "-30.25")], "119.75", "0"),
+    "a cent": ("100", [moved("DEPOSIT", "50")], "150.01", "-0.01"),
+    "two cents": ("100", [moved("DEPOSIT", "50")], "150.02", "-0.02"),
+    "fee that nobody booked": ("100", [], "75", "25"),
+    "in kind": ("100", [moved("TRANSFER_IN", "500", security_id="AAA", quantity=Decimal(5))], "100", "0"),
+    "in kind, though money came": (
+        "100", [moved("TRANSFER_IN", "500", security_id="AAA", quantity=Decimal(5))], "600", "-500",
+    ),
+    "cancelled": ("100", [moved("DEPOSIT", "50", status="cancel")], "100", "0"),
+    "sale settles on Tuesday": ("100", [moved("SELL", "40", settle_date=TUESDAY)], "100", "0"),
+    "sale settles on Tuesday, paid already": ("100", [moved("SELL", "40", settle_date=TUESDAY)], "140", "0"),
+    "friday's deposit is in friday's cash": ("100", [moved("DEPOSIT", "50", FRIDAY)], "100", "0"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def rolls(spark: SparkSession) -> dict[str, Any]:
+    values, bookings = [], []
+    for account, (before, movements, after, _) in ROLLS.items():
+        of_account = {**CUSTODIAN, "account_id": account}
+        values += [
+            {**of_account, "as_of_date": day, "cash_value": Decimal(cash)}
+            for day, cash in ((FRIDAY, before), (MONDAY, after))
+        ]
+        bookings += [{**of_account, **one} for one in movements]
+    euros = {**CUSTODIAN, "account_id": "in another currency"}
+    values += [{**euros, "as_of_date": day, "cash_value": Decimal(cash)} for day, cash in ((FRIDAY, 1), (MONDAY, 9))]
+    bookings += [{**euros, **moved("DEPOSIT", "7", currency="EUR")}]
+    # Cash among the holdings, and a margin loan in the same currency.
+    listed = {**CUSTODIAN, "vendor": "ofx", "feed": "ofx_investment", "account_id": "listed"}
+    positions = [
+        {**listed, "as_of_date": day, "security_id": security, "quantity": Decimal(n), "market_value": Decimal(n)}
+        for day, security, n in (
+            (FRIDAY, "CASH", 10), (FRIDAY, "MARGIN", -4), (MONDAY, "CASH", 90), (MONDAY, "MARGIN", 0),
+            (MONDAY, "AAA", 5),
+        )
+    ]  # fmt: skip
+    bookings += [{**listed, **moved("DIVIDEND", "80")}]
+    valuations, held = rows_of(spark, "valuation", values), rows_of(spark, "position", positions)
+    transactions = rows_of(spark, "transaction", bookings)
+    since = all_of(valuations, MONDAY).unionByName(all_of(held, MONDAY))
+    rolled = custodian_cash(valuations, held, since)
+    found = cash_rolls(rolled, transactions, traders(transactions), TOLERANCES, table="valuation").collect()
+    assert len({row["account_id"] for row in found}) == len(found)
+    return {row["account_id"]: row for row in found}
+
+
+@pytest.mark.parametrize("account", ROLLS)
+def test_a_custodian_s_cash_is_rolled_to_the_cent(rolls: dict[str, Any], account: str) -> None:
+    row, expected = rolls[account], Decimal(ROLLS[account][3])
+    assert (row["type"], row["item"], row["as_of_date"]) == ("cash_roll", "USD", MONDAY)
+    assert (row["difference"], row["obstacle"]) == (expected, None)
+    assert (row["verdict"] is not None) == (abs(expected) > Decimal("0.01"))
+
+
+def test_money_in_another_currency_than_the_one_figure_s_is_not_comparable(rolls: dict[str, Any]) -> None:
+    row = rolls["in another currency"]
+    assert (row["obstacle"], row["difference"], row["verdict"]) == ("money moved in EUR", None, None)
+
+
+def test_cash_and_margin_among_the_holdings_are_one_purse(rolls: dict[str, Any]) -> None:
+    row = rolls["listed"]
+    assert (row["ours"], row["theirs"], row["difference"]) == (86, 90, Decimal(-4))  # 6 + 80
+
+
+def test_where_only_flows_are_delivered_cash_is_not_comparable(spark: SparkSession) -> None:
+    cash = [
+        {**CUSTODIAN, "account_id": name, "as_of_date": day, "cash_value": Decimal(amount)}
+        for name, day, amount in (
+            ("moved", FRIDAY, 1),
+            ("moved", MONDAY, 9),
+            ("still", FRIDAY, 1),
+            ("still", MONDAY, 1),
+        )
+    ]
+    values, flows = rows_of(spark, "valuation", cash), [{**CUSTODIAN, "account_id": "moved", **moved("DEPOSIT", "7")}]
+    transactions = rows_of(spark, "transaction", flows)
+    rolled = custodian_cash(values, rows_of(spark, "position", []), all_of(values, MONDAY))
+    found = cash_rolls(rolled, transactions, traders(transactions), TOLERANCES, table="valuation").collect()
+    assert {row["account_id"]: row["obstacle"] for row in found} == {
+        "moved": "the vendor delivers flows and no trades", "still": None,
+    }  # fmt: skip
+
+
+def balance(account: str, day: date, kind: str, amount: str, at: tuple[str, int]) -> dict[str, Any]:
+    facts = {"account_id": account, "as_of_date": day, "balance": kind, "amount": Decimal(amount)}
+    return {**BANK, **facts, "file_id": at[0], "line_no": at[1], "record_no": 1}
+
+
+BALANCES = [
+    # A bank that dates the opening balance on the day of the closing before it: two statements in a file, one later.
+    balance("swift", FRIDAY, "opening", "100", ("f1", 1)),
+    balance("swift", MONDAY, "closing", "150", ("f1", 5)),
+    balance("swift", MONDAY, "opening", "150", ("f1", 6)),
+    balance("swift", TUESDAY, "closing", "120", ("f1", 9)),
+    balance("swift", TUESDAY, "opening", "121", ("f2", 1)),  # a euro came between the files
+    balance("swift", date(2026, 3, 11), "closing", "121", ("f2", 2)),
+    balance("swift", date(2026, 3, 11), "interim", "7", ("f2", 3)),
+    # One that dates it on the statement's own day.
+    balance("camt", FRIDAY, "opening", "100", ("g1", 1)),
+    balance("camt", FRIDAY, "closing", "90", ("g1", 2)),
+    balance("camt", MONDAY, "opening", "90", ("g2", 1)),
+    balance("camt", MONDAY, "closing", "85.5", ("g2", 2)),
+    balance("camt", TUESDAY, "opening", "80", ("g3", 1)),  # Monday evening's statement never came
+    balance("camt", TUESDAY, "closing", "81", ("g3", 2)),
+]
+ENTRIES = [
+    ("swift", MONDAY, "50", {}),
+    ("swift", FRIDAY, "-30", {"booked_on": TUESDAY}),  # value-dated back, in Tuesday's balance
+    ("camt", FRIDAY, "-10", {}),
+    ("camt", MONDAY, "-4", {}),  # half a euro less than the closing balance says
+    ("camt", TUESDAY, "1", {}),
+]
+
+
+def test_statements_roll_from_their_own_opening_balance(spark: SparkSession) -> None:
+    entries = [{**BANK, "account_id": name, **moved("DEPOSIT", amount, day, currency="EUR", **more)}
+               for name, day, amount, more in ENTRIES]  # fmt: skip
+    balances, transactions = rows_of(spark, "cash_balance", BALANCES), rows_of(spark, "transaction", entries)
+    rolled = statements(balances, all_of(balances, FRIDAY))
+    found = cash_rolls(rolled, transactions, traders(transactions), TOLERANCES, table="cash_balance").collect()
+    assert {(row["account_id"], row["as_of_date"]): row["difference"] for row in found} == {
+        ("swift", MONDAY): 0,
+        ("swift", TUESDAY): 0,
+        ("swift", date(2026, 3, 11)): 0,
+        ("camt", FRIDAY): 0,
+        ("camt", MONDAY): Decimal("0.5"),
+        ("camt", TUESDAY): 0,
+    }
+    assert [row["account_id"] for row in found if row["verdict"]] == ["camt"]
+    assert not [row for row in found if row["obstacle"]]  # a bank's entries are all there is
+
+
+def test_a_statement_begins_where_the_last_one_ended(spark: SparkSession) -> None:
+    balances = rows_of(spark, "cash_balance", BALANCES)
+    found = cash_balances(balances, all_of(balances, FRIDAY), TOLERANCES).collect()
+    assert {
+        (row["account_id"], row["as_of_date"]): (row["ours"], row["theirs"], row["difference"]) for row in found
+    } == {
+        ("swift", MONDAY): (150, 150, 0),
+        ("swift", TUESDAY): (120, 121, -1),
+        ("camt", MONDAY): (90, 90, 0),
+        ("camt", TUESDAY): (85.5, 80, Decimal("5.5")),
+    }
+    assert {row["type"] for row in found} == {"cash_balance"}
+    since_tuesday = cash_balances(balances, all_of(balances, TUESDAY), TOLERANCES).collect()
+    assert {row["as_of_date"] for row in since_tuesday} == {TUESDAY}
