@@ -807,6 +807,74 @@ $$;
 
 COMMENT ON FUNCTION security.apply_break_event(e ops.break_event) IS 'Brings the published row of a break to what an event says of it.';
 
+CREATE FUNCTION security.enter_account_decision() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog'
+    AS $$
+DECLARE
+    asked marts.account_proposal;
+
+BEGIN
+    -- Not while a night is published, which may bring another state of it. (ONE_PUBLISHER of jobs/publish/visible.py)
+    PERFORM pg_advisory_xact_lock(1886740993);
+
+    SELECT * INTO asked FROM marts.account_proposal p
+    WHERE p.tenant_id = NEW.tenant_id AND p.proposal_id = NEW.proposal_id FOR UPDATE;
+
+    IF asked.proposal_id IS NULL THEN
+        RAISE EXCEPTION 'there is no proposal ''%''', NEW.proposal_id;
+
+    ELSIF asked.state <> 'open' THEN
+        RAISE EXCEPTION 'proposal ''%'' is not open: it is %', NEW.proposal_id, asked.state;
+
+    ELSIF btrim(coalesce(NEW.why, '')) = '' THEN
+        RAISE EXCEPTION 'a decision needs a reason';
+
+    END IF;
+
+    NEW.account_id := coalesce(NEW.account_id, asked.account_id);
+
+    NEW.from_date := coalesce(NEW.from_date, asked.from_date);
+
+    IF NEW.decision = 'accept' AND NEW.account_id IS NULL THEN
+        RAISE EXCEPTION 'proposal ''%'' names no account of ours: say which account the number is', NEW.proposal_id;
+
+    ELSIF NEW.decision = 'accept' AND NOT EXISTS (
+        SELECT FROM marts.account a WHERE a.tenant_id = NEW.tenant_id AND a.account_id = NEW.account_id)
+    THEN
+        RAISE EXCEPTION 'tenant ''%'' has no account ''%''', NEW.tenant_id, NEW.account_id;
+
+    ELSIF NEW.decision = 'accept' AND NEW.account_id = asked.account_number THEN
+        RAISE EXCEPTION 'account ''%'' has that number already', NEW.account_id;
+
+    END IF;
+
+    NEW.source_vendor := asked.source_vendor;
+
+    NEW.account_number := asked.account_number;
+
+    NEW.confidence := asked.confidence;
+
+    NEW.why := btrim(NEW.why);
+
+    NEW.decision_no := nextval('ops.arrival_no');
+
+    NEW.decided_by := session_user;
+
+    NEW.decided_at := clock_timestamp();
+
+    UPDATE marts.account_proposal p
+    SET state = CASE NEW.decision WHEN 'accept' THEN 'accepted' ELSE 'rejected' END, account_id = NEW.account_id,
+        from_date = NEW.from_date, decided_by = NEW.decided_by, why = NEW.why, published_at = NEW.decided_at
+    WHERE p.tenant_id = NEW.tenant_id AND p.proposal_id = NEW.proposal_id;
+
+    RETURN NEW;
+
+END
+$$;
+
+COMMENT ON FUNCTION security.enter_account_decision() IS 'Trigger: login, time and number of a decision are the session''s own, the proposal is open, the account exists.';
+
 CREATE FUNCTION security.enter_approval() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog'
@@ -1294,6 +1362,73 @@ COMMENT ON COLUMN history.account_performance_reporting.wiped_out_gross_on IS 'A
 COMMENT ON COLUMN history.account_performance_reporting.known_from IS 'From this moment on the row was what we reported.';
 
 COMMENT ON COLUMN history.account_performance_reporting.known_to IS 'Until this moment; the row that replaced it counts from here.';
+
+CREATE TABLE history.account_version (
+    tenant_id text NOT NULL,
+    vendor text NOT NULL,
+    account_id text NOT NULL,
+    effective_from date NOT NULL,
+    arrival_no bigint NOT NULL,
+    line_no bigint NOT NULL,
+    record_no integer NOT NULL,
+    account_name text,
+    base_currency text,
+    opened_on date,
+    closed_on date,
+    household_id text,
+    advisor_id text,
+    model_id text,
+    benchmark_id text,
+    flow_timing text,
+    in_performance boolean NOT NULL,
+    retired boolean,
+    file_id text NOT NULL,
+    published_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY history.account_version FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE history.account_version IS 'Every record of an account as each vendor gave it: nothing is replaced. marts.account_history reads it by attribute.';
+
+COMMENT ON COLUMN history.account_version.tenant_id IS 'The client firm: the folder in landing.';
+
+COMMENT ON COLUMN history.account_version.vendor IS 'Who delivered the row.';
+
+COMMENT ON COLUMN history.account_version.account_id IS 'The firm''s own account identifier.';
+
+COMMENT ON COLUMN history.account_version.effective_from IS 'First day on which these attributes hold; a file without it means always.';
+
+COMMENT ON COLUMN history.account_version.arrival_no IS 'Order of arrival of the file: the greatest per key is the row that counts, the others are history.';
+
+COMMENT ON COLUMN history.account_version.line_no IS 'Line of the file, from 1; 0 in a row that retires another.';
+
+COMMENT ON COLUMN history.account_version.record_no IS 'Record within the line, from 1.';
+
+COMMENT ON COLUMN history.account_version.account_name IS 'Name on the account. (Personal data.)';
+
+COMMENT ON COLUMN history.account_version.base_currency IS 'Currency in which the account is measured; empty: the tenant''s reporting currency.';
+
+COMMENT ON COLUMN history.account_version.opened_on IS 'Day the account was opened.';
+
+COMMENT ON COLUMN history.account_version.closed_on IS 'Day the account was closed; empty while open.';
+
+COMMENT ON COLUMN history.account_version.household_id IS 'Household that the account belongs to.';
+
+COMMENT ON COLUMN history.account_version.advisor_id IS 'Advisor in charge.';
+
+COMMENT ON COLUMN history.account_version.model_id IS 'Model portfolio that the account follows.';
+
+COMMENT ON COLUMN history.account_version.benchmark_id IS 'Benchmark of the account.';
+
+COMMENT ON COLUMN history.account_version.flow_timing IS 'When flows count; empty: the vendor mapping, the tenant or the default decides.';
+
+COMMENT ON COLUMN history.account_version.in_performance IS 'Whether the account has a return; false keeps its value only.';
+
+COMMENT ON COLUMN history.account_version.retired IS 'True: a later full file of the feed lists the row no more, so that it counts no more.';
+
+COMMENT ON COLUMN history.account_version.file_id IS 'The file, as in ops.file.';
+
+COMMENT ON COLUMN history.account_version.published_at IS 'Since when we have known it.';
 
 CREATE TABLE history.closed_account_performance_period (
     tenant_id text CONSTRAINT account_performance_period_tenant_id_not_null NOT NULL,
@@ -2278,6 +2413,211 @@ COMMENT ON COLUMN marts.account_currency_return.currency_itd IS 'What the curren
 COMMENT ON COLUMN marts.account_currency_return.base_itd IS 'Net return of the track in the reporting currency, a fraction. NULL where the two tracks began on different days.';
 
 COMMENT ON COLUMN marts.account_currency_return.effect_itd IS 'base - local: the currency effect.';
+
+CREATE VIEW marts.account_history WITH (security_invoker='true') AS
+ WITH claim AS (
+         SELECT v.tenant_id,
+            v.account_id,
+            v.vendor,
+            v.effective_from,
+            v.arrival_no,
+            v.line_no,
+            v.record_no,
+            v.file_id,
+            v.published_at,
+            COALESCE(v.retired, false) AS retired,
+            a.attribute,
+            a.value
+           FROM (history.account_version v
+             CROSS JOIN LATERAL ( VALUES ('account_name'::text,v.account_name), ('base_currency'::text,v.base_currency), ('opened_on'::text,(v.opened_on)::text), ('closed_on'::text,(v.closed_on)::text), ('household_id'::text,v.household_id), ('advisor_id'::text,v.advisor_id), ('model_id'::text,v.model_id), ('benchmark_id'::text,v.benchmark_id), ('flow_timing'::text,v.flow_timing), ('in_performance'::text,(v.in_performance)::text)) a(attribute, value))
+        ), told AS (
+         SELECT c.tenant_id,
+            c.account_id,
+            c.vendor,
+            c.effective_from,
+            c.arrival_no,
+            c.line_no,
+            c.record_no,
+            c.file_id,
+            c.published_at,
+            c.retired,
+            c.attribute,
+            c.value,
+            row_number() OVER again AS place,
+            ((lag(c.value) OVER again IS DISTINCT FROM c.value) OR (lag(c.retired) OVER again IS DISTINCT FROM c.retired)) AS differs
+           FROM claim c
+          WINDOW again AS (PARTITION BY c.tenant_id, c.account_id, c.vendor, c.attribute, c.effective_from ORDER BY c.arrival_no, c.line_no, c.record_no)
+        ), said AS (
+         SELECT t.tenant_id,
+            t.account_id,
+            t.vendor,
+            t.effective_from,
+            t.arrival_no,
+            t.line_no,
+            t.record_no,
+            t.file_id,
+            t.published_at,
+            t.retired,
+            t.attribute,
+            t.value,
+            t.place,
+            t.differs,
+            lead(t.published_at) OVER (PARTITION BY t.tenant_id, t.account_id, t.vendor, t.attribute, t.effective_from ORDER BY t.arrival_no, t.line_no, t.record_no) AS known_to
+           FROM told t
+          WHERE ((t.place = 1) OR t.differs)
+        ), dated AS (
+         SELECT s.tenant_id,
+            s.account_id,
+            s.vendor,
+            s.effective_from,
+            s.arrival_no,
+            s.line_no,
+            s.record_no,
+            s.file_id,
+            s.published_at,
+            s.retired,
+            s.attribute,
+            s.value,
+            s.place,
+            s.differs,
+            s.known_to,
+            (s.known_to IS NULL) AS stands,
+            lag(s.value) OVER by_date AS value_before,
+            lag(s.effective_from) OVER by_date AS date_before
+           FROM said s
+          WHERE (NOT s.retired)
+          WINDOW by_date AS (PARTITION BY s.tenant_id, s.account_id, s.vendor, s.attribute, (s.known_to IS NULL) ORDER BY s.effective_from, s.arrival_no)
+        ), kept AS (
+         SELECT d.tenant_id,
+            d.account_id,
+            d.vendor,
+            d.effective_from,
+            d.arrival_no,
+            d.line_no,
+            d.record_no,
+            d.file_id,
+            d.published_at,
+            d.retired,
+            d.attribute,
+            d.value,
+            d.place,
+            d.differs,
+            d.known_to,
+            d.stands,
+            d.value_before,
+            d.date_before
+           FROM dated d
+          WHERE ((NOT d.stands) OR (d.date_before IS NULL) OR (d.value_before IS DISTINCT FROM d.value))
+        )
+ SELECT tenant_id,
+    account_id,
+    vendor AS source_vendor,
+    attribute,
+        CASE
+            WHEN ((attribute = 'account_name'::text) AND (value IS NOT NULL)) THEN '(name)'::text
+            ELSE value
+        END AS value,
+    effective_from AS valid_from,
+    ( SELECT (min(n.effective_from) - 1)
+           FROM kept n
+          WHERE (n.stands AND (n.effective_from > k.effective_from) AND ((n.tenant_id = k.tenant_id) AND (n.account_id = k.account_id) AND (n.vendor = k.vendor) AND (n.attribute = k.attribute)))) AS valid_to,
+    published_at AS known_from,
+    known_to,
+    file_id,
+    line_no
+   FROM kept k
+  WHERE ((value IS NOT NULL) OR (date_before IS NOT NULL) OR (NOT stands) OR (place > 1));
+
+COMMENT ON VIEW marts.account_history IS 'Who said what about an account, from when to when: a row per attribute and value, without names.';
+
+COMMENT ON COLUMN marts.account_history.tenant_id IS 'The client firm.';
+
+COMMENT ON COLUMN marts.account_history.account_id IS 'The firm''s own account identifier.';
+
+COMMENT ON COLUMN marts.account_history.source_vendor IS 'The vendor that said it.';
+
+COMMENT ON COLUMN marts.account_history.attribute IS 'Which attribute, as in marts.account.';
+
+COMMENT ON COLUMN marts.account_history.value IS 'What it was said to be; of a name only that there is one (names: history.account_version).';
+
+COMMENT ON COLUMN marts.account_history.valid_from IS 'First day on which it holds; 1900-01-01: always.';
+
+COMMENT ON COLUMN marts.account_history.valid_to IS 'Last day on which it holds; NULL: until further notice.';
+
+COMMENT ON COLUMN marts.account_history.known_from IS 'Since when we have known it.';
+
+COMMENT ON COLUMN marts.account_history.known_to IS 'Until when we took it for true: then the vendor said otherwise of the same days; NULL: still.';
+
+COMMENT ON COLUMN marts.account_history.file_id IS 'The file that says so, as in ops.file.';
+
+COMMENT ON COLUMN marts.account_history.line_no IS 'Its line.';
+
+CREATE TABLE marts.account_proposal (
+    tenant_id text NOT NULL,
+    proposal_id text NOT NULL,
+    kind text NOT NULL,
+    source_vendor text NOT NULL,
+    account_number text NOT NULL,
+    account_id text,
+    from_date date NOT NULL,
+    confidence double precision,
+    reasons text NOT NULL,
+    our_value numeric(28,8),
+    our_value_on date,
+    their_value numeric(28,8),
+    currency text,
+    state text NOT NULL,
+    decided_by text,
+    why text,
+    first_seen_on date NOT NULL,
+    last_seen_on date NOT NULL,
+    run_id text NOT NULL,
+    published_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY marts.account_proposal FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE marts.account_proposal IS 'A vendor''s account number that a person has to look at: proposed as one of our accounts, or new; one row each time a run looks at it, the latest run''s row counts.';
+
+COMMENT ON COLUMN marts.account_proposal.tenant_id IS 'The client firm.';
+
+COMMENT ON COLUMN marts.account_proposal.proposal_id IS 'Identifier that stays the same from night to night: a hash of tenant, vendor, number and account.';
+
+COMMENT ON COLUMN marts.account_proposal.kind IS 'renumbered: probably account_id under another number; new: no account of ours resembles it.';
+
+COMMENT ON COLUMN marts.account_proposal.source_vendor IS 'The vendor whose number it is.';
+
+COMMENT ON COLUMN marts.account_proposal.account_number IS 'The number, as the vendor gives it. (Personal data.)';
+
+COMMENT ON COLUMN marts.account_proposal.account_id IS 'The account of ours that it is taken for; empty where none resembles it.';
+
+COMMENT ON COLUMN marts.account_proposal.from_date IS 'First date that the vendor delivers under the number.';
+
+COMMENT ON COLUMN marts.account_proposal.confidence IS 'How sure the proposal is, between 0 and 1; empty where no account resembles it.';
+
+COMMENT ON COLUMN marts.account_proposal.reasons IS 'What speaks for it and against it, in words.';
+
+COMMENT ON COLUMN marts.account_proposal.our_value IS 'Last value that the vendor gave the account, in `currency`.';
+
+COMMENT ON COLUMN marts.account_proposal.our_value_on IS 'Date of our_value.';
+
+COMMENT ON COLUMN marts.account_proposal.their_value IS 'First value under the number, in `currency`.';
+
+COMMENT ON COLUMN marts.account_proposal.currency IS 'Currency of the values; empty: the account''s.';
+
+COMMENT ON COLUMN marts.account_proposal.state IS 'open until a person accepts or rejects it, or a later file takes it back (withdrawn).';
+
+COMMENT ON COLUMN marts.account_proposal.decided_by IS 'The database login that decided.';
+
+COMMENT ON COLUMN marts.account_proposal.why IS 'The reason that was given, or why it is withdrawn.';
+
+COMMENT ON COLUMN marts.account_proposal.first_seen_on IS 'Business date of the run that first proposed it.';
+
+COMMENT ON COLUMN marts.account_proposal.last_seen_on IS 'Business date of the run that last saw it.';
+
+COMMENT ON COLUMN marts.account_proposal.run_id IS 'The run that wrote the row, by name.';
+
+COMMENT ON COLUMN marts.account_proposal.published_at IS 'When this version of the row became visible.';
 
 CREATE TABLE marts.account_risk (
     tenant_id text NOT NULL,
@@ -4459,6 +4799,62 @@ COMMENT ON COLUMN marts.reconciliation_break.changed_on IS 'Business date on whi
 
 COMMENT ON COLUMN marts.reconciliation_break.event_no IS 'Number of the last entry of ops.break_event that the row takes into account.';
 
+CREATE TABLE ops.account_decision (
+    tenant_id text NOT NULL,
+    decision_no bigint NOT NULL,
+    proposal_id text NOT NULL,
+    decision text NOT NULL,
+    source_vendor text NOT NULL,
+    account_number text NOT NULL,
+    account_id text,
+    from_date date NOT NULL,
+    confidence double precision,
+    why text NOT NULL,
+    decided_by name NOT NULL,
+    decided_at timestamp with time zone NOT NULL,
+    CONSTRAINT account_decision_decision_check CHECK ((decision = ANY (ARRAY['accept'::text, 'reject'::text])))
+);
+
+COMMENT ON TABLE ops.account_decision IS 'Who accepted or rejected which proposal about an account number, when and why. Append-only.';
+
+COMMENT ON COLUMN ops.account_decision.tenant_id IS 'The client firm.';
+
+COMMENT ON COLUMN ops.account_decision.decision_no IS 'Its place in the order of arrival of files: what it makes of a number counts as if a file had said so then.';
+
+COMMENT ON COLUMN ops.account_decision.proposal_id IS 'The proposal, as in marts.account_proposal.';
+
+COMMENT ON COLUMN ops.account_decision.decision IS 'accept: the number is that account from from_date on; reject: it is not.';
+
+COMMENT ON COLUMN ops.account_decision.source_vendor IS 'The vendor whose number it is.';
+
+COMMENT ON COLUMN ops.account_decision.account_number IS 'The number.';
+
+COMMENT ON COLUMN ops.account_decision.account_id IS 'The account of ours that was proposed, or that the person named.';
+
+COMMENT ON COLUMN ops.account_decision.from_date IS 'First date on which the number means the account.';
+
+COMMENT ON COLUMN ops.account_decision.confidence IS 'The confidence that the proposal had at that time.';
+
+COMMENT ON COLUMN ops.account_decision.why IS 'The reason given.';
+
+COMMENT ON COLUMN ops.account_decision.decided_by IS 'The database login that decided.';
+
+COMMENT ON COLUMN ops.account_decision.decided_at IS 'When.';
+
+CREATE TABLE ops.account_decision_taken (
+    tenant_id text NOT NULL,
+    decision_no bigint NOT NULL,
+    run_no bigint NOT NULL
+);
+
+COMMENT ON TABLE ops.account_decision_taken IS 'Which run has carried which decision into the lake.';
+
+COMMENT ON COLUMN ops.account_decision_taken.tenant_id IS 'The client firm.';
+
+COMMENT ON COLUMN ops.account_decision_taken.decision_no IS 'The decision, as in ops.account_decision.';
+
+COMMENT ON COLUMN ops.account_decision_taken.run_no IS 'The run, as in ops.run.';
+
 CREATE TABLE ops.account_epoch (
     tenant_id text NOT NULL,
     account_id text NOT NULL,
@@ -4907,6 +5303,9 @@ ALTER TABLE ONLY history.account_performance_daily
 ALTER TABLE ONLY history.account_performance_reporting
     ADD CONSTRAINT account_performance_reporting_pkey PRIMARY KEY (tenant_id, account_id, as_of_date, known_from);
 
+ALTER TABLE ONLY history.account_version
+    ADD CONSTRAINT account_version_pkey PRIMARY KEY (tenant_id, account_id, vendor, effective_from, arrival_no, line_no, record_no);
+
 ALTER TABLE ONLY history.group_performance_daily
     ADD CONSTRAINT group_performance_daily_pkey PRIMARY KEY (tenant_id, group_type, group_id, as_of_date, known_from);
 
@@ -4924,6 +5323,9 @@ ALTER TABLE ONLY marts.account_performance_reporting
 
 ALTER TABLE ONLY marts.account
     ADD CONSTRAINT account_pkey PRIMARY KEY (tenant_id, account_id);
+
+ALTER TABLE ONLY marts.account_proposal
+    ADD CONSTRAINT account_proposal_pkey PRIMARY KEY (tenant_id, proposal_id);
 
 ALTER TABLE ONLY marts.account_risk
     ADD CONSTRAINT account_risk_pkey PRIMARY KEY (tenant_id, account_id, as_of_date, window_name, frequency);
@@ -4960,6 +5362,12 @@ ALTER TABLE ONLY marts.reconciliation_break
 
 ALTER TABLE ONLY marts.restatement
     ADD CONSTRAINT restatement_pkey PRIMARY KEY (tenant_id, restatement_id);
+
+ALTER TABLE ONLY ops.account_decision
+    ADD CONSTRAINT account_decision_pkey PRIMARY KEY (tenant_id, decision_no);
+
+ALTER TABLE ONLY ops.account_decision_taken
+    ADD CONSTRAINT account_decision_taken_pkey PRIMARY KEY (tenant_id, decision_no);
 
 ALTER TABLE ONLY ops.account_epoch
     ADD CONSTRAINT account_epoch_pkey PRIMARY KEY (tenant_id, account_id, epoch);
@@ -5056,9 +5464,13 @@ CREATE TRIGGER keep BEFORE DELETE OR UPDATE OR TRUNCATE ON marts.period_closing 
 
 CREATE TRIGGER keep_figures AFTER INSERT ON marts.period_closing FOR EACH ROW WHEN ((new.event = 'close'::text)) EXECUTE FUNCTION history.keep_closed();
 
+CREATE TRIGGER enter BEFORE INSERT ON ops.account_decision FOR EACH ROW EXECUTE FUNCTION security.enter_account_decision();
+
 CREATE TRIGGER enter BEFORE INSERT ON ops.break_event FOR EACH ROW EXECUTE FUNCTION security.enter_break_event();
 
 CREATE TRIGGER enter BEFORE INSERT ON ops.restatement_approval FOR EACH ROW EXECUTE FUNCTION security.enter_approval();
+
+CREATE TRIGGER keep BEFORE DELETE OR UPDATE OR TRUNCATE ON ops.account_decision FOR EACH STATEMENT EXECUTE FUNCTION security.keep_for_ever();
 
 CREATE TRIGGER keep BEFORE DELETE OR UPDATE OR TRUNCATE ON ops.break_event FOR EACH STATEMENT EXECUTE FUNCTION security.keep_for_ever();
 
@@ -5066,6 +5478,9 @@ CREATE TRIGGER keep BEFORE DELETE OR UPDATE OR TRUNCATE ON ops.restatement_appro
 
 ALTER TABLE ONLY marts.period_closing
     ADD CONSTRAINT period_closing_tenant_id_reopens_fkey FOREIGN KEY (tenant_id, reopens) REFERENCES marts.period_closing(tenant_id, closing_no);
+
+ALTER TABLE ONLY ops.account_decision_taken
+    ADD CONSTRAINT account_decision_taken_tenant_id_decision_no_fkey FOREIGN KEY (tenant_id, decision_no) REFERENCES ops.account_decision(tenant_id, decision_no);
 
 ALTER TABLE ONLY ops.publication
     ADD CONSTRAINT publication_run_id_fkey FOREIGN KEY (run_id) REFERENCES ops.run(run_id);
@@ -5076,6 +5491,8 @@ ALTER TABLE ONLY ops.step_run
 ALTER TABLE history.account_performance_daily ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE history.account_performance_reporting ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE history.account_version ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE history.closed_account_performance_period ENABLE ROW LEVEL SECURITY;
 
@@ -5088,6 +5505,8 @@ ALTER TABLE history.group_performance_daily ENABLE ROW LEVEL SECURITY;
 CREATE POLICY loader ON history.account_performance_daily TO dietz_loader USING (true) WITH CHECK (true);
 
 CREATE POLICY loader ON history.account_performance_reporting TO dietz_loader USING (true) WITH CHECK (true);
+
+CREATE POLICY loader ON history.account_version TO dietz_loader USING (true) WITH CHECK (true);
 
 CREATE POLICY loader ON history.closed_account_performance_period TO dietz_loader USING (true) WITH CHECK (true);
 
@@ -5103,6 +5522,11 @@ CREATE POLICY own_tenants ON history.account_performance_daily FOR SELECT USING 
   WHERE pg_has_role(r.oid, 'member'::text)))));
 
 CREATE POLICY own_tenants ON history.account_performance_reporting FOR SELECT USING ((tenant_id = ANY (ARRAY( SELECT m.tenant_id
+   FROM (security.tenant_member m
+     JOIN pg_roles r ON ((r.rolname = m.role_name)))
+  WHERE pg_has_role(r.oid, 'member'::text)))));
+
+CREATE POLICY own_tenants ON history.account_version FOR SELECT USING ((tenant_id = ANY (ARRAY( SELECT m.tenant_id
    FROM (security.tenant_member m
      JOIN pg_roles r ON ((r.rolname = m.role_name)))
   WHERE pg_has_role(r.oid, 'member'::text)))));
@@ -5137,6 +5561,8 @@ ALTER TABLE marts.account_performance_period ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE marts.account_performance_reporting ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE marts.account_proposal ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE marts.account_risk ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE marts.composite_statistics ENABLE ROW LEVEL SECURITY;
@@ -5158,6 +5584,8 @@ CREATE POLICY loader ON marts.account_performance_daily TO dietz_loader USING (t
 CREATE POLICY loader ON marts.account_performance_period TO dietz_loader USING (true) WITH CHECK (true);
 
 CREATE POLICY loader ON marts.account_performance_reporting TO dietz_loader USING (true) WITH CHECK (true);
+
+CREATE POLICY loader ON marts.account_proposal TO dietz_loader USING (true) WITH CHECK (true);
 
 CREATE POLICY loader ON marts.account_risk TO dietz_loader USING (true) WITH CHECK (true);
 
@@ -5204,6 +5632,11 @@ CREATE POLICY own_tenants ON marts.account_performance_period FOR SELECT USING (
   WHERE pg_has_role(r.oid, 'member'::text)))));
 
 CREATE POLICY own_tenants ON marts.account_performance_reporting FOR SELECT USING ((tenant_id = ANY (ARRAY( SELECT m.tenant_id
+   FROM (security.tenant_member m
+     JOIN pg_roles r ON ((r.rolname = m.role_name)))
+  WHERE pg_has_role(r.oid, 'member'::text)))));
+
+CREATE POLICY own_tenants ON marts.account_proposal FOR SELECT USING ((tenant_id = ANY (ARRAY( SELECT m.tenant_id
    FROM (security.tenant_member m
      JOIN pg_roles r ON ((r.rolname = m.role_name)))
   WHERE pg_has_role(r.oid, 'member'::text)))));
@@ -5299,6 +5732,8 @@ GRANT SELECT ON TABLE marts.group_performance_daily TO dietz_analyst;
 
 REVOKE ALL ON FUNCTION security.apply_break_event(e ops.break_event) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION security.enter_account_decision() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION security.enter_approval() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION security.enter_break_event() FROM PUBLIC;
@@ -5312,6 +5747,8 @@ REVOKE ALL ON FUNCTION security.protect(protected regclass) FROM PUBLIC;
 GRANT SELECT ON TABLE history.account_performance_daily TO dietz_analyst;
 
 GRANT SELECT ON TABLE history.account_performance_reporting TO dietz_analyst;
+
+GRANT SELECT ON TABLE history.account_version TO dietz_analyst;
 
 GRANT SELECT ON TABLE history.closed_account_performance_period TO dietz_analyst;
 
@@ -5332,6 +5769,10 @@ GRANT SELECT ON TABLE marts.account_calendar_return TO dietz_analyst;
 GRANT SELECT ON TABLE marts.account_performance_reporting TO dietz_analyst;
 
 GRANT SELECT ON TABLE marts.account_currency_return TO dietz_analyst;
+
+GRANT SELECT ON TABLE marts.account_history TO dietz_analyst;
+
+GRANT SELECT ON TABLE marts.account_proposal TO dietz_analyst;
 
 GRANT SELECT ON TABLE marts.account_risk TO dietz_analyst;
 

@@ -49,6 +49,13 @@ Measure = Literal[
     "position_quantity_difference",
     "position_value_difference",
     "cash_difference",
+    "source_value_difference",
+    "account_new",
+    "account_missing",
+    "closed_balance",
+    "account_reopened",
+    "account_renumbered",
+    "account_changed",
 ]
 
 SEVERITIES: list[Severity] = ["warn", "hold", "fail"]  # from the mildest
@@ -88,7 +95,17 @@ RECONCILED: dict[str, list[Unit]] = {
     "position_value_difference": ["money", "bps"],
     "cash_difference": ["money", "bps"],
 }
-UNITS = {**DELIVERY, **ROWS, **ACCOUNT, **RESULT, **RECONCILED}
+# Vendors' accounts against our records. renumbered: the confidence of the proposal; missing: dates of the vendor.
+MASTER: dict[str, list[Unit]] = {
+    "source_value_difference": ["money", "bps"],
+    "account_new": ["rows"],
+    "account_missing": ["days"],
+    "closed_balance": ["money"],
+    "account_reopened": ["rows"],
+    "account_renumbered": ["fraction"],
+    "account_changed": ["rows"],
+}
+UNITS = {**DELIVERY, **ROWS, **ACCOUNT, **RESULT, **RECONCILED, **MASTER}
 ANY = "any"
 
 
@@ -161,7 +178,7 @@ class Rule(Scope):
 
     @model_validator(mode="after")
     def _severity_suits_the_measure(self) -> Rule:
-        if self.measure in RECONCILED and self.severity == "fail":
+        if self.measure in {**RECONCILED, **MASTER} and self.severity == "fail":
             raise ValueError("a difference is about one account: severity is warn or hold, not fail")
         if self.measure in {*ACCOUNT, *RESULT} and self.severity == "fail":
             raise ValueError("the measure is about one account: severity is warn or hold, not fail")

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from jobs.cli import (
+    account_master,
     alert,
     breaks,
     closing,
@@ -50,6 +51,7 @@ app.command("risk")(risk.risk)
 app.command("sample")(sample.sample)
 app.command("demo")(demo.demo)
 app.add_typer(vendor.app, name="vendor")
+app.add_typer(account_master.app, name="accounts")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(restatements.app, name="restatements")
 app.add_typer(holds.app, name="holds")

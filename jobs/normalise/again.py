@@ -27,9 +27,8 @@ def rows_that_waited(batch: Batch, prices: list[DataFrame] | None) -> replay.Row
     opened = None if batch.ledger is None else replay.open_rows(batch.lake, batch.run_no)
     if opened is None:
         return []
-    tenants = sorted({file.tenant_id for file in [*batch.files, *batch.mended]})
     mended = [file.file_id for file in batch.mended]
-    opened = opened.where(F.col("tenant_id").isin(tenants) & ~F.col("file_id").isin(mended))
+    opened = opened.where(F.col("tenant_id").isin(batch.tenants) & ~F.col("file_id").isin(mended))
     waiting = replay.waits_for_known_account(opened, batch.lake)
     if prices:
         waiting = waiting.unionByName(replay.waits_for_price(opened, prices))
@@ -87,8 +86,9 @@ def books_after(batch: Batch) -> dict[str, dict[str, object]]:
             "skipped": (file.skipped or 0) + skipped,
             "quarantined": (file.quarantined or 0) - waited + misfits,
         }
-        if file.file_id in mended:
-            changes[file.file_id] |= _verdict(batch, file, went=bool(silver + skipped + read.gone))
+        went_through = bool(silver + skipped + read.gone)
+        if file.file_id in mended or (batch.decided and file.status == "withheld"):
+            changes[file.file_id] |= _verdict(batch, file, went=went_through)
         log.info("waiting_rows_taken", file_id=file.file_id, file=file.path, rows=silver + skipped, waiting=misfits)
     return changes
 

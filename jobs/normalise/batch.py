@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.normalise.accounting import FileAccount
 from jobs.normalise.controls import ControlResult
+from jobs.platform.account_decisions import Decision
 from jobs.platform.lake import Lake
 from jobs.platform.ledger import FileRecord, Ledger
 from jobs.platform.mapping import Mapping, load_mappings
@@ -48,6 +49,9 @@ class Batch:
     accounts: dict[str, FileAccount] = field(default_factory=dict)
     controls: list[ControlResult] = field(default_factory=list)
     quarantined: list[DataFrame] = field(default_factory=list)
+    unknown: list[DataFrame] = field(default_factory=list)  # rows of unknown_account
+    accepted: list[Decision] = field(default_factory=list)  # what each vendor's number was accepted to be
+    decided: list[Decision] = field(default_factory=list)  # those of them that this run carries into the lake
     judged: dict[str, DataFrame] = field(default_factory=dict)  # by table, where not every row goes to silver
     loaded: set[str] = field(default_factory=set)
     stopped: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))  # by file: why columns are
@@ -68,6 +72,11 @@ class Batch:
     def withheld_ids(self) -> list[str]:
         """The files whose rows the gate lets nobody use."""
         return [] if self.ledger is None else [file.file_id for file in self.ledger.files(status=["withheld"])]
+
+    @property
+    def tenants(self) -> list[str]:
+        """The tenants whose files or accounts the batch is about."""
+        return sorted({one.tenant_id for part in (self.files, self.mended, self.decided) for one in part})
 
     @property
     def by_feed(self) -> dict[str, list[FileRecord]]:

@@ -10,7 +10,7 @@ import structlog
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from jobs.normalise import quarantine, references, replay, stopped
+from jobs.normalise import quarantine, references, renumbered, replay, stopped, unknown_accounts
 from jobs.normalise.batch import Batch
 from jobs.normalise.in_kind import valued_in_kind
 from jobs.normalise.records import rule_struct
@@ -56,9 +56,13 @@ def load(batch: Batch, name: str, parts: list[DataFrame]) -> None:
             counted = [(row["file_id"], "silver", row["rows"]) for row in per_file]
         else:
             judged = batch.judged[name] = batch.keep(judged)
-            counted = [tuple(row) for row in judged.groupBy("file_id", "outcome").count().collect()]
+            unknown = F.count_if((F.col("outcome") == "quarantined") & unknown_accounts.is_unknown())
+            outcomes = judged.groupBy("file_id", "outcome").agg(F.count("*"), unknown).collect()
+            counted = [tuple(row)[:3] for row in outcomes]
             misfits = judged.where((F.col("outcome") == "quarantined") & ~F.col("file_id").isin(batch.replayed_ids))
             batch.quarantined.append(quarantine.quarantine_rows(misfits, name))
+            if batch.ledger is not None and any(row[3] for row in outcomes):
+                batch.unknown += filter(None, [unknown_accounts.seen(misfits, described)])
         if batch.waiting is not None and any(file_id not in batch.accounts for file_id, _, _ in counted):
             again = judged.where(F.col("file_id").isin(batch.replayed_ids))
             batch.quarantined.append(replay.settled(batch.waiting, again, name, batch.run_no))
@@ -88,9 +92,11 @@ def _write(batch: Batch, described: schemas.Table, judged: DataFrame, before: Da
     """Rows to silver in one commit, with those that follow from them: retired by full files, or of another worth by new
     prices. Returns how many the files brought."""
     rows, retired = judged.where("outcome = 'silver'"), retired_rows(batch, described, judged, before)
-    further = {"later full files list them no more": retired}
+    decided = decided_rows(batch, described)
+    further = {"later full files list them no more": retired, "a person said whose they are": decided}
     if described.table == "transaction":
-        further["their security has another price"] = revalued_rows(batch, rows)
+        replaced = rows if decided is None else rows.select(*described.names).unionByName(decided)
+        further["their security has another price"] = revalued_rows(batch, replaced)
     beside = 0
     for reason, found in further.items():
         if found is None:
@@ -104,9 +110,39 @@ def _write(batch: Batch, described: schemas.Table, judged: DataFrame, before: Da
     return batch.lake.write_run(rows, described.table, batch.run_no, batch.run_id) - beside
 
 
+def decided_rows(batch: Batch, described: schemas.Table) -> DataFrame | None:
+    """What a person's decisions about account numbers make of a table; None where there is nothing to carry into it."""
+    if not batch.decided:
+        return None
+    if described.table == "account_xref":
+        return renumbered.xref_rows(_earlier(batch, described), batch.decided, batch.run_no)
+    if described.table not in renumbered.MOVED or not batch.lake.exists(described.table):
+        return None
+    return renumbered.moved_rows(_earlier(batch, described), described, batch.decided, batch.run_no)
+
+
+def load_decided(batch: Batch, names: list[str]) -> None:
+    """Write such rows of these tables, as far as the batch has none of its own for them."""
+    for name in names:
+        rows = None if name in batch.loaded else decided_rows(batch, schemas.table(name))
+        if rows is None:
+            continue
+        if name == "transaction" and (revalued := revalued_rows(batch, rows)) is not None:
+            rows = rows.unionByName(revalued)
+        kept = batch.keep(rows)
+        if not kept.isEmpty() or batch.lake.wrote_lately(name, batch.run_no):
+            batch.lake.write_run(kept, name, batch.run_no, batch.run_id)
+
+
+def _earlier(batch: Batch, described: schemas.Table) -> DataFrame:
+    rows = batch.lake.read(described.table).where(F.col("run_no") != batch.run_no)
+    return rows.where(~F.col("file_id").isin(batch.withheld_ids)) if batch.withheld_ids else rows
+
+
 def _resolved(batch: Batch, name: str, rows: DataFrame) -> DataFrame:
     columns = {column.name for column in schemas.table(name).columns}
     if "account_id" in columns and name != "account":
+        on_date = next((d for d in ("as_of_date", "performance_date") if d in columns), None)
         feeds = {
             feed
             for feed in {*batch.by_feed, *batch.replayed_files}
@@ -114,8 +150,9 @@ def _resolved(batch: Batch, name: str, rows: DataFrame) -> DataFrame:
             if t.table == name
         }
         if any(s.looks_up_account for feed in feeds for t in batch.mappings[feed].targets for s in t.columns.values()):
-            on_date = next((d for d in ("as_of_date", "performance_date") if d in columns), None)
             rows = references.with_account_of_number(rows, batch.lake.current("account_xref"), on_date)
+        if batch.accepted and name in renumbered.MOVED:
+            rows = renumbered.under_their_account(rows, batch.accepted, on_date)
         rows = references.with_known_account(rows, batch.lake.read("account"))
     if name == "transaction":
         rows = valued_in_kind(rows, batch.lake.current("price"))
@@ -138,9 +175,7 @@ def _before(batch: Batch, described: schemas.Table, typed: DataFrame, first: obj
     """
     if not batch.lake.exists(described.table):
         return None
-    earlier = batch.lake.read(described.table).where(F.col("run_no") != batch.run_no)
-    if batch.withheld_ids:
-        earlier = earlier.where(~F.col("file_id").isin(batch.withheld_ids))
+    earlier = _earlier(batch, described)
     if described.date in described.key and first is not None:
         date = F.col(str(described.date))
         return latest(earlier.where(date.between(F.lit(first), F.lit(last))), described)

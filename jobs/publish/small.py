@@ -29,6 +29,12 @@ SMALL = [
         "marts.data_quality_result",
         ["tenant_id", "vendor", "feed", "table_name", "rule", "column_name", "run_no"],
     ),
+    Small("account_proposal", "marts.account_proposal", ["tenant_id", "proposal_id"]),
+    Small(
+        "account",
+        "history.account_version",
+        ["tenant_id", "account_id", "vendor", "effective_from", "arrival_no", "line_no", "record_no"],
+    ),
     Small("restatement", "marts.restatement", ["tenant_id", "restatement_id"]),
     Small("quarantine", "marts.quarantined_row", ["tenant_id", "file_id", "line_no", "record_no", "target"]),
 ]

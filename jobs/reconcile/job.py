@@ -14,7 +14,7 @@ from jobs.platform.lake import Lake
 from jobs.platform.ledger import Run
 from jobs.platform.logs import get_log
 from jobs.platform.settings import Settings
-from jobs.reconcile import books, held, holdings, reported
+from jobs.reconcile import account_rows, books, held, holdings, reported
 from jobs.reconcile.acts import Acts, oldest_lasting
 from jobs.reconcile.breaks import BREAKS, as_differences, remembered
 from jobs.reconcile.desk import Desk, load_breaks
@@ -24,6 +24,7 @@ Comparer = Callable[[Lake, Settings, Run], DataFrame | None]
 COMPARERS: list[tuple[str, Comparer]] = [
     ("reported_performance", reported.differences),
     ("holdings", holdings.differences),
+    ("account_master", account_rows.differences),
 ]
 COUNTED = ["breaks", "explained", "accepted", "resolved", "not_comparable"]
 

@@ -27,6 +27,7 @@ MEASURES: dict[str, tuple[Measure, str]] = {
     "position_quantity": ("position_quantity_difference", "position"),
     "position_value": ("position_value_difference", "position"),
     "cash_balance": ("cash_difference", "cash_balance"),
+    "source_value": ("source_value_difference", "valuation"),
 }
 # Claims about a level, each date's own: Tuesday's stays open until Tuesday is corrected.
 LEVELS = [

@@ -7,7 +7,7 @@ from pyspark.sql import DataFrame
 from jobs.platform.lake import Lake
 
 # What earlier runs left waiting, and their lines, are no part of a trial.
-OWN_ALONE = frozenset({"line", "quarantine"})
+OWN_ALONE = frozenset({"line", "quarantine", "unknown_account"})
 
 
 class TrialLake(Lake):

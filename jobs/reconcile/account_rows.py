@@ -1,0 +1,117 @@
+"""Vendors' accounts against our records: what concerns the night's rows, and nothing on other nights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+
+from pyspark.sql import DataFrame, Row
+from pyspark.sql import functions as F
+
+from jobs.check.tolerances import load_tolerances
+from jobs.platform.lake import Lake, latest
+from jobs.platform.ledger import Run
+from jobs.platform.mapping import load_mappings
+from jobs.platform.schemas import table
+from jobs.platform.settings import Settings
+from jobs.reconcile import deliveries, sources
+from jobs.reconcile.account_night import AccountNight
+from jobs.reconcile.breaks import BREAKS, as_differences, latest_breaks
+from jobs.reconcile.changes import changes
+from jobs.reconcile.deliveries import PAIR
+from jobs.reconcile.levels import LIVING
+from jobs.reconcile.number_rows import Numbers
+
+
+@dataclass
+class AccountMaster:
+    """The account master of a night."""
+
+    night: AccountNight
+
+    def differences(self) -> list[DataFrame]:
+        """All differences of the night; writes what is proposed about account numbers to gold.account_proposal."""
+        if not self.night.progress:
+            return []
+        values_came = self.night.came("valuation")
+        found = self._notable() if values_came else None
+        counts: Row | None = None
+        parts: list[DataFrame] = []
+        if found is not None:
+            counts = found.agg(*[F.count_if(name).alias(name) for name in deliveries.FLAGS]).collect()[0]
+            parts += self._of_deliveries(found, counts)
+        numbers = Numbers(self.night, found, counts)
+        parts += numbers.differences()
+        if found is not None and counts and counts["is_missing"]:
+            gone = deliveries.missing(found, self.night.tolerances)
+            # One cause is said once: where it may go on under another number, that is what a person decides.
+            asked = numbers.asked_about
+            parts.append(gone if asked is None else gone.join(asked, PAIR, "left_anti"))
+        if values_came:
+            parts += self._of_sources()
+        if self.night.came("account") and self.night.tolerances.has("account_changed"):
+            parts.append(self._changes())
+        return parts
+
+    def _notable(self) -> DataFrame:
+        night = self.night
+        published = [name for name, done in night.progress.items() if done.calculated_through is not None]
+        found = deliveries.notable(night.pairs, night.closed, since=night.since, published=published)
+        return found.localCheckpoint()
+
+    def _of_deliveries(self, found: DataFrame, counts: Row) -> list[DataFrame]:
+        parts, night = [], self.night
+        if counts["is_closed"]:
+            parts.append(deliveries.closed_with_balance(found, night.tolerances))
+        lives = (
+            "SELECT EXISTS (SELECT FROM marts.reconciliation_break WHERE type = 'account_missing'"
+            " AND state IN ('open', 'explained', 'accepted') AND tenant_id = ANY (%s))"
+        )
+        if night.asked(lives, list(night.progress)):
+            missing = (F.col("type") == "account_missing") & F.col("tenant_id").isin(list(night.progress))
+            rows = night.lake.read(BREAKS).where((F.col("run_no") < night.run.run_no) & missing)
+            known = latest_breaks(rows).where(F.col("state").isin(LIVING))
+            parts.append(deliveries.back_again(known, night.pairs, night.closed))
+        return parts
+
+    def _of_sources(self) -> list[DataFrame]:
+        """Of tenants whose files of several vendors value accounts."""
+        night = self.night
+        feeds = [name for name, one in load_mappings().items() if any(t.table == "valuation" for t in one.targets)]
+        several = night.run.ledger.connection.execute(
+            "SELECT tenant_id FROM ops.file WHERE feed = ANY (%s) AND tenant_id = ANY (%s) AND status = 'accepted'"
+            " GROUP BY tenant_id HAVING count(DISTINCT vendor) > 1",
+            [feeds, list(night.progress)],
+        ).fetchall()
+        if not several or not night.tolerances.has("source_value_difference"):
+            return []
+        rows = night.read("valuation").where(
+            F.col("tenant_id").isin([tenant for (tenant,) in several]) & (F.col("as_of_date") <= F.lit(night.through))
+        )
+        touched = rows.where(F.col("run_no") >= night.since).select(*sources.ACCOUNT_DAY).distinct()
+        bounds = touched.agg(F.min("as_of_date"), F.max("as_of_date")).first()
+        if bounds is None or bounds[0] is None:
+            return []
+        concerned = rows.where(F.col("as_of_date").between(*bounds)).join(touched, sources.ACCOUNT_DAY, "left_semi")
+        return [sources.source_values(latest(concerned, table("valuation")), night.policies, night.tolerances)]
+
+    def _changes(self) -> DataFrame:
+        night, rows = self.night, self.night.read("account")
+        touched = rows.where(F.col("run_no") >= night.since).select(*PAIR).distinct()
+        versions = rows.join(touched, PAIR, "left_semi")
+        return changes(versions, night.tolerances, since=night.since, business_date=night.run.business_date)
+
+
+def differences(lake: Lake, settings: Settings, run: Run) -> DataFrame | None:
+    """The comparer of the step: vendors' accounts against our records; None where nothing is to be said."""
+    tenants = [run.tenant] if run.tenant else sorted(p.name for p in settings.landing.iterdir() if p.is_dir())
+    night = AccountNight(
+        lake,
+        run,
+        load_tolerances(settings),
+        {tenant: settings.tenant(tenant) for tenant in tenants},
+        {tenant: run.ledger.progress(tenant) for tenant in tenants},
+        [file.file_id for file in run.ledger.files(status=["withheld"])],
+    )
+    parts = [as_differences(rows) for rows in AccountMaster(night).differences()]
+    return reduce(DataFrame.unionByName, parts) if parts else None
