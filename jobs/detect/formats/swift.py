@@ -2,8 +2,9 @@
 
 A field is `:61:` and the lines that follow it until the next. A `:86:` belongs to the field before it; reference,
 account and number of the statement (`:20:`, `:25:`, `:28C:`) are given to every field after them. The parts of
-balances and entries have names of their own: mark, date, currency, amount; value_date, entry_date, type, reference,
-mark_and_type. An entry says no currency (or a letter of it): it is that of the opening balance above it.
+balances and entries have names of their own: mark, date, currency, amount; value_date, entry_date, booked_date (the
+entry date with its year), type, reference, mark_and_type. An entry says no currency (or a letter of it): it is that of
+the opening balance above it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from typing import IO
 
 from jobs.detect.formats import FormatError
@@ -60,7 +62,22 @@ def _parts(tag: str, text: str) -> dict[str, str]:
     parts = {name: part for name, part in found.groupdict().items() if part} if found else {}
     if tag == "61" and parts:
         parts["mark_and_type"] = parts["mark"] + parts.get("type", "")
+        booked = _with_year(parts.get("entry_date", ""), parts["value_date"])
+        if booked:
+            parts["booked_date"] = booked
     return parts
+
+
+def _with_year(month_and_day: str, value_date: str) -> str | None:
+    """The entry date in the year nearest to the value date, as yymmdd; None where it is no date."""
+    year = int(value_date[:2])
+    year += {("12", "01"): 1, ("01", "12"): -1}.get((value_date[2:4], month_and_day[:2]), 0)
+    text = f"{year % 100:02d}{month_and_day}"
+    try:
+        datetime.strptime(text, "%y%m%d")  # noqa: DTZ007 a date has no zone
+    except ValueError:
+        return None
+    return text
 
 
 def _fields(text: IO[str]) -> Iterator[tuple[str, str]]:
