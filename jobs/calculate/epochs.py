@@ -12,8 +12,9 @@ from jobs.platform.schemas import Table, table
 ACCOUNT = ["tenant_id", "account_id"]
 RETURN_TOLERANCE = 1e-12  # of the specification, section 9: a restatement gives what a full calculation gives
 OF_ACCOUNTS = "account_performance_daily"
-# Which run wrote a row, and what a check said of its inputs, does not make it another figure.
-PROVENANCE = ["quality_flags", "epoch", "run_id", "run_no"]
+# Which run wrote a row, what a check said of its inputs, and how much of a group's value is old do not make it another
+# figure.
+PROVENANCE = ["quality_flags", "carried_value", "epoch", "run_id", "run_no"]
 
 
 def current_rows(rows: DataFrame, epochs: DataFrame, owner: Sequence[str] = ACCOUNT) -> DataFrame:

@@ -45,6 +45,8 @@ def published_changes(rows: DataFrame, opening: DataFrame) -> DataFrame:
         "gain_loss AS gain",
         f"weighted_capital - {before['end_market_value']} AS capital",
         f"end_market_value - {before['end_market_value']} AS value",
+        # Of a row from before this was kept, all that may be carried counts as carried.
+        "coalesce(end_market_value - carried_value, IF(carried_members = 0, end_market_value, 0)) AS row_value",
         f"CAST(NULL AS {WEIGHTED}) AS internal",
         "true AS is_row",
     )

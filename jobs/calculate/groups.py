@@ -16,7 +16,7 @@ from jobs.calculate.windows import Sorted
 from jobs.platform.business_calendar import with_business_days
 
 OF_GROUP = Sorted(("tenant_id", "group_type", "group_id"), ("event_date", "kind"))
-MEMBERS = ["members", "carried_members", "valued_members"]
+MEMBERS = ["members", "carried_members", "valued_members", "carried_value"]
 SUMMED = ["contributions", "distributions", "fees", "gain", "capital", "internal"]  # since the group's previous row
 SNAPPED = "DECIMAL(35,14)"  # weights in sixteen places, added up: beyond the fourteenth there is only their rounding
 
@@ -110,6 +110,7 @@ def _summed(changes: DataFrame, policies: Policies) -> DataFrame:
             "begin_date",
             "own_rows",
             "valued_rows",
+            "row_value",
             f"CAST(sum(valued_members) {OF_GROUP.so_far} AS INT) AS valued_members",
             *sums,
         )
@@ -136,6 +137,7 @@ def _sub_periods(rows: DataFrame, calendar: DataFrame | None) -> DataFrame:
         "CAST(own_rows + valued_members - valued_rows AS INT) AS members",
         "CAST(valued_members - valued_rows AS INT) AS carried_members",
         "valued_members",
+        f"{difference('value', f'coalesce(row_value, {ZERO})')} AS carried_value",
     )  # fmt: skip
     begun = with_business_days(grown, "begin_date", calendar).withColumnRenamed("business_day_no", "begun_no")
     dated = with_business_days(begun.drop("is_business_day"), "event_date", calendar)

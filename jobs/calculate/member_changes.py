@@ -14,7 +14,7 @@ from jobs.calculate.member_events import TRANSFER
 from jobs.calculate.money import MONEY, WHOLE, ZERO, money, times_whole
 
 GROUP = ["tenant_id", "group_type", "group_id"]
-MONEYS = ["contributions", "distributions", "fees", "gain", "capital", "value"]
+MONEYS = ["contributions", "distributions", "fees", "gain", "capital", "value", "row_value"]
 COUNTS = ["own_rows", "valued_rows", "valued_members"]
 WEIGHTED = "DECIMAL(36,16)"  # a flow times a fraction k / 2D
 KINDS = dict.fromkeys(COUNTS, "INT") | dict.fromkeys(MONEYS, MONEY) | {"internal": WEIGHTED}  # of what grows
@@ -26,7 +26,8 @@ def member_changes(events: DataFrame) -> DataFrame:
     Columns: tenant_id, group_type, group_id, event_date, own_rows (rows of members) and valued_rows (those with a value
     other than 0), begin_date (the earliest day before what these rows cover), internal (weighted flows between members,
     to be taken out of the capital; NULL: none), and by how much grow valued_members (members with a value other than
-    0), contributions, distributions, fees, gain, capital (weighted flows) and value (NULL: by nothing).
+    0), contributions, distributions, fees, gain, capital (weighted flows) and value (NULL: by nothing). row_value: what
+    these rows' members are worth.
     """
     has_transfers = "transfer" in events.columns
     of_group = events.selectExpr("*", "explode(memberships) AS m").selectExpr("*", *_last_value())
@@ -100,6 +101,7 @@ def _own() -> str:
         gain=counted(gain, carried="value - last.value"),
         capital=with_brought("row.weighted_capital - row.begin_market_value"),
         value="IF(kept IS NULL, value, value - kept)",
+        row_value=f"IF({is_carried}, NULL, value)",
     )
 
 

@@ -22,6 +22,10 @@ STEPS_OF_RUN = """
 SELECT step, attempt, status, started_at, ended_at, details FROM ops.step_run WHERE run_id = %s ORDER BY started_at"""
 FILES_BY_STATUS = "SELECT tenant_id, status, count(*) AS files FROM ops.file GROUP BY 1, 2 ORDER BY 1, 2"
 PROGRESS = "SELECT tenant_id, calculated_through, run_no FROM ops.tenant_progress ORDER BY 1"
+NIGHT = """
+SELECT tenant_id, business_date, source, may_read, reason FROM marts.night_status n
+WHERE business_date = (SELECT max(business_date) FROM marts.night_status m WHERE m.tenant_id = n.tenant_id)
+ORDER BY tenant_id, source"""
 TROUBLED = """
 SELECT tenant_id, path, status, message FROM ops.file
 WHERE status IN ('refused', 'withheld', 'unrecognised') ORDER BY arrival_no DESC LIMIT 20"""
@@ -55,6 +59,10 @@ def status(as_json: JsonOption = False) -> None:
         counts = ", ".join(f"{row['files']} {row['status']}" for row in facts["files"] if row["tenant_id"] == tenant)
         table.add_row(tenant, through, counts)
     console.print(table)
+    for row in facts["nights"]:
+        may = "may be read" if row["may_read"] else f"may not be read: {row['reason']}"
+        night = f"{row['tenant_id']} {row['source']}, night of {row['business_date']}: {may}"
+        console.print(night, markup=False, soft_wrap=True)
     if facts["troubled"] or facts["settings_changed"]:
         console.print("needs a person:")
     for tenant, words in facts["settings_changed"].items():
@@ -75,6 +83,7 @@ def _facts(ledger: Ledger, settings: Settings) -> dict[str, Any]:
             "run": run,
             "steps": cursor.execute(STEPS_OF_RUN, [run["run_id"]]).fetchall() if run else [],
             "progress": cursor.execute(PROGRESS).fetchall(),
+            "nights": cursor.execute(NIGHT).fetchall(),
             "files": cursor.execute(FILES_BY_STATUS).fetchall(),
             "troubled": cursor.execute(TROUBLED).fetchall(),
             "settings_changed": tenant_policy.changes(ledger.connection, settings),

@@ -19,8 +19,10 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from jobs.calculate.holds import holds
+from jobs.calculate.policies import Policies
 from jobs.calculate.state import next_state
 from jobs.check.holds import RECONCILE
+from jobs.check.tolerances import load_tolerances
 from jobs.platform import database, fencing, tenant_policy
 from jobs.platform.errors import AccountingError
 from jobs.platform.lake import Lake
@@ -28,9 +30,9 @@ from jobs.platform.ledger import Run
 from jobs.platform.local_rows import local_rows
 from jobs.platform.schemas import table
 from jobs.platform.settings import Settings
-from jobs.publish import break_desk, monthly, partitions, restate, small
+from jobs.publish import assurance, break_desk, members, monthly, partitions, restate, small
 from jobs.publish.binary_copy import Source, column_types, copy_files, dates_in, rows_in
-from jobs.publish.chains import ACCOUNTS, CHAINS, Chain
+from jobs.publish.chains import ACCOUNTS, CHAINS, GROUPS, Chain
 from jobs.publish.partitions import Range, named
 from jobs.publish.state import after_restatements, publishable
 from jobs.publish.status import write_night_status
@@ -93,6 +95,7 @@ class Publication:
         ]
         accounts = self._slice("account", small.ACCOUNT.table)
         self.smalls.append((small.ACCOUNT, self._stage_small(small.ACCOUNT, self._account_master(accounts))))
+        self.members = self._stage_members(accounts)
         self._stage_holds()
         self.has_flags = self._stage_flags()
         self.released = self._released()
@@ -123,6 +126,8 @@ class Publication:
             one.table: monthly.bring_in(self.connection, one, _staging(one), self.published_at)
             for one, _ in self.monthlies
         }
+        if self.members.sources:
+            changed[members.MEMBERS] = members.replace(self.connection)
         self._attach()
         self._keep_books()
         self.counters |= {
@@ -172,10 +177,12 @@ class Publication:
             since = F.col("effective_from") > F.lit(begun[0] if begun else None)
             if accounts.where(since & (F.col("effective_from") <= as_of)).isEmpty():
                 return slice_
-        tenants = self.connection.execute("SELECT DISTINCT tenant_id FROM ops.file").fetchall()
-        policies = {tenant_id: self.settings.tenant(tenant_id) for (tenant_id,) in tenants}
-        master = small.account_master(accounts, as_of, policies)
+        master = small.account_master(accounts, as_of, self._policies())
         return Slice(slice_.target, slice_.after, slice_.through, self._as_files(master, "account"))
+
+    def _policies(self) -> Policies:
+        tenants = self.connection.execute("SELECT DISTINCT tenant_id FROM ops.file").fetchall()
+        return {tenant_id: self.settings.tenant(tenant_id) for (tenant_id,) in tenants}
 
     def _as_files(self, frame: DataFrame, name: str) -> list[Source]:
         """Write a derived frame beside the lake, so that it takes the same road as committed files."""
@@ -200,6 +207,18 @@ class Publication:
                         )
                     )
         return part
+
+    def _stage_members(self, accounts: Slice) -> Slice:
+        """All memberships, where accounts (whose new files are `accounts`) or memberships have come."""
+        part = self._slice(members.SOURCE, members.MEMBERS)
+        is_first = accounts.through >= 0 and members.is_empty(self.connection)
+        if not (accounts.sources or part.sources or is_first):
+            return part
+        withheld = [file.file_id for file in self.run.ledger.files(status=["withheld"])]
+        found = self._as_files(members.members(self.lake, withheld, self._policies()), "group_member")
+        self._stage_like(members.MEMBERS, members.STAGING, {})
+        self.copied[members.MEMBERS] = self._copy(found, members.STAGING)
+        return Slice(part.target, part.after, part.through, found)
 
     def _stage_monthly(self, one: monthly.Monthly) -> Slice:
         """As a small table, with the rows of accounts that are held no longer."""
@@ -336,7 +355,7 @@ class Publication:
     def _keep_books(self) -> None:
         """ops.publication, ops.held_back, ops.tenant_progress and the night's status."""
         slices = [part for staged in self.chains for part in (staged.slice, staged.epochs)]
-        slices += [part for _, part in [*self.smalls, *self.monthlies]]
+        slices += [part for _, part in [*self.smalls, *self.monthlies]] + [self.members]
         for part in slices:
             if part.through > part.after:
                 self.connection.execute(
@@ -367,6 +386,14 @@ class Publication:
                 self.connection, self.settings, tenant_id, self.run.business_date, self.run.run_id, anew=anew
             )
         break_desk.bring_up_to_date(self.connection, self.settings, tenants)
+        self._say_what_it_is_worth(tenants)
+
+    def _say_what_it_is_worth(self, tenants: list[str]) -> None:
+        """Which controls ran, what stands against the groups' rows, and whether the night may be read."""
+        publishing = assurance.Publishing(self.run.run_id, self.published_at, tenants)
+        assurance.note_controls(self.connection, publishing, load_tolerances(self.settings))
+        [groups] = [staged for staged in self.chains if staged.chain is GROUPS]
+        assurance.tell_groups(self.connection, publishing, dates_in(groups.slice.sources, GROUPS.date))
         write_night_status(self.connection, tenants, self.run.business_date, self.run.run_id, self.published_at)
 
 

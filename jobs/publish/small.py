@@ -35,6 +35,7 @@ SMALL = [
         "history.account_version",
         ["tenant_id", "account_id", "vendor", "effective_from", "arrival_no", "line_no", "record_no"],
     ),
+    Small("uncompared_day", "marts.uncompared_day", ["tenant_id", "account_id", "as_of_date"]),
     Small("restatement", "marts.restatement", ["tenant_id", "restatement_id"]),
     Small("quarantine", "marts.quarantined_row", ["tenant_id", "file_id", "line_no", "record_no", "target"]),
 ]

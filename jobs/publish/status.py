@@ -1,4 +1,5 @@
-"""marts.night_status: per tenant and source what was expected, received, reconciled, held and published."""
+"""marts.night_status: per tenant and source what was expected, received, reconciled, held and published, and whether
+another job may read the night: only where nothing is known against it."""
 
 from __future__ import annotations
 
@@ -6,9 +7,12 @@ from datetime import date, datetime
 
 import psycopg
 
+STEPS = ["detect", "ingest", "normalise", "check", "calculate", "reconcile"]
+# A feed is missed where it came on most of its tenant's nights since it came first, not where it came once.
 NIGHT_STATUS = """
 WITH delivered AS (
-    SELECT f.tenant_id, f.vendor, f.feed, f.status = 'accepted' AND r.business_date = %(night)s AS tonight
+    SELECT f.tenant_id, f.vendor, f.feed, r.business_date, f.status,
+           f.status = 'accepted' AND r.business_date = %(night)s AS tonight
     FROM ops.file f JOIN ops.run r USING (run_no)
     WHERE f.status IN ('accepted', 'withheld', 'refused') AND f.vendor IS NOT NULL
     AND r.business_date BETWEEN %(night)s::date - 31 AND %(night)s AND f.tenant_id = ANY (%(tenants)s)
@@ -16,6 +20,29 @@ WITH delivered AS (
     SELECT tenant_id, vendor AS source, count(DISTINCT feed) AS expected,
            count(DISTINCT feed) FILTER (WHERE tonight) AS received
     FROM delivered GROUP BY tenant_id, vendor
+), feed AS (
+    SELECT d.tenant_id, d.vendor AS source, d.feed, bool_or(d.tonight) AS came,
+           bool_or(d.status = 'withheld' AND d.business_date = %(night)s) AS withheld,
+           bool_or(d.status = 'refused' AND d.business_date = %(night)s) AS refused,
+           count(DISTINCT d.business_date) FILTER (WHERE d.business_date < %(night)s) AS nights,
+           (SELECT count(DISTINCT n.business_date) FROM delivered n WHERE n.tenant_id = d.tenant_id
+            AND n.business_date >= min(d.business_date) AND n.business_date < %(night)s) AS of_nights
+    FROM delivered d GROUP BY d.tenant_id, d.vendor, d.feed
+), against AS (
+    SELECT tenant_id, source,
+           'not received: ' || string_agg(feed, ', ' ORDER BY feed) FILTER (
+               WHERE NOT (came OR withheld OR refused) AND nights > 0 AND nights * 2 > of_nights) AS missed,
+           'withheld by the gate: ' || string_agg(feed, ', ' ORDER BY feed) FILTER (WHERE withheld) AS withheld,
+           'refused: ' || string_agg(feed, ', ' ORDER BY feed) FILTER (WHERE refused) AS refused
+    FROM feed GROUP BY tenant_id, source
+), step AS (
+    -- Of a run that only publishes, the night's own steps were another run's.
+    SELECT 'did not run: ' || string_agg(w.step, ', ' ORDER BY w.place) AS missing
+    FROM unnest(%(steps)s::text[]) WITH ORDINALITY w (step, place)
+    WHERE NOT EXISTS (
+        SELECT FROM ops.step_run s JOIN ops.run r USING (run_id) WHERE s.step = w.step AND s.status = 'done'
+        AND (s.run_id = %(run_id)s OR r.business_date = %(night)s AND NOT EXISTS (
+            SELECT FROM ops.step_run o WHERE o.run_id = %(run_id)s AND o.step <> 'publish')))
 ), published AS (
     SELECT tenant_id, count(*) AS accounts FROM marts.account_performance_daily
     WHERE as_of_date = %(night)s AND tenant_id = ANY (%(tenants)s) GROUP BY tenant_id
@@ -30,20 +57,31 @@ WITH delivered AS (
     ON d.tenant_id = b.tenant_id AND d.account_id = b.account_id AND d.as_of_date = %(night)s
     WHERE b.state = 'open' AND %(night)s BETWEEN b.as_of_date AND coalesce(b.through_date, b.as_of_date)
     GROUP BY b.tenant_id, b.source_vendor
+), told AS (
+    SELECT s.tenant_id, s.source, s.expected, s.received,
+           coalesce(p.accounts, 0) - coalesce(b.accounts, 0) AS reconciled, coalesce(h.accounts, 0) AS held,
+           coalesce(p.accounts, 0) AS published,
+           concat_ws('; ', a.missed, a.withheld, a.refused,
+               CASE WHEN p.accounts IS NULL THEN 'no account has a row of the date' END,
+               h.accounts || CASE h.accounts WHEN 1 THEN ' account' ELSE ' accounts' END || ' withheld',
+               t.missing) AS reason
+    FROM source s CROSS JOIN step t LEFT JOIN published p USING (tenant_id) LEFT JOIN held h USING (tenant_id)
+    LEFT JOIN against a USING (tenant_id, source)
+    LEFT JOIN broken b ON b.tenant_id = s.tenant_id AND b.source_vendor = s.source
 )
 INSERT INTO marts.night_status AS known
-    (tenant_id, business_date, source, expected, received, reconciled, held, published, run_id, published_at)
-SELECT s.tenant_id, %(night)s, s.source, s.expected, s.received,
-       coalesce(p.accounts, 0) - coalesce(b.accounts, 0), coalesce(h.accounts, 0), coalesce(p.accounts, 0),
+    (tenant_id, business_date, source, expected, received, reconciled, held, published, may_read, reason, run_id,
+     published_at)
+SELECT tenant_id, %(night)s, source, expected, received, reconciled, held, published, reason = '', reason,
        %(run_id)s, %(published_at)s
-FROM source s LEFT JOIN published p USING (tenant_id) LEFT JOIN held h USING (tenant_id)
-LEFT JOIN broken b ON b.tenant_id = s.tenant_id AND b.source_vendor = s.source
+FROM told
 ON CONFLICT (tenant_id, business_date, source) DO UPDATE
-SET (expected, received, reconciled, held, published, run_id, published_at)
+SET (expected, received, reconciled, held, published, may_read, reason, run_id, published_at)
   = ROW (excluded.expected, excluded.received, excluded.reconciled, excluded.held, excluded.published,
-         excluded.run_id, excluded.published_at)
-WHERE ROW (known.expected, known.received, known.reconciled, known.held, known.published)
-   IS DISTINCT FROM ROW (excluded.expected, excluded.received, excluded.reconciled, excluded.held, excluded.published)
+         excluded.may_read, excluded.reason, excluded.run_id, excluded.published_at)
+WHERE ROW (known.expected, known.received, known.reconciled, known.held, known.published, known.may_read, known.reason)
+   IS DISTINCT FROM ROW (excluded.expected, excluded.received, excluded.reconciled, excluded.held, excluded.published,
+                         excluded.may_read, excluded.reason)
 """
 
 
@@ -51,6 +89,5 @@ def write_night_status(
     connection: psycopg.Connection, tenants: list[str], night: date, run_id: str, published_at: datetime
 ) -> None:
     """Write the night's rows of these tenants; where the figures are as before, nothing changes."""
-    connection.execute(
-        NIGHT_STATUS, {"tenants": tenants, "night": night, "run_id": run_id, "published_at": published_at}
-    )
+    moment = {"tenants": tenants, "night": night, "run_id": run_id, "published_at": published_at}
+    connection.execute(NIGHT_STATUS, {**moment, "steps": STEPS})

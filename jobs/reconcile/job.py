@@ -14,7 +14,7 @@ from jobs.platform.lake import Lake
 from jobs.platform.ledger import Run
 from jobs.platform.logs import get_log
 from jobs.platform.settings import Settings
-from jobs.reconcile import account_rows, books, held, holdings, reported
+from jobs.reconcile import account_rows, books, coverage, held, holdings, holdings_rows, reported
 from jobs.reconcile.acts import Acts, oldest_lasting
 from jobs.reconcile.breaks import BREAKS, as_differences, remembered
 from jobs.reconcile.desk import Desk, load_breaks
@@ -24,6 +24,7 @@ Comparer = Callable[[Lake, Settings, Run], DataFrame | None]
 COMPARERS: list[tuple[str, Comparer]] = [
     ("reported_performance", reported.differences),
     ("holdings", holdings.differences),
+    ("rolls", holdings_rows.differences),
     ("account_master", account_rows.differences),
 ]
 COUNTED = ["breaks", "explained", "accepted", "resolved", "not_comparable"]
@@ -39,6 +40,7 @@ def _compare(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int
     not comparable."""
     lake = Lake(spark, settings.lake_root)
     found = _differences(lake, settings, run)
+    coverage.tell(lake, run, found)
     acts = Acts.since_last_run(run)
     if found is None and not acts.rows:
         _clear(lake, run)

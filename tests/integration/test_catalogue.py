@@ -96,8 +96,8 @@ OF_GROUP = [
     [
         ("marts.account_performance_daily", [*CONTRACT, *CHAIN]),
         ("history.account_performance_daily", [*CONTRACT, "known_from", "known_to", *CHAIN]),
-        ("marts.group_performance_daily", [*OF_GROUP, *CHAIN]),
-        ("history.group_performance_daily", [*OF_GROUP, *CHAIN, "known_from", "known_to"]),
+        ("marts.group_performance_daily", [*OF_GROUP, *CHAIN, "carried_value"]),
+        ("history.group_performance_daily", [*OF_GROUP, *CHAIN, "known_from", "known_to", "carried_value"]),
     ],
 )
 def test_the_contract_s_columns_stand_in_its_order(

@@ -1,0 +1,301 @@
+"""How far published figures can be relied on, in a real Postgres: shares with known totals, one word, who sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from jobs.check.tolerances import Tolerances
+from jobs.publish import assurance
+from jobs.publish.status import STEPS, write_night_status
+
+MONDAY, TUESDAY = date(2026, 1, 5), date(2026, 1, 6)
+EVENING = datetime(2026, 1, 5, 22, tzinfo=UTC)
+ROW: dict[str, Any] = {
+    "tenant_id": "acme", "as_of_date": MONDAY, "currency": "USD", "days": 1, "method": "daily", "status": "ok",
+    "quality_flags": "", "epoch": 1, "begin_date": date(2026, 1, 2), "run_id": "n1", "published_at": EVENING,
+}  # fmt: skip
+GROUP = {**ROW, "group_type": "household", "track_no": 1, "inception_date": MONDAY, "carried_members": 0, "members": 1}
+BREAK = {
+    "tenant_id": "acme", "as_of_date": MONDAY, "source_vendor": "custodian", "type": "end_value", "state": "open",
+    "first_seen_on": MONDAY, "last_seen_on": MONDAY, "reason": "differs", "run_id": "n1", "published_at": EVENING,
+}  # fmt: skip
+FLAG = {
+    "tenant_id": "acme", "as_of_date": MONDAY, "severity": "warn", "state": "flagged", "reason": "found",
+    "run_id": "n1", "published_at": EVENING,
+}  # fmt: skip
+WORTH = {"OK": 500, "BRK": 300, "CASH": 100, "STALE": 200, "REL": 300, "ACC": 20, "FLAG": 10, "UNC": 5}
+MEMBERS = {
+    "clean": ["OK"], "mixed": ["OK", "BRK", "STALE"], "cash": ["CASH"], "released": ["REL", "AWAY"],
+    "accepted": ["ACC"], "flagged": ["FLAG"], "uncompared": ["UNC", "OK"], "euro": ["EUR", "OK"],
+    "carried": ["OK", "AWAY"], "left": ["BRK"],
+}  # fmt: skip
+VALUES = {
+    "clean": 500, "mixed": 1000, "cash": 100, "released": 400, "accepted": 20, "flagged": 10, "uncompared": 505,
+    "euro": 610, "carried": 1000, "left": 0,
+}  # fmt: skip
+CARRIED = {"released": 100, "carried": 500}
+ACCOUNTS = """
+SELECT account_id, assurance, round((stale_share + break_share + overridden_share + uncompared_share)::numeric, 4)
+FROM marts.account_assurance WHERE tenant_id = 'acme' ORDER BY 1"""
+
+
+@dataclass
+class Desk:
+    """The marts of two tenants, in a transaction that is rolled back."""
+
+    admin: psycopg.Connection
+
+    def put(self, table: str, *rows: dict[str, Any]) -> None:
+        for row in rows:
+            names = sql.SQL(", ").join(map(sql.Identifier, row))
+            into = sql.SQL("INSERT INTO {} ({}) VALUES ({})")
+            values = sql.SQL(", ").join(sql.Placeholder() * len(row))
+            self.admin.execute(into.format(sql.Identifier(*table.split(".")), names, values), list(row.values()))
+
+    def steps(self, run_id: str, day: date, *steps: str) -> None:
+        self.put("ops.run", {"run_id": run_id, "business_date": day, "code_version": "test"})
+        for step in steps:
+            self.put("ops.step_run", {"run_id": run_id, "step": step, "attempt": 1, "status": "done"})
+
+    def publish(self, run_id: str, at: datetime, *days: date, tenants: tuple[str, ...] = ("acme", "other")) -> int:
+        publishing = assurance.Publishing(run_id, at, list(tenants))
+        assurance.note_controls(self.admin, publishing, Tolerances(rules=[]))
+        told = assurance.tell_groups(self.admin, publishing, days)
+        self.put(
+            "ops.publication",
+            {"table_name": f"{run_id} at {at}", "lake_version": 1, "run_id": run_id, "rows": 1, "published_at": at},
+        )
+        return told
+
+    def ask(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        return self.admin.execute(query, list(values)).fetchall()
+
+    def groups(self, columns: str = "assurance") -> dict[str, Any]:
+        rows = self.ask(f"SELECT group_id, {columns} FROM marts.group_assurance WHERE tenant_id = 'acme' ORDER BY 1")
+        return {row[0]: row[1] if len(row) == 2 else row[1:] for row in rows}
+
+    def accounts(self) -> dict[str, tuple[str, float]]:
+        return {account: (word, float(share)) for account, word, share in self.ask(ACCOUNTS)}
+
+
+@pytest.fixture(scope="module")
+def admin(database_url: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        for table in ("account_performance_daily", "account_performance_reporting", "group_performance_daily"):
+            connection.execute(
+                f"CREATE TABLE marts.january_of_{table} PARTITION OF marts.{table}"
+                " FOR VALUES FROM ('2026-01-01') TO ('2026-02-01')"
+            )
+        connection.execute("CREATE TABLE stage.group_epoch (LIKE ops.group_epoch)")
+        connection.execute("CREATE ROLE eve_of_acme LOGIN IN ROLE dietz_analyst")
+        connection.execute("INSERT INTO security.tenant_member VALUES ('eve_of_acme', 'acme')")
+        yield connection
+        connection.execute("DROP OWNED BY eve_of_acme")
+        connection.execute("DROP ROLE eve_of_acme")
+
+
+@pytest.fixture
+def desk(admin: psycopg.Connection) -> Iterator[Desk]:
+    """Monday evening: every control ran, and something stands against most accounts."""
+    admin.autocommit = False
+    desk = Desk(admin)
+    desk.steps("n1", MONDAY, *STEPS)
+    for tenant in ("acme", "other"):
+        desk.put("ops.run_comparison", {"tenant_id": tenant, "run_id": "n1", "compared": 9})
+    daily = "marts.account_performance_daily"
+    desk.put(daily, *[{**ROW, "account_id": name, "end_market_value": worth} for name, worth in WORTH.items()])
+    desk.put(daily, {**ROW, "account_id": "EUR", "end_market_value": 100, "currency": "EUR"})
+    desk.put(daily, {**ROW, "tenant_id": "other", "account_id": "OK", "end_market_value": 7})
+    dollars = {**ROW, "account_id": "EUR", "end_market_value": 110}
+    desk.put("marts.account_performance_reporting", dollars)
+    for group, members in MEMBERS.items():
+        carried = {"carried_members": 1, "carried_value": CARRIED[group]} if group in CARRIED else {}
+        row = {**GROUP, "group_id": group, "end_market_value": VALUES[group], "members": len(members), **carried}
+        desk.put("marts.group_performance_daily", row)
+        for account in members:
+            until = date(2026, 1, 2) if group == "left" else None
+            member = {"tenant_id": "acme", "group_type": "household", "group_id": group, "account_id": account}
+            desk.put("marts.group_member", {**member, "from_date": date(1900, 1, 1), "to_date": until})
+    cash = {"type": "cash_roll", "item": "USD", "ours": 25, "theirs": 20}
+    breaks = {"BRK": {}, "CASH": cash, "ACC": {"state": "accepted"}, "EUR": {}, "OK": {"state": "resolved"}}
+    for account, columns in breaks.items():
+        desk.put("marts.reconciliation_break", {**BREAK, "break_id": account, "account_id": account, **columns})
+    flags = {
+        "STALE": {"rule": "old_price"}, "FLAG": {"rule": "value_jump"},
+        "REL": {"rule": "value_jump", "state": "released", "reason": "released by ann: known"},
+        "OK": {"rule": "value_jump", "state": "released", "reason": "a later file corrects or explains it"},
+    }  # fmt: skip
+    for account, columns in flags.items():
+        desk.put("marts.held_account", {**FLAG, "account_id": account, **columns})
+    uncompared = {"tenant_id": "acme", "account_id": "UNC", "as_of_date": MONDAY, "is_uncompared": True}
+    desk.put("marts.uncompared_day", {**uncompared, "run_id": "n1", "published_at": EVENING})
+    desk.put("marts.assurance_rule", {"rule": "old_price", "kind": "stale"})
+    yield desk
+    admin.rollback()
+    admin.autocommit = True
+
+
+def test_every_account_has_its_shares_and_the_worst_word(desk: Desk) -> None:
+    desk.publish("n1", EVENING, MONDAY)
+    assert desk.accounts() == {
+        "OK": ("unwatched", 0),  # nothing is known against it, but no rule looks for what stands still
+        "BRK": ("unreconciled", 1),
+        "CASH": ("unreconciled", 0.25),  # 25 of 100
+        "EUR": ("unreconciled", 1),
+        "UNC": ("unreconciled", 1),
+        "STALE": ("stale", 1),
+        "REL": ("overridden", 1),
+        "ACC": ("overridden", 1),
+        "FLAG": ("flagged", 0),
+    }
+    desk.admin.execute("UPDATE marts.run_control SET state = 'ran', reason = '' WHERE control = 'staleness'")
+    assert desk.ask("SELECT tenant_id, assurance, reasons FROM marts.account_assurance WHERE account_id = 'OK'") == [
+        ("acme", "verified", ""), ("other", "verified", ""),
+    ]  # fmt: skip
+
+
+def test_members_weigh_by_what_they_are_worth(desk: Desk) -> None:
+    assert desk.publish("n1", EVENING, MONDAY) == len(MEMBERS)
+    shares = "stale_share, break_share, carried_share, overridden_share, uncompared_share, assurance"
+    assert desk.groups(shares) == {
+        "accepted": (0, 0, 0, 1, 0, "overridden"),
+        "carried": (0, 0, 0.5, 0, 0, "carried"),
+        "cash": (0, 0.25, 0, 0, 0, "unreconciled"),
+        "clean": (0, 0, 0, 0, 0, "unwatched"),
+        "euro": (0, pytest.approx(110 / 610), 0, 0, 0, "unreconciled"),  # in the currency of the group
+        "flagged": (0, 0, 0, 0, 0, "flagged"),
+        "left": (0, 0, 0, 0, 0, "unwatched"),  # the member in break has left before
+        "mixed": (0.2, 0.3, 0, 0, 0, "unreconciled"),
+        "released": (0, 0, 0.25, 0.75, 0, "overridden"),
+        "uncompared": (0, 0, 0, 0, pytest.approx(5 / 505), "unreconciled"),
+    }
+    assert desk.groups("reasons")["mixed"].endswith("1 member in break; 1 member stale")
+    later = EVENING + timedelta(minutes=1)
+    assert desk.publish("n1", later) == 0  # nothing has changed, and nothing is written
+
+
+def test_an_acceptance_counts_for_the_account_at_once_and_for_its_groups_at_the_next_publication(desk: Desk) -> None:
+    desk.publish("n1", EVENING, MONDAY)
+    morning = EVENING + timedelta(hours=10)
+    desk.admin.execute(
+        "UPDATE marts.reconciliation_break SET state = 'accepted', published_at = %s WHERE break_id = 'BRK'", [morning]
+    )
+    assert desk.accounts()["BRK"] == ("overridden", 1)
+    assert desk.groups()["mixed"] == "unreconciled"
+    desk.steps("n2", TUESDAY, *STEPS)
+    assert desk.publish("n2", morning + timedelta(hours=12)) == 1
+    assert desk.groups("break_share, overridden_share, assurance")["mixed"] == (0, 0.3, "stale")
+    assert desk.ask("SELECT DISTINCT published_at FROM marts.group_performance_daily") == [(EVENING,)]
+
+
+def test_no_warning_hides_a_control_that_did_not_run(desk: Desk) -> None:
+    desk.admin.execute("DELETE FROM ops.step_run WHERE step = 'reconcile'")
+    desk.publish("n1", EVENING, MONDAY)
+    assert {word for word, _ in desk.accounts().values()} == {"unknown"}
+    assert set(desk.groups().values()) == {"unknown"}
+    [(reasons,)] = desk.ask(
+        "SELECT reasons FROM marts.assured_performance_daily WHERE tenant_id = 'acme' AND account_id = 'FLAG'"
+    )
+    assert reasons.startswith("the reconciliation did not run; no rule looks for values")
+    assert reasons.endswith("flagged value_jump")
+
+
+def test_a_row_of_another_run_that_was_not_controlled_makes_its_group_unknown(desk: Desk) -> None:
+    desk.admin.execute("UPDATE marts.account_performance_daily SET run_id = 'n0' WHERE account_id = 'FLAG'")
+    desk.publish("n1", EVENING, MONDAY)
+    assert desk.accounts()["FLAG"][0] == "unknown"
+    assert {group for group, word in desk.groups().items() if word == "unknown"} == {"flagged"}
+
+
+def test_figures_that_nobody_s_were_beside_are_not_verified(desk: Desk) -> None:
+    desk.admin.execute("DELETE FROM ops.run_comparison WHERE tenant_id = 'acme'")
+    desk.publish("n1", EVENING, MONDAY)
+    assert desk.accounts()["OK"] == ("unreconciled", 1)
+    assert desk.groups("uncompared_share, assurance")["clean"] == (1, "unreconciled")
+
+
+def test_what_was_published_before_is_unknown_and_what_is_gone_is_told_no_more(desk: Desk) -> None:
+    rows = "SELECT DISTINCT assurance FROM marts.assured_group_performance_daily WHERE tenant_id = 'acme'"
+    assert desk.ask(rows) == [("unknown",)]
+    desk.publish("n1", EVENING, MONDAY)
+    desk.admin.execute("DELETE FROM marts.group_performance_daily WHERE group_id = 'clean'")
+    epoch = {"tenant_id": "acme", "group_type": "household", "group_id": "clean", "epoch": 2, "from_date": MONDAY}
+    desk.put("stage.group_epoch", epoch)
+    desk.publish("n1", EVENING + timedelta(minutes=1))
+    assert "clean" not in desk.groups()
+
+
+def test_an_analyst_sees_the_assurance_of_own_tenants_only(desk: Desk) -> None:
+    desk.publish("n1", EVENING, MONDAY)
+    desk.put("marts.group_assurance", {
+        "tenant_id": "other", "group_type": "household", "group_id": "x", "as_of_date": MONDAY, "stale_share": 0,
+        "break_share": 0, "carried_share": 0, "overridden_share": 0, "uncompared_share": 0, "assurance": "verified",
+        "reasons": "", "run_id": "n1", "published_at": EVENING,
+    })  # fmt: skip
+    desk.put("marts.group_member", {
+        "tenant_id": "other", "group_type": "household", "group_id": "x", "account_id": "OK",
+        "from_date": MONDAY, "to_date": None,
+    })  # fmt: skip
+    desk.admin.execute("SET SESSION AUTHORIZATION eve_of_acme")
+    views = ["account_assurance", "account_exception", "assured_performance_daily", "assured_group_performance_daily"]
+    for name in ["run_control", "group_member", "group_assurance", "uncompared_day", *views]:
+        assert desk.ask(f"SELECT DISTINCT tenant_id FROM marts.{name}") == [("acme",)], name
+    with pytest.raises(psycopg.errors.InsufficientPrivilege), desk.admin.transaction():
+        desk.admin.execute("DELETE FROM marts.group_assurance")
+    desk.admin.execute("RESET SESSION AUTHORIZATION")
+
+
+# May the night be read?
+
+
+def came(desk: Desk, name: str, feed: str, night: date, status: str = "accepted") -> None:
+    """A file of a vendor that a run of that night took."""
+    run_id = f"night-{night}"
+    if not desk.ask("SELECT FROM ops.run WHERE run_id = %s", run_id):
+        desk.steps(run_id, night, *STEPS)
+    [(run_no,)] = desk.ask("SELECT run_no FROM ops.run WHERE run_id = %s", run_id)
+    [(arrival_no,)] = desk.ask("SELECT coalesce(max(arrival_no), 0) + 1 FROM ops.file")
+    desk.put("ops.file", {
+        "file_id": f"{name}-{night}", "tenant_id": "acme", "path": f"acme/{name}-{night}", "size_bytes": 1,
+        "modified_at": EVENING, "status": status, "vendor": "custodian", "feed": feed, "run_no": run_no,
+        "arrival_no": arrival_no,
+    })  # fmt: skip
+
+
+def readable(desk: Desk, run_id: str = f"night-{MONDAY}") -> tuple[bool, str]:
+    write_night_status(desk.admin, ["acme"], MONDAY, run_id, EVENING)
+    [row] = desk.ask("SELECT may_read, reason FROM marts.night_status WHERE business_date = %s", MONDAY)
+    return row
+
+
+def test_a_night_may_be_read_where_nothing_is_known_against_it(desk: Desk) -> None:
+    for night in (date(2025, 12, 30), date(2025, 12, 31), date(2026, 1, 2), MONDAY):
+        came(desk, "values", "valuations", night)
+    came(desk, "accounts", "accounts", date(2025, 12, 30))  # once: not missed tonight
+    assert readable(desk) == (True, "")
+    desk.steps("again", MONDAY, "publish")
+    assert readable(desk, "again") == (True, "")  # publishing again changes nothing
+    desk.steps("half", MONDAY, "calculate", "publish")
+    assert readable(desk, "half") == (False, "did not run: detect, ingest, normalise, check, reconcile")
+
+
+def test_what_a_night_lacks_is_said(desk: Desk) -> None:
+    for night in (date(2025, 12, 31), date(2026, 1, 2)):
+        for feed in ("valuations", "positions", "trades", "prices"):
+            came(desk, feed, feed, night)
+    came(desk, "values", "valuations", MONDAY)
+    came(desk, "trades", "trades", MONDAY, "withheld")
+    came(desk, "prices", "prices", MONDAY, "refused")
+    desk.put("marts.held_account", {**FLAG, "account_id": "OK", "rule": "jump", "state": "held", "severity": "hold"})
+    assert readable(desk) == (
+        False, "not received: positions; withheld by the gate: trades; refused: prices; 1 account withheld"
+    )  # fmt: skip
+    desk.admin.execute("DELETE FROM marts.account_performance_daily")
+    assert "no account has a row of the date" in readable(desk)[1]
