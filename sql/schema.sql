@@ -5236,118 +5236,6 @@ COMMENT ON COLUMN marts.quarantined_row.run_no IS 'The run that wrote the row.';
 
 COMMENT ON COLUMN marts.quarantined_row.published_at IS 'When this version of the row became visible.';
 
-CREATE TABLE marts.reconciliation_break (
-    tenant_id text NOT NULL,
-    break_id text NOT NULL,
-    account_id text NOT NULL,
-    as_of_date date NOT NULL,
-    source_vendor text NOT NULL,
-    type text NOT NULL,
-    ours double precision,
-    theirs double precision,
-    difference numeric(28,8),
-    difference_bps double precision,
-    severity text,
-    state text NOT NULL,
-    first_seen_on date NOT NULL,
-    last_seen_on date NOT NULL,
-    reason text NOT NULL,
-    run_id text NOT NULL,
-    published_at timestamp with time zone NOT NULL,
-    item text,
-    through_date date,
-    ended_on date,
-    age_days integer,
-    age_band text,
-    materiality text,
-    cause text,
-    owner text,
-    assigned_by text,
-    comment text,
-    accepted_until date,
-    accepted_by text,
-    accepted_difference numeric(28,8),
-    accepted_bps double precision,
-    reopened_on date,
-    reopened_by text,
-    changed_on date,
-    event_no bigint
-);
-
-ALTER TABLE ONLY marts.reconciliation_break FORCE ROW LEVEL SECURITY;
-
-COMMENT ON TABLE marts.reconciliation_break IS 'A difference beyond tolerance between a vendor and us, or a figure that could not be compared: one row each time that something happens to it; the latest run''s row counts.';
-
-COMMENT ON COLUMN marts.reconciliation_break.tenant_id IS 'The client firm.';
-
-COMMENT ON COLUMN marts.reconciliation_break.break_id IS 'Identifier that stays the same from night to night: a hash of tenant, account, type, first date, vendor and item.';
-
-COMMENT ON COLUMN marts.reconciliation_break.account_id IS 'The firm''s own account identifier.';
-
-COMMENT ON COLUMN marts.reconciliation_break.as_of_date IS 'First date that the break is about.';
-
-COMMENT ON COLUMN marts.reconciliation_break.source_vendor IS 'The vendor that delivered the other figure.';
-
-COMMENT ON COLUMN marts.reconciliation_break.type IS 'What differs.';
-
-COMMENT ON COLUMN marts.reconciliation_break.ours IS 'Our figure of through_date: an amount in the account''s currency, a quantity, or a return as a fraction (0.0125 is 1.25 %).';
-
-COMMENT ON COLUMN marts.reconciliation_break.theirs IS 'The vendor''s figure, in the same unit.';
-
-COMMENT ON COLUMN marts.reconciliation_break.difference IS 'Ours less theirs, for amounts and quantities; empty for returns.';
-
-COMMENT ON COLUMN marts.reconciliation_break.difference_bps IS 'Ours less theirs in basis points: of the vendor''s end (or begin) value for amounts, of 1 for returns.';
-
-COMMENT ON COLUMN marts.reconciliation_break.severity IS 'warn: published with a flag; hold: the account is kept back; empty where nothing could be compared.';
-
-COMMENT ON COLUMN marts.reconciliation_break.state IS 'open until explained, accepted by a person or resolved by a later file; one that opens again is open, see reopened_on; not_comparable is no break.';
-
-COMMENT ON COLUMN marts.reconciliation_break.first_seen_on IS 'Business date of the run that first found it: its age counts from here.';
-
-COMMENT ON COLUMN marts.reconciliation_break.last_seen_on IS 'Business date of the run that last found it.';
-
-COMMENT ON COLUMN marts.reconciliation_break.reason IS 'Why it is in this state, in words.';
-
-COMMENT ON COLUMN marts.reconciliation_break.run_id IS 'The run that wrote the row, by name.';
-
-COMMENT ON COLUMN marts.reconciliation_break.published_at IS 'When this version of the row became visible.';
-
-COMMENT ON COLUMN marts.reconciliation_break.item IS 'What within the account differs: a security, a currency, an attribute, another account number; empty where the type says it all.';
-
-COMMENT ON COLUMN marts.reconciliation_break.through_date IS 'Last date on which the figures differ by this amount: of a level that lasts, one row stands for all its dates.';
-
-COMMENT ON COLUMN marts.reconciliation_break.ended_on IS 'Of a level, the next compared date, on which the figures agree or differ by another amount; empty while it lasts. The dates until then stay wrong until a file corrects them.';
-
-COMMENT ON COLUMN marts.reconciliation_break.age_days IS 'Business days since first_seen_on; of what is resolved, when it was last open.';
-
-COMMENT ON COLUMN marts.reconciliation_break.age_band IS 'Band by age, as conf/breaks.yaml names it.';
-
-COMMENT ON COLUMN marts.reconciliation_break.materiality IS 'Band by size, as conf/breaks.yaml names it; empty where the break has no size.';
-
-COMMENT ON COLUMN marts.reconciliation_break.cause IS 'What clears the difference within tolerance, where something was found; reason has it in words.';
-
-COMMENT ON COLUMN marts.reconciliation_break.owner IS 'The desk or person that looks after it.';
-
-COMMENT ON COLUMN marts.reconciliation_break.assigned_by IS 'The login that assigned it, or rule: conf/breaks.yaml did.';
-
-COMMENT ON COLUMN marts.reconciliation_break.comment IS 'What a person said of it last; everything that was said is in ops.break_event.';
-
-COMMENT ON COLUMN marts.reconciliation_break.accepted_until IS 'Last date on which the acceptance holds.';
-
-COMMENT ON COLUMN marts.reconciliation_break.accepted_by IS 'The login that accepted it.';
-
-COMMENT ON COLUMN marts.reconciliation_break.accepted_difference IS 'The difference that was accepted: the acceptance ends when it moves beyond tolerance.';
-
-COMMENT ON COLUMN marts.reconciliation_break.accepted_bps IS 'The same in basis points.';
-
-COMMENT ON COLUMN marts.reconciliation_break.reopened_on IS 'Business date on which it was last open again after it had been resolved, accepted or explained.';
-
-COMMENT ON COLUMN marts.reconciliation_break.reopened_by IS 'The login that opened it again: no cause explains it any more until it is resolved.';
-
-COMMENT ON COLUMN marts.reconciliation_break.changed_on IS 'Business date on which it came into its state.';
-
-COMMENT ON COLUMN marts.reconciliation_break.event_no IS 'Number of the last entry of ops.break_event that the row takes into account.';
-
 CREATE TABLE ops.account_decision (
     tenant_id text NOT NULL,
     decision_no bigint NOT NULL,
@@ -5934,6 +5822,12 @@ ALTER TABLE ONLY marts.reconciliation_break
 
 ALTER TABLE ONLY marts.restatement
     ADD CONSTRAINT restatement_pkey PRIMARY KEY (tenant_id, restatement_id);
+
+ALTER TABLE ONLY marts.run_control
+    ADD CONSTRAINT run_control_pkey PRIMARY KEY (tenant_id, run_id, control);
+
+ALTER TABLE ONLY marts.uncompared_day
+    ADD CONSTRAINT uncompared_day_pkey PRIMARY KEY (tenant_id, account_id, as_of_date);
 
 ALTER TABLE ONLY ops.account_decision
     ADD CONSTRAINT account_decision_pkey PRIMARY KEY (tenant_id, decision_no);

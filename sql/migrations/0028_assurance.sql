@@ -81,8 +81,6 @@ COMMENT ON COLUMN marts.group_member.from_date IS 'First day of the membership.'
 COMMENT ON COLUMN marts.group_member.to_date IS 'Last day; empty while it lasts.';
 
 -- 3. What stands against a row
-ALTER TABLE marts.reconciliation_break ADD COLUMN IF NOT EXISTS item text;
-ALTER TABLE marts.reconciliation_break ADD COLUMN IF NOT EXISTS through_date date;
 CREATE INDEX reconciliation_break_changed ON marts.reconciliation_break (published_at);
 CREATE INDEX held_account_changed ON marts.held_account (published_at);
 CREATE INDEX held_account_date ON marts.held_account (tenant_id, as_of_date);
