@@ -55,12 +55,9 @@ class GroupRows:
     def write(self, restatements: Restatements) -> dict[str, int | str]:
         """Calculate the due groups from their last rows before the first change on and write what is new, with what
         the `restatements` of this run's accounts change in them, or would."""
-        touched, changed = self._touched().localCheckpoint(), self.changed
-        judge = GroupRestatements(self.night, self.memberships, touched, changed)
-        due = self.gold.with_state(due_groups(touched, self.memberships, changed)).localCheckpoint()
-        counts = self._write_due(due, touched, judge)
+        counts, touched, judge = self._write_due()
         if restatements.proposal is not None:
-            self._preview(restatements.proposal, touched, changed, judge)
+            self._preview(restatements.proposal, touched, judge)
         if restatements.waiting is not None:
             judge.withdraw(restatements.waiting, restatements.still_waiting())
         judge.write()
@@ -68,14 +65,18 @@ class GroupRows:
 
     def write_again(self) -> dict[str, int | str]:
         """The same once more, after accounts were held or let through for what came out."""
-        touched, changed = self._touched().localCheckpoint(), self.changed
-        judge = GroupRestatements(self.night, self.memberships, touched, changed)
-        due = self.gold.with_state(due_groups(touched, self.memberships, changed)).localCheckpoint()
-        counts = self._write_due(due, touched, judge)
+        counts, _, judge = self._write_due()
         judge.write_again()
         return counts
 
-    def _write_due(self, due: DataFrame, touched: DataFrame, judge: GroupRestatements) -> dict[str, int | str]:
+    def _write_due(self) -> tuple[dict[str, int | str], DataFrame, GroupRestatements]:
+        """Counters, the touched accounts, and what judges the restated groups."""
+        touched = self._touched().localCheckpoint()
+        judge = GroupRestatements(self.night, self.memberships, touched, self.changed)
+        due = self.gold.with_state(due_groups(touched, self.memberships, self.changed)).localCheckpoint()
+        return self._write_rows(due, touched, judge), touched, judge
+
+    def _write_rows(self, due: DataFrame, touched: DataFrame, judge: GroupRestatements) -> dict[str, int | str]:
         periods = GroupPeriods(self.night, self.gold, *self.chains, self.foreign, self.memberships)
         counts = _counted(due)
         if counts["groups"] == 0:
@@ -122,14 +123,12 @@ class GroupRows:
         rows = history.rows(due, opening, restated)
         return None if rows is None else rows.withColumn("quality_flags", F.lit("")).localCheckpoint()
 
-    def _preview(
-        self, proposal: Proposal, touched: DataFrame, changed: DataFrame | None, judge: GroupRestatements
-    ) -> None:
+    def _preview(self, proposal: Proposal, touched: DataFrame, judge: GroupRestatements) -> None:
         """What the groups of accounts that wait would be, had these gone out with this run."""
         since = proposal.opened.select(*ACCOUNT, "from_date")
         concerned = due_groups(since, self.memberships, None).select(*GROUP)
         every = touched.unionByName(since)
-        due = due_groups(every, self.memberships, changed).join(concerned, GROUP, "left_semi")
+        due = due_groups(every, self.memberships, self.changed).join(concerned, GROUP, "left_semi")
         due = self.gold.with_state(due).localCheckpoint()
         own, converted = self.chains
         chains = replace(own, proposal=proposal), replace(converted, proposal=self._converted(since))
