@@ -24,12 +24,12 @@ from jobs.platform.ledger import Run
 from jobs.platform.schemas import MONEY
 from jobs.reconcile.breaks import DIFFERENCE, as_differences
 from jobs.reconcile.levels import MEASURES
-from jobs.reconcile.reported import DAILY, REPORTED, THEIRS, compared
+from jobs.reconcile.reported import DAILY, REPORTED, ROLL_FORWARD, THEIRS, compared
 
 ACCOUNT = ["tenant_id", "account_id"]
 KEY = ["tenant_id", "account_id", "vendor", "as_of_date", "type"]
 EXPLAINED_HERE = ["begin_value", "end_value", "net_flow"]
-SUSPECT = f"verdict IS NOT NULL AND explanation IS NULL AND type IN {tuple(THEIRS)}"  # a tuple reads as SQL
+SUSPECT = f"verdict IS NOT NULL AND explanation IS NULL AND type IN {(*THEIRS, ROLL_FORWARD)}"  # a tuple reads as SQL
 NEIGHBOURS = timedelta(days=10)  # before and after: a day and its neighbours, whatever the holidays
 UNSETTLED = timedelta(days=40)  # what was traded longer ago is not looked for
 FLOWS = ["DEPOSIT", "WITHDRAWAL", "TRANSFER_IN", "TRANSFER_OUT", "JOURNAL"]

@@ -33,10 +33,15 @@ def explanation(tolerances: Tolerances) -> Column:
 
     The row: type, ours, theirs, tenant_id, vendor, feed and as_of_date, the vendor's own figures by their names in
     silver.reported_performance, ours with `our_` before the names in gold.account_performance_daily, is_gross (the
-    vendor's returns are before fees), and values_differ (one of the amounts is a break of its own).
+    vendor's returns are before fees), values_differ and return_differs (one of the amounts, or the daily return, is a
+    break of its own).
     """
     of_returns = F.array(*_fees(), *_timings(), *_rounded_returns(), *_from_their_values())
-    alternatives = F.when(F.col("type").isin(RETURNS), of_returns).otherwise(F.array(*_rounded_amounts()))
+    alternatives = (
+        F.when(F.col("type").isin(RETURNS), of_returns)
+        .when(F.col("type") == "roll_forward", F.array(_a_break_of_its_own()))
+        .otherwise(F.array(*_rounded_amounts()))
+    )
     cleared = F.filter(alternatives, lambda one: _clears(one["value"], tolerances))
     first = F.get(cleared, F.lit(0))
     return F.when(F.size(cleared) > 0, F.struct(first["cause"].alias("cause"), first["words"].alias("words")))
@@ -140,6 +145,14 @@ def _from_their_values() -> list[Column]:
     return found
 
 
+def _a_break_of_its_own() -> Column:
+    """Their figures cannot agree with each other where one of them differs from ours, which is told of that one."""
+    is_told = F.col("values_differ") | F.col("return_differs")
+    which = F.when(F.col("values_differ"), "a value or flow").otherwise("the return")
+    words = F.concat(F.lit("follows from another break: "), which, F.lit(" of theirs differs from ours"))
+    return _alternative("follows", F.when(is_told, F.col("theirs")), words)
+
+
 def _alternative(cause: str, value: Column, words: Column) -> Column:
     return F.struct(F.lit(cause).alias("cause"), value.cast("double").alias("value"), words.alias("words"))
 
@@ -155,7 +168,7 @@ def _clears(value: Column, tolerances: Tolerances) -> Column:
         beyond = verdict(tolerances, measure, amounts, table=table, on=F.col("as_of_date"))
         return F.when(F.col("type") == type_, beyond.isNull()).otherwise(clears)
 
-    types = [*RETURNS, "begin_value", "end_value", "net_flow"]
+    types = [*RETURNS, "begin_value", "end_value", "net_flow", "roll_forward"]
     return value.isNotNull() & reduce(of_type, types, F.lit(False))
 
 

@@ -23,6 +23,7 @@ MEASURES: dict[str, tuple[Measure, str]] = {
     "end_value": ("end_value_difference", "reported_performance"),
     "twrr_daily": ("daily_return_difference", "reported_performance"),
     "twrr_mtd": ("mtd_return_difference", "reported_performance"),
+    "roll_forward": ("roll_forward_difference", "reported_performance"),
     "holdings_value": ("holdings_difference", "position"),
     "position_quantity": ("position_quantity_difference", "position"),
     "position_value": ("position_value_difference", "position"),

@@ -33,6 +33,7 @@ THEIRS = {
     "twrr_daily": "twrr_daily",
     "twrr_mtd": "twrr_mtd",
 }
+ROLL_FORWARD = "roll_forward"
 AMOUNTS = {"begin_value": "begin_market_value", "net_flow": "end_market_value", "end_value": "end_market_value"}
 OURS = [
     "begin_market_value",
@@ -80,7 +81,8 @@ def compared(reported: DataFrame, ours: DataFrame, tolerances: Tolerances, *, wi
     reported: rows of silver.reported_performance that count. ours: current rows of gold.account_performance_daily.
     Gives tenant_id, vendor, feed, account_id, as_of_date, type, ours, theirs, difference, difference_bps, obstacle (why
     the two cannot be compared, or NULL), verdict (the rule that is broken, or NULL) and, with_causes, explanation.
-    Returns that the mapping declares gross are compared with ours before fees.
+    Returns that the mapping declares gross are compared with ours before fees. A roll_forward has both sides from the
+    vendor: `ours` is what the vendor's begin value, net flow and return make of its end value.
     """
     renamed = ours.select(*ACCOUNT_DAY, F.lit(True).alias("_known"), *[F.col(c).alias(f"our_{c}") for c in OURS])
     beside = reported.join(renamed, ACCOUNT_DAY, "left").withColumns(
@@ -92,6 +94,7 @@ def compared(reported: DataFrame, ours: DataFrame, tolerances: Tolerances, *, wi
         _amount("end_value", _end_obstacle()),
         _return("twrr_daily", _daily_obstacle()),
         _return("twrr_mtd", _month_obstacle()),
+        _roll_forward(),
     ]
     # A day that we have no row for is said once, of the first figure that is given, and not once per figure.
     given = [F.when(F.col(column).isNotNull(), type_) for type_, column in THEIRS.items()]
@@ -100,7 +103,7 @@ def compared(reported: DataFrame, ours: DataFrame, tolerances: Tolerances, *, wi
     each = (
         beside.select("*", only, F.explode(F.array(*figures)).alias("_figure"))
         .select("*", "_figure.*")
-        .where("theirs IS NOT NULL AND (_only IS NULL OR _only = type)")
+        .where(f"theirs IS NOT NULL AND (_only IS NULL OR type IN (_only, '{ROLL_FORWARD}'))")
         .withColumn("verdict", F.when(F.col("obstacle").isNull(), _verdict(tolerances)))
     )
     shown = [*who, "type", "ours", "theirs", "difference", "difference_bps", "obstacle", "verdict"]
@@ -110,6 +113,7 @@ def compared(reported: DataFrame, ours: DataFrame, tolerances: Tolerances, *, wi
     amounts_agree = [_amount_agrees(type_, tolerances) for type_ in AMOUNTS]
     return (
         each.withColumn("values_differ", F.when(is_break, ~reduce(and_, amounts_agree)))
+        .withColumn("return_differs", F.when(is_break, ~_return_agrees(tolerances)))
         .withColumn("explanation", F.when(is_break, explanation(tolerances)))
         .select(*shown, "explanation")
     )
@@ -140,6 +144,20 @@ def _return(column: str, obstacle: Column) -> Column:
     return _figure(column, (ours, theirs), (F.lit(None).cast(MONEY), (ours - theirs) * 10_000), F.lit(1.0), obstacle)
 
 
+def _roll_forward() -> Column:
+    """The vendor's begin value, net flow and return beside its end value, the flow at work for the part of the day that
+    brings the two nearest: B + NF + r (B + w NF) = E, w one of 0, 1/2 and 1 (specification, section 2)."""
+    names = ("begin_market_value", "net_flow", "end_market_value")
+    begin, flow, end = (F.col(name).cast("double") for name in names)
+    rolled = [begin + flow + F.col("twrr_daily") * (begin + flow * share) for share in (0.0, 0.5, 1.0)]
+    nearest = F.array_min(F.array(*[F.struct(F.abs(one - end).alias("apart"), one.alias("end")) for one in rolled]))
+    theirs = F.when((begin + flow + F.col("twrr_daily")).isNotNull(), end)
+    difference = (nearest["end"] - end).cast(MONEY)
+    before_fees = F.when(F.col("is_gross"), "their return is before fees, which their figures are after")
+    sides = (nearest["end"], theirs)
+    return _figure(ROLL_FORWARD, sides, (difference, _bps(difference, "end_market_value")), end, before_fees)
+
+
 def _bps(difference: Column, base: str) -> Column:
     return F.try_divide(difference.cast("double") * 10_000, F.abs(F.col(base)).cast("double"))
 
@@ -150,6 +168,15 @@ def _amount_agrees(type_: str, tolerances: Tolerances) -> Column:
     apart = F.abs(F.col(f"our_{THEIRS[type_]}") - F.col(THEIRS[type_])).cast(MONEY)
     amounts = {"money": apart, "bps": _bps(apart, AMOUNTS[type_])}
     beyond = verdict(tolerances, measure, amounts, table=table, on=F.col("as_of_date"))
+    return F.coalesce(apart == 0, F.lit(True)) | beyond.isNull()
+
+
+def _return_agrees(tolerances: Tolerances) -> Column:
+    """Whether the vendor's daily return of a row is no break, whatever figure the row is about; true where it cannot be
+    compared."""
+    measure, table = MEASURES["twrr_daily"]
+    apart = F.when(_daily_obstacle().isNull(), F.abs(F.col("our_twrr_daily") - F.col("twrr_daily")))
+    beyond = verdict(tolerances, measure, {"bps": apart * 10_000}, table=table, on=F.col("as_of_date"))
     return F.coalesce(apart == 0, F.lit(True)) | beyond.isNull()
 
 
@@ -174,7 +201,7 @@ def _verdict(tolerances: Tolerances) -> Column:
     amounts = {"money": F.abs("difference"), "bps": F.abs("difference_bps")}
     differs = F.coalesce("difference", "difference_bps") != 0
     found = F.lit(None).cast(VERDICT)
-    for type_ in THEIRS:
+    for type_ in (*THEIRS, ROLL_FORWARD):
         measure, table = MEASURES[type_]
         broken = verdict(tolerances, measure, amounts, table=table, on=F.col("as_of_date"))
         found = F.when(differs & (F.col("type") == type_), broken).otherwise(found)

@@ -124,7 +124,28 @@ def test_a_return_follows_from_values_that_are_breaks_of_their_own(spark: SparkS
         ("twrr_daily", "follows", words),
         ("end_value", None, None),
         ("net_flow", None, None),
+        ("roll_forward", "follows", "follows from another break: a value or flow of theirs differs from ours"),
         ("twrr_daily", None, None),
+    ]
+
+
+def test_their_figures_roll_from_begin_to_end_or_contradict_each_other(spark: SparkSession) -> None:
+    """1,000,000 and 100,000 in, at work all day, half of it or not at all: 1 % is 11,000, 10,500 or 10,000."""
+    rolls = {"begin_market_value": Decimal("1000000"), "net_flow": Decimal("100000"), "twrr_daily": 0.01}
+    ends = ["1111000", "1110500", "1110000", "1110833.40", "1110833.30", "1110750"]
+    rows = [{**THEIRS, "account_id": f"A{n}", **rolls, "end_market_value": Decimal(end)} for n, end in enumerate(ends)]
+    rows.append({**rows[0], "account_id": "A6", "twrr_daily": None})
+    nobody = frame(spark, "account_performance_daily", [])
+    found = reported.compared(frame(spark, "reported_performance", rows), nobody, TOLERANCES)
+    rolled = found.where("type = 'roll_forward'").orderBy("account_id").collect()
+    # 166.60 is 1.4998 basis points of the end value, 166.70 is 1.5007, 250 is 2.25: beyond 1.5.
+    assert [(row["ours"], row["difference"], row["verdict"] and row["verdict"]["rule"]) for row in rolled] == [
+        (pytest.approx(1_111_000), Decimal(0), None),
+        (pytest.approx(1_110_500), Decimal(0), None),
+        (pytest.approx(1_110_000), Decimal(0), None),
+        (pytest.approx(1_111_000), Decimal("166.60"), None),
+        (pytest.approx(1_111_000), Decimal("166.70"), "roll_forward"),
+        (pytest.approx(1_110_500), Decimal("-250"), "roll_forward"),
     ]
 
 
