@@ -10,8 +10,11 @@ from pyspark.sql.window import Window
 
 from jobs.platform.lake import Lake
 from jobs.platform.ledger import Run
+from jobs.reconcile.levels import STATES_OF_ACCOUNT
+from jobs.reconcile.reported import ROLL_FORWARD
 
 ACCOUNT_DAY = ["tenant_id", "account_id", "as_of_date"]
+OF_NO_FIGURE_OF_OURS = [ROLL_FORWARD, *STATES_OF_ACCOUNT]
 UNCOMPARED, DAILY = "uncompared_day", "account_performance_daily"
 
 
@@ -37,7 +40,12 @@ def tell(lake: Lake, run: Run, found: DataFrame | None) -> None:
     the run, also of figures that agree."""
     tenants = []
     if found is not None:
-        compared = found.where("obstacle IS NULL").select(*ACCOUNT_DAY).distinct().localCheckpoint()
+        compared = (
+            found.where(F.col("obstacle").isNull() & ~F.col("type").isin(OF_NO_FIGURE_OF_OURS))
+            .select(*ACCOUNT_DAY)
+            .distinct()
+            .localCheckpoint()
+        )
         tenants = compared.groupBy("tenant_id").agg(F.count("*"), F.min("as_of_date"), F.max("as_of_date")).collect()
     _enter(run, {tenant_id: count for tenant_id, count, _, _ in tenants})
     if not tenants:

@@ -94,7 +94,7 @@ def compared(reported: DataFrame, ours: DataFrame, tolerances: Tolerances, *, wi
         _amount("end_value", _end_obstacle()),
         _return("twrr_daily", _daily_obstacle()),
         _return("twrr_mtd", _month_obstacle()),
-        _roll_forward(),
+        *([_roll_forward()] if tolerances.has("roll_forward_difference") else []),
     ]
     # A day that we have no row for is said once, of the first figure that is given, and not once per figure.
     given = [F.when(F.col(column).isNotNull(), type_) for type_, column in THEIRS.items()]

@@ -37,6 +37,13 @@ TOLERANCES = Tolerances(
             reason="what the account is worth tonight",
         ),
         Rule(
+            name="roll_forward",
+            measure="roll_forward_difference",
+            limits=[Limit(unit="money", max=Decimal("1")), Limit(unit="bps", max=Decimal("1.5"))],
+            severity="warn",
+            reason="figures that add up",
+        ),
+        Rule(
             name="net_flow",
             measure="net_flow_difference",
             limits=[Limit(unit="money", max=Decimal("0.05"))],
