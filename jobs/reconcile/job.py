@@ -12,7 +12,7 @@ from jobs.check.tolerances import load_tolerances
 from jobs.platform.business_calendar import calendars_of
 from jobs.platform.lake import Lake
 from jobs.platform.ledger import Run
-from jobs.platform.logs import get_log
+from jobs.platform.logs import Workers, get_log
 from jobs.platform.settings import Settings
 from jobs.reconcile import account_rows, books, coverage, held, holdings, holdings_rows, reported
 from jobs.reconcile.acts import Acts, oldest_lasting
@@ -21,12 +21,13 @@ from jobs.reconcile.desk import Desk, load_breaks
 
 # What is compared: each gives differences (breaks.DIFFERENCE) for what the run touched, None where nothing came.
 Comparer = Callable[[Lake, Settings, Run], DataFrame | None]
-COMPARERS: list[tuple[str, Comparer]] = [
-    ("reported_performance", reported.differences),
-    ("holdings", holdings.differences),
-    ("rolls", holdings_rows.differences),
-    ("account_master", account_rows.differences),
-]
+COMPARERS: dict[str, Comparer] = {
+    "reported_performance": reported.differences,
+    "holdings": holdings.differences,
+    "rolls": holdings_rows.differences,
+    "account_master": account_rows.differences,
+}
+SIDE_BY_SIDE = 3
 COUNTED = ["breaks", "explained", "accepted", "resolved", "not_comparable"]
 
 
@@ -52,11 +53,20 @@ def _compare(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int
 
 
 def _differences(lake: Lake, settings: Settings, run: Run) -> DataFrame | None:
-    """Of all comparers, worked out once, since they are looked at more than once; None where nothing came."""
-    given = [(name, compare(lake, settings, run)) for name, compare in COMPARERS]
-    frames = [as_differences(rows) for _, rows in given if rows is not None]
-    get_log().info("compared", comparers=[name for name, rows in given if rows is not None])
-    return reduce(DataFrame.unionByName, frames).localCheckpoint() if frames else None
+    """Of all comparers, each worked out once, since they are looked at more than once; None where nothing came.
+
+    Side by side, as planning is most of what a small night's costs.
+    """
+
+    def worked_out(compare: Comparer) -> DataFrame | None:
+        rows = compare(lake, settings, run)
+        return None if rows is None else as_differences(rows).localCheckpoint()
+
+    with Workers(SIDE_BY_SIDE) as pool:
+        given = dict(zip(COMPARERS, pool.map(worked_out, COMPARERS.values()), strict=True))
+    frames = {name: rows for name, rows in given.items() if rows is not None}
+    get_log().info("compared", comparers=list(frames))
+    return reduce(DataFrame.unionByName, frames.values()) if frames else None
 
 
 def _remembered(  # noqa: PLR0917
