@@ -144,7 +144,9 @@ MENDED = {
 
 ACCOUNTS = "account_id,base_currency\nA1,USD\nA2,USD\nA3,USD\nA4,USD\nA5,USD\n"
 OPENING = "account_id,as_of_date,market_value,currency\n" + "".join(
-    f"{account},2026-03-0{day},1000.00,USD\n" for account in ("A1", "A2", "A3", "A4", "A5") for day in (5, 6, 9)
+    f"{account},2026-03-0{day},{value},USD\n"
+    for account, value in {"A1": 1000, "A2": 1900, "A3": 1000, "A4": 9900, "A5": 1000}.items()
+    for day in (5, 6, 9)
 )
 EARLIER = [f"{account};2026-02-{day:02d};1000.00" for account in ("A4", "A5") for day in range(2, 12)]
 # 20 good rows around 1 of an unknown code and 1 of an account that nobody knows: below the gate's tenth
