@@ -23,7 +23,7 @@ from jobs.sample.book import (
 from jobs.sample.columns import dates, decimals, identifiers, words
 from jobs.sample.deliveries import Deliveries
 from jobs.sample.market import BENCHMARKS, CURRENCIES, MODELS, SECURITIES, Floats, Ints, Market, cusip, isin
-from jobs.sample.people import POLICIES, People, brokerage_number
+from jobs.sample.people import POLICIES, Bools, People, brokerage_number
 
 KINDS = (
     "accounts", "valuations", "transactions", "positions", "securities", "prices", "fx_rates", "benchmark_levels",
@@ -71,13 +71,13 @@ class CanonicalFiles:
         row = self.people.parts.get("revalued")
         if row is not None and to.nightly_from is not None and day.index == to.nightly_from + 1 < len(to.days) - 1:
             # Tonight's value is 1.25 % too high; tomorrow's file brings the right one beside its own.
-            right = self._valuation_rows(day, np.array([row]), day.value[[row]])
+            right = self.valuation_rows(day, np.array([row]), day.value[[row]])
             self._waiting[day.index + 1] = [right]
             value = np.where(rows == row, value * 10_125 // 10_000, value)
-        table = self._valuation_rows(day, rows, value)
+        table = self.valuation_rows(day, rows, value)
         to.append("valuations", day.index, pa.concat_tables([*late_truth, table]))
 
-    def _valuation_rows(self, day: Day, rows: Ints, value: Ints) -> pa.Table:
+    def valuation_rows(self, day: Day, rows: Ints, value: Ints) -> pa.Table:
         at = pa.array(rows)
         return pa.table(
             {
@@ -91,25 +91,23 @@ class CanonicalFiles:
         )
 
     def _positions(self, day: Day) -> None:
-        valued = day.is_valued & ~self.people.is_brokerage
+        self.to.append("positions", day.index, self.position_rows(day, day.is_valued & ~self.people.is_brokerage))
+
+    def position_rows(self, day: Day, valued: Bools) -> pa.Table:
         rows, slot = np.nonzero((day.quantity != 0) & valued[:, None])
         at = pa.array(rows)
         security = self.slots[rows, slot]
-        self.to.append(
-            "positions",
-            day.index,
-            pa.table(
-                {
-                    "account_id": self.ids.take(at),
-                    "as_of_date": dates(day.date, len(rows)),
-                    "security_id": words(security, TICKERS),
-                    "quantity": decimals(day.quantity[rows, slot], 4),
-                    "price": decimals(self.market.prices[day.index][security]),
-                    "market_value": decimals(day.worth[rows, slot]),
-                    "currency": self.currencies.take(at),
-                    "cost_basis": decimals(day.cost[rows, slot]),
-                }
-            ),
+        return pa.table(
+            {
+                "account_id": self.ids.take(at),
+                "as_of_date": dates(day.date, len(rows)),
+                "security_id": words(security, TICKERS),
+                "quantity": decimals(day.quantity[rows, slot], 4),
+                "price": decimals(self.market.prices[day.index][security]),
+                "market_value": decimals(day.worth[rows, slot]),
+                "currency": self.currencies.take(at),
+                "cost_basis": decimals(day.cost[rows, slot]),
+            }
         )
 
     def _transactions(self, day: Day) -> None:
@@ -123,9 +121,7 @@ class CanonicalFiles:
         tonight = own.copy()
         tonight["amount"][delivery == CORRECTED_NEXT_NIGHT] *= 10
         in_time = delivery != DELIVERED_LATE
-        self.to.append(
-            "transactions", day.index, self._booking_rows(day, tonight, ids, "new").filter(pa.array(in_time))
-        )
+        self.to.append("transactions", day.index, self.booking_rows(day, tonight, ids, "new").filter(pa.array(in_time)))
         for kind, status in (
             (CORRECTED_NEXT_NIGHT, "correct"),
             (CANCELLED_NEXT_NIGHT, "cancel"),
@@ -133,10 +129,10 @@ class CanonicalFiles:
         ):
             chosen = delivery == kind
             if chosen.any():
-                after = self._booking_rows(day, own, ids, status).filter(pa.array(chosen))
+                after = self.booking_rows(day, own, ids, status).filter(pa.array(chosen))
                 self.to.append("transactions", day.index + 1, after)
 
-    def _booking_rows(self, day: Day, own: Bookings, ids: pa.Array, status: str) -> pa.Table:
+    def booking_rows(self, day: Day, own: Bookings, ids: pa.Array, status: str) -> pa.Table:
         count = len(own)
         at = pa.array(own["account"])
         is_early = own["dating"] == TRADED_THE_DAY_BEFORE
@@ -175,8 +171,8 @@ class CanonicalFiles:
         if "account_xref" in self.kinds and self.people.is_brokerage.any():
             self._account_xref()
 
-    def _accounts(self, closed_on: dict[int, date]) -> None:
-        """The accounts, each with the night in which it is first seen."""
+    def account_rows(self, closed_on: dict[int, date]) -> pa.Table:
+        """The accounts as they are first seen."""
         people, days = self.people, self.to.days
         number = people.number
         opened = np.array(days, dtype="datetime64[D]")[np.maximum(people.opened, 0)]
@@ -185,7 +181,7 @@ class CanonicalFiles:
         closing = np.full(len(people), np.datetime64("NaT"), dtype="datetime64[D]")
         for row, day in closed_on.items():
             closing[row] = np.datetime64(day)
-        table = pa.table(
+        return pa.table(
             {
                 "account_id": self.ids,
                 "effective_from": pa.nulls(len(people), pa.date32()),
@@ -201,6 +197,11 @@ class CanonicalFiles:
                 "in_performance": pa.array(people.in_performance),
             }
         )
+
+    def _accounts(self, closed_on: dict[int, date]) -> None:
+        """Each account with the night in which it is first seen."""
+        people, days = self.people, self.to.days
+        table, number = self.account_rows(closed_on), people.number
         night = np.maximum(np.maximum(people.opened, self.to.last_of_history), 0)
         for day_index in np.unique(night):
             self.to.append("accounts", int(day_index), table.filter(pa.array(night == day_index)), is_quoted=True)

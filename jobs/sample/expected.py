@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from jobs.sample.anomalies.kinds import Anomaly
+from jobs.sample.anomalies.rows import misreport
 from jobs.sample.book import CANCELLED_NEXT_NIGHT, FLOW_TYPES, TIMINGS, TYPES, Day
 from jobs.sample.deliveries import Deliveries
 from jobs.sample.market import CURRENCIES
@@ -95,12 +97,18 @@ def _plain(value: Any) -> Any:
     return f"{value:f}" if isinstance(value, Decimal) else value
 
 
-def reported_performance(people: People, rows: list[dict[str, Any]], to: Deliveries, seed: int) -> list[dict[str, Any]]:
-    """Write what the vendor says of its accounts: our figures, a handful deliberately off. Returns those."""
+def reported_performance(
+    people: People, rows: list[dict[str, Any]], to: Deliveries, seed: int, anomalies: Sequence[Anomaly] = ()
+) -> list[dict[str, Any]]:
+    """Write what the vendor says of its accounts: our figures, a handful deliberately off. Returns those.
+
+    Accounts with an anomaly are not among them; of some anomalies a reported figure is what is wrong.
+    """
     brokerage = {people.account_id(int(row)) for row in np.flatnonzero(people.is_brokerage)}
     own = [row for row in rows if row["account_id"] not in brokerage and row["status"] != "excluded"]
     told = [{name: row[name] for name in ("account_id", "as_of_date", *REPORTED)} for row in own]
-    planted = _plant(people, own, told, to, seed)
+    planted = _plant(people, own, told, to, seed, {one.account_id for one in anomalies})
+    misreport(told, anomalies, to.days)
     day_of = {day: index for index, day in enumerate(to.days)}
     by_day: dict[int, list[dict[str, Any]]] = {}
     for row in told:
@@ -118,10 +126,13 @@ def reported_performance(people: People, rows: list[dict[str, Any]], to: Deliver
     return planted
 
 
-def _plant(
-    people: People, own: list[dict[str, Any]], told: list[dict[str, Any]], to: Deliveries, seed: int
+def _plant(  # noqa: PLR0917
+    people: People, own: list[dict[str, Any]], told: list[dict[str, Any]], to: Deliveries, seed: int, others: set[str]
 ) -> list[dict[str, Any]]:
-    """Set some of the vendor's figures off: values by 0.3 % to 2 %, returns by 8 to 60 basis points."""
+    """Set some of the vendor's figures off: values by 0.3 % to 2 %, returns by 8 to 60 basis points.
+
+    Drawn as if there were no `others`, so that they change nothing for the rest; one that falls on them is left out.
+    """
     rng = np.random.default_rng([seed, 5, *people.tenant.encode()])
     scripted = {people.account_id(int(row)) for row in np.flatnonzero(people.has_script)}
     first_night = to.days[to.nightly_from] if to.nightly_from is not None else to.days[len(to.days) // 2]
@@ -140,8 +151,9 @@ def _plant(
                 theirs: Any = round(ours + float(rng.uniform(0.0008, 0.006)), 8)
             else:
                 theirs = (ours * Decimal(f"{rng.uniform(1.003, 1.02):.6f}")).quantize(Decimal("0.01"))
-            told[chosen][name] = theirs
-            planted.append(_planted(people.tenant, own[chosen], name, theirs=theirs, cleared_on=None))
+            if own[chosen]["account_id"] not in others:
+                told[chosen][name] = theirs
+                planted.append(_planted(people.tenant, own[chosen], name, theirs=theirs, cleared_on=None))
             # An account's later rows stay out: one planted figure per account keeps the list simple to check.
             late = [i for i in late if own[i]["account_id"] != own[chosen]["account_id"]]
             early = [i for i in early if own[i]["account_id"] != own[chosen]["account_id"]]

@@ -4,6 +4,7 @@
     DIR/_expected/<tenant>/expected_account_performance_daily.csv the daily rows by the reference calculation
     DIR/_expected/planted_breaks.csv                              vendor figures that are deliberately off
     DIR/_expected/planted_faults.csv                              files that are deliberately damaged, if asked for
+    DIR/_expected/planted_anomalies.csv                           what is wrong in the book, if asked for
     DIR/_expected/deliveries.csv                                  with which night each file comes
 
 The same arguments give byte-identical files.
@@ -21,6 +22,9 @@ from typing import Any
 import numpy as np
 
 from jobs.platform.errors import DietzError
+from jobs.sample.anomalies.kinds import COLUMNS as ANOMALY_COLUMNS
+from jobs.sample.anomalies.kinds import Anomaly, chosen, rate_moved
+from jobs.sample.anomalies.plant import Planted, listed_breaks, with_move
 from jobs.sample.brokerage_files import BrokerageFiles
 from jobs.sample.canonical_files import KINDS, CanonicalFiles, write_market
 from jobs.sample.deliveries import Deliveries, Delivery
@@ -46,6 +50,7 @@ EXPECTED = "_expected"
 LARGE_BOOK = 500_000  # accounts x days beyond which the optional kinds are left out
 OPTIONAL_KINDS = frozenset({"positions", "reported_performance", "group_members"})
 ACCOUNTS_AT_ONCE = 100_000
+ACCOUNTS_PER_ANOMALY = 1_000  # of each kind one for so many accounts, at least one
 
 Progress = Callable[[str], None]
 
@@ -64,6 +69,7 @@ class SampleSummary:
     expected_accounts: int
     planted_breaks: int
     planted_faults: int
+    planted_anomalies: int
     kinds: tuple[str, ...]
 
     def __str__(self) -> str:
@@ -74,6 +80,7 @@ class SampleSummary:
             f" in {self.out}{kinds}; in {EXPECTED}: {self.expected_rows:,} rows of {self.expected_accounts:,} accounts,"
             f" {self.planted_breaks} planted breaks"
             + (f", {self.planted_faults} planted faults" if self.planted_faults else "")
+            + (f", {self.planted_anomalies} planted anomalies" if self.planted_anomalies else "")
         )
 
     @property
@@ -115,8 +122,8 @@ def write_sample(
     files wanted, all eleven by default; a book of more than half a million account days leaves out positions, reported
     performance and group members. Expected rows cover the first `expected_accounts` accounts of each tenant; reported
     performance covers the same ones. Formats beyond BOOK_FORMATS add the tenant that all formats describe
-    (`trust.py`), and `with_faults` puts faults into it (`faults/`). Raises DietzError for arguments that make no
-    sample.
+    (`trust.py`). `with_faults` puts damaged files into that one (`faults/`) and, where the last days come one by one,
+    anomalies into the first tenant's book (`anomalies/`). Raises DietzError for arguments that make no sample.
     """
     unknown = sorted(set(formats) - set(FORMATS))
     if unknown:
@@ -126,11 +133,19 @@ def write_sample(
     nightly_from = (
         None if daily_files_from is None else next((i for i, d in enumerate(days) if d >= daily_files_from), None)
     )
-    if with_faults and set(formats) <= set(BOOK_FORMATS):
-        raise DietzError(f"sample: faults are planted beside the formats {', '.join(STYLES)}; ask for one of them")
+    with_anomalies = with_faults and "canonical" in formats and nightly_from is not None
+    if with_faults and not with_anomalies and set(formats) <= set(BOOK_FORMATS):
+        raise DietzError(
+            "sample: faults are planted in a book whose last days come one by one, in the canonical format, or beside"
+            f" the formats {', '.join(STYLES)}"
+        )
     if accounts < max(len(names), 1):
         raise DietzError(f"sample: {accounts} accounts are too few for {len(names)} tenants")
     wanted = _kinds(kinds, accounts * len(days))
+    if with_anomalies and len(wanted) < len(KINDS):
+        raise DietzError(
+            f"sample: faults need all kinds of files; {accounts} accounts over {len(days)} days have fewer"
+        )
     _empty(out, [*names, TRUST])
 
     market = make_market(days, seed)
@@ -139,7 +154,8 @@ def write_sample(
     written: list[_TenantSample] = []
     for tenant, count in zip(names, _shares(accounts, len(names)), strict=True):
         to = Deliveries(out, tenant, days, nightly_from)
-        sample = _TenantSample(to, market, count, seed, canonical, formats, expected_accounts)
+        each = max(1, accounts // ACCOUNTS_PER_ANOMALY) if with_anomalies and not written else 0
+        sample = _TenantSample(to, market, count, seed, canonical, formats, expected_accounts, each)
         sample.write(progress)
         deliveries += to.finish()
         written.append(sample)
@@ -153,6 +169,10 @@ def write_sample(
         deliveries += to.finish()
     planted = [row for sample in written for row in sample.planted]
     write_rows(out / EXPECTED / "planted_breaks.csv", PLANTED_COLUMNS, planted)
+    anomalies = [row for sample in written for row in sample.anomalies]
+    if with_anomalies:
+        rows = anomalies + listed_breaks(planted)
+        write_rows(out / EXPECTED / "planted_anomalies.csv", ANOMALY_COLUMNS, rows)
     write_rows(out / EXPECTED / "deliveries.csv", DELIVERY_COLUMNS, (vars(delivery) for delivery in deliveries))
     size = sum((out / delivery.path).stat().st_size for delivery in deliveries)
     return SampleSummary(
@@ -166,6 +186,7 @@ def write_sample(
         expected_accounts=sum(s.covered for s in written) + sum(s.covered for s in trust),
         planted_breaks=len(planted),
         planted_faults=planted_faults,
+        planted_anomalies=len({row["account_id"] for row in anomalies}),
         kinds=tuple(kind for kind in KINDS if kind in canonical),
     )
 
@@ -181,16 +202,22 @@ class _TenantSample:
     kinds: frozenset[str]
     formats: Sequence[str]
     expected_accounts: int
+    anomalies_each: int = 0  # accounts of each kind of anomaly
     expected_rows: int = 0
     covered: int = 0
     planted: list[dict[str, Any]] = field(default_factory=list)
+    anomalies: list[dict[str, Any]] = field(default_factory=list)
 
     def write(self, progress: Progress) -> None:
         """All files, a run of accounts after the other."""
         rates = euro_rates(self.to.days, self.seed)
         dollar, franc = rates["USD"], rates["CHF"]
         if dollar is not None and franc is not None:
-            write_market(self.to, self.market, self.kinds, franc / dollar)
+            in_francs = franc / dollar
+            if self.anomalies_each:
+                in_francs = with_move(in_francs)
+                self.anomalies.append(rate_moved(self.to.tenant, self.to.days[-1]))
+            write_market(self.to, self.market, self.kinds, in_francs)
         if "ecb" in self.formats:
             write_rates(self.to, rates)
         at_once = max(len(PARTS) + 40, min(ACCOUNTS_AT_ONCE, 20_000_000 // len(self.to.days)))
@@ -214,26 +241,32 @@ class _TenantSample:
         files = CanonicalFiles(people, self.market, to, self.kinds)
         from_brokerage = BrokerageFiles(people, self.market, to)
         expected = Expected(people, min(self.expected_accounts, count) if first == 1 else 0)
+        anomalies = chosen(people, expected.limit, len(to.days), self.anomalies_each, self.seed)
+        planted = Planted(files, anomalies)
+        self.anomalies += planted.listed(to.tenant, to.days)
         closed_on: dict[int, date] = {}
         leaver = people.parts.get("closed")
         for day in simulate(people, self.market, to.nightly_from, self.seed):
-            files.day(day)
-            from_brokerage.day(day)
+            told = planted.told(day)
+            files.day(told)
+            from_brokerage.day(told)
+            planted.day(day)
             expected.day(day)
             if leaver is not None and day.is_valued[leaver] and day.value[leaver] == 0:
                 closed_on[leaver] = day.date
         from_brokerage.finish()
         files.master_data(closed_on)
+        planted.master_data(files.account_rows(closed_on))
         if first == 1:
-            self._write_expected(expected)
+            self._write_expected(expected, anomalies)
 
-    def _write_expected(self, expected: Expected) -> None:
+    def _write_expected(self, expected: Expected, anomalies: Sequence[Anomaly]) -> None:
         rows = expected.rows()
         path = self.to.root / EXPECTED / self.to.tenant / "expected_account_performance_daily.csv"
         write_rows(path, EXPECTED_COLUMNS, rows)
         self.expected_rows, self.covered = len(rows), expected.limit
         if "reported_performance" in self.kinds:
-            self.planted = reported_performance(expected.people, rows, self.to, self.seed)
+            self.planted = reported_performance(expected.people, rows, self.to, self.seed, anomalies)
 
 
 def _tenant_names(tenants: int | Sequence[str]) -> list[str]:

@@ -328,7 +328,8 @@ def test_a_folder_with_other_peoples_files_is_left_alone(tmp_path: Path) -> None
         ({"start": date(2026, 1, 3), "end": date(2026, 1, 4)}, "no business day"),
         ({"accounts": 1, "tenants": ["one", "two"]}, "too few for 2 tenants"),
         ({"formats": ["camt"]}, "no format is called 'camt'"),
-        ({"with_faults": True}, "faults are planted beside the formats"),
+        ({"with_faults": True}, "a book whose last days come one by one"),
+        ({"with_faults": True, "kinds": ["valuations"], "daily_files_from": END}, "faults need all kinds"),
         ({"kinds": ["valuation"]}, "no canonical file is called 'valuation'"),
     ],
 )

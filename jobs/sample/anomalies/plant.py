@@ -1,0 +1,62 @@
+"""The anomalies of one tenant's book, beside the files of the book: rows of all other accounts stay as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+
+from jobs.sample.anomalies import rows
+from jobs.sample.anomalies.days import ToldDays
+from jobs.sample.anomalies.kinds import BREAK, Anomaly
+from jobs.sample.book import Day
+from jobs.sample.canonical_files import CanonicalFiles
+from jobs.sample.market import Floats
+
+RATE_MOVES = 1.3  # what the rate of the last day is multiplied by
+
+
+class Planted:
+    """What is planted among the accounts of `files`; nothing where there are no anomalies."""
+
+    def __init__(self, files: CanonicalFiles, anomalies: Sequence[Anomaly]) -> None:
+        self.anomalies = anomalies
+        self._told = ToldDays(anomalies, files.market, files.slots)
+        self._beside = rows.RowsBeside(files, anomalies)
+        self._beside.market()
+
+    def told(self, day: Day) -> Day:
+        """The day as the vendors tell it."""
+        return self._told.of(day)
+
+    def day(self, day: Day) -> None:
+        """Rows that stand beside those of the (true) day."""
+        self._beside.day(day)
+
+    def master_data(self, accounts: pa.Table) -> None:
+        self._beside.master_data(accounts)
+
+    def listed(self, tenant: str, days: list[date]) -> list[dict[str, Any]]:
+        """The rows of the list: which rule must find which account."""
+        return [row for one in self.anomalies for row in one.found_as(tenant, days)]
+
+
+def with_move(rates: Floats) -> Floats:
+    """Rates by day, the last of which is out of line."""
+    moved = rates.copy()
+    moved[-1] *= RATE_MOVES
+    return moved
+
+
+def listed_breaks(planted_breaks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The vendor's figures that are off in every sample, as rows of the list: their accounts are not innocent."""
+    return [
+        {
+            "tenant": row["tenant_id"], "vendor": "canonical", "account_id": row["account_id"],
+            "as_of_date": row["as_of_date"], "kind": "late delivery" if row["cleared_on"] else "figure off",
+            "place": BREAK, "rule": row["type"],
+        }
+        for row in planted_breaks
+    ]  # fmt: skip
