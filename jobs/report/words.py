@@ -132,6 +132,11 @@ def percent(value: Any) -> str:
     return "–" if value is None else f"{100 * value:.4f} %"
 
 
+def share(value: Any) -> str:
+    """A fraction as percent with one decimal."""
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
 def bps(value: Any) -> str:
     return "–" if value is None else f"{value:+,.1f} bp"
 

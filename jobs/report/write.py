@@ -12,16 +12,18 @@ import psycopg
 from jobs.platform import database
 from jobs.platform.settings import Settings
 from jobs.report import pictures, words
+from jobs.report.planted import PLACES, Proof
 from jobs.report.read import Night, read_night, tenants_by_size
 from jobs.report.series import Series, read_series
 
 DRAWN_TENANTS = 4
 
 
-def write_report(settings: Settings, business_date: date) -> Path:
+def write_report(settings: Settings, business_date: date, proof: Proof | None = None) -> Path:
     """Write the report of a business date and return its path; a night without a run gives a page that says so.
 
-    Everything is read from one snapshot of the database: a run that publishes meanwhile does not mix two nights.
+    proof: how well the rules found what was planted in a sample, where that is to stand there. Everything else is read
+    from one snapshot of the database: a run that publishes meanwhile does not mix two nights.
     """
     connection = database.connect(settings)
     try:
@@ -33,7 +35,9 @@ def write_report(settings: Settings, business_date: date) -> Path:
     finally:
         connection.close()
     path = settings.folder("reports") / f"{business_date}.html"
-    page = render(night, series, left_out_tenants=tenants[DRAWN_TENANTS:], data_docs=_data_docs(settings, night))
+    page = render(
+        night, series, left_out_tenants=tenants[DRAWN_TENANTS:], data_docs=_data_docs(settings, night), proof=proof
+    )
     # A reader never sees half a page.
     unfinished = path.with_suffix(".part")
     unfinished.write_text(page, encoding="utf-8")
@@ -41,7 +45,9 @@ def write_report(settings: Settings, business_date: date) -> Path:
     return path
 
 
-def render(night: Night, series: Series, *, left_out_tenants: list[str], data_docs: str | None) -> str:
+def render(
+    night: Night, series: Series, *, left_out_tenants: list[str], data_docs: str | None, proof: Proof | None = None
+) -> str:
     """The page as text. Does not touch the database."""
     import jinja2
 
@@ -54,7 +60,7 @@ def render(night: Night, series: Series, *, left_out_tenants: list[str], data_do
     )
     environment.filters |= {
         name: getattr(words, name)
-        for name in ("number", "money", "percent", "bps", "duration", "size", "long_date", "moment", "masked")
+        for name in ("number", "money", "percent", "bps", "duration", "share", "size", "long_date", "moment", "masked")
     }
     environment.globals |= {"figure": words.figure, "reasons": words.reasons, "BREAK_WORDS": words.BREAK_WORDS}
     to_do = words.tasks(night)
@@ -66,6 +72,8 @@ def render(night: Night, series: Series, *, left_out_tenants: list[str], data_do
         series=series,
         left_out_tenants=left_out_tenants,
         data_docs=data_docs,
+        proof=proof,
+        places=PLACES,
     )
 
 
