@@ -27,6 +27,8 @@ VALUED: dict[str, tuple[list[date], str]] = {
     "closed and gone": (WEEK[:4], "100"),
     "closed": (WEEK, "250"),
     "closed, nothing left": (WEEK, "0"),
+    "closed, five cents left": (WEEK, "0.05"),
+    "closed, six cents left": (WEEK, "-0.06"),
     "closes today": (WEEK, "250"),
     "new": ([FRI], "100"),
     "steady": (WEEK, "100"),
@@ -60,7 +62,14 @@ def found(spark: SparkSession) -> dict[str, Row]:
         "tenant_id string, vendor string, account_id string, as_of_date date, market_value decimal(28,8),"
         " currency string, feed string, run_no int",
     )
-    closings = {"closed": TUE, "closed, nothing left": TUE, "closes today": FRI, "closed and gone": THU}
+    closings = {
+        "closed": TUE,
+        "closed, nothing left": TUE,
+        "closed, five cents left": TUE,
+        "closed, six cents left": TUE,
+        "closes today": FRI,
+        "closed and gone": THU,
+    }
     closed = spark.createDataFrame([("acme", account, day) for account, day in closings.items()], CLOSED)
     pairs = deliveries.deliveries(valuations)
     notable = deliveries.notable(pairs, closed, since=F.lit(TONIGHT), published=["acme"]).localCheckpoint()
@@ -88,11 +97,12 @@ def test_missing_is_what_its_vendor_valued_regularly_and_left_out_of_a_whole_del
 
 
 def test_closed_with_a_balance_is_dated_by_the_closing(found: dict[str, Row]) -> None:
-    assert flags(found, "is_closed") == {"closed", "closed, nothing left"}
+    left = {f"closed, {what} left" for what in ("nothing", "five cents", "six cents")}
+    assert flags(found, "is_closed") == {"closed", *left}
     told = found["closed"]["told"]
     assert (told["type"], told["as_of_date"], told["difference"]) == ("account_closed_with_balance", TUE, Decimal(-250))
     assert told["verdict"]["rule"] == "closed"
-    assert found["closed, nothing left"]["told"]["verdict"] is None
+    assert {one for one in left if found[one]["told"]["verdict"]} == {"closed, six cents left"}
 
 
 def test_new_is_what_has_its_first_value_tonight(found: dict[str, Row]) -> None:

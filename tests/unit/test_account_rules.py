@@ -141,9 +141,18 @@ def test_a_negative_value_and_a_flow_that_the_values_cannot_hold(of_values: Call
 
 
 def test_one_name_and_one_value_under_two_numbers(spark: SparkSession) -> None:
-    names = {"a": "Ann Lee", "b": " ann lee", "c": "Bob Lee", "d": None, "e": None, "f": "Eve", "g": "Eve"}
+    names = {
+        "a": "Ann Lee",
+        "b": " ann lee",
+        "c": "Bob Lee",
+        "d": None,
+        "e": None,
+        "f": "Eve",
+        "g": "Eve",
+        "h": "Ann Lee",
+    }
     master = [{"account_id": one, "account_name": name, "effective_from": FRIDAY} for one, name in names.items()]
-    values = [value(one, "123.45") for one in "abcde"] + [value("f", "0"), value("g", "0")]
+    values = [value(one, "123.45") for one in "abcde"] + [value("f", "0"), value("g", "0"), value("h", "123.46")]
     days = value_days(
         silver(spark, "valuation", values),
         spark.createDataFrame([], STATE),

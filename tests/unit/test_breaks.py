@@ -169,6 +169,20 @@ def test_a_return_breaks_beyond_the_limit_of_its_vendor(spark: SparkSession) -> 
     assert [f["difference"] for f in found] == [None] * 4
 
 
+def test_every_figure_is_no_break_at_its_limit_and_one_just_beyond(spark: SparkSession) -> None:
+    """A basis point of 1,010,000 is 101: a hundredth of it is 1.01."""
+    limits: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+        ({"begin_market_value": Decimal("1000001")}, {"begin_market_value": Decimal("1000001.03")}, "begin_value"),
+        ({"net_flow": Decimal("0.05")}, {"net_flow": Decimal("-0.06")}, "net_flow"),
+        ({"end_market_value": Decimal("1010001.01")}, {"end_market_value": Decimal("1010001.02")}, "end_value"),
+        ({"twrr_daily": 0.0100999}, {"twrr_daily": 0.0101001}, "return_daily"),
+        ({"twrr_mtd": 0.0298001}, {"twrr_mtd": 0.0297999}, "return_mtd"),
+    ]
+    found = figures(spark, [(theirs, {}) for at, beyond, _ in limits for theirs in (at, beyond)])
+    assert [rule_of(one) for one in found] == [name for *_, rule in limits for name in (None, rule)]
+    assert all(one["difference"] or one["difference_bps"] for one in found)
+
+
 def test_what_cannot_be_compared_says_why_and_is_no_break(spark: SparkSession) -> None:
     five = Decimal("5")
     cases: list[tuple[dict[str, Any], dict[str, Any], str]] = [

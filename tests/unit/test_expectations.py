@@ -14,9 +14,10 @@ import pytest
 
 from jobs.check import expectations
 from jobs.check.data_docs import write_pages
-from jobs.check.expectations import Expected, Outcome, Slice, delivery_slice, table_slice, validate
+from jobs.check.expectations import Expected, Outcome, Slice, delivery_slice, rate_slice, table_slice, validate
 from jobs.check.profiles import Fact, Profile, facts_of
-from jobs.check.tolerances import Limit, Rule, Tolerances
+from jobs.check.rates import Moves
+from jobs.check.tolerances import Limit, Measure, Rule, Tolerances
 from jobs.platform import schemas
 from jobs.platform.errors import DietzError
 
@@ -157,6 +158,44 @@ def test_a_delivery_of_no_records_has_no_share_to_speak_of() -> None:
     [empty] = delivery_slice(source, records=0, quarantined=0, tolerances=tolerances, on=MONDAY).expected
     [bad] = delivery_slice(source, records=8, quarantined=2, tolerances=tolerances, on=MONDAY).expected
     assert (empty.observed, bad.observed) == (0.0, 0.25)
+
+
+def test_each_rule_of_a_feed_holds_at_its_limit_and_is_missed_beyond() -> None:
+    """One slice a measure and side, judged by one run of Great Expectations."""
+    half = [Limit(unit="fraction", min=Decimal("0.5"), max=Decimal(2))]
+    tenth = [Limit(unit="share", max=Decimal("0.1"))]
+    fifth = Limit(unit="fraction", max=Decimal("0.2"))
+    source = ("acme", "brokerage", "brokerage_positions")
+    at, beyond = [], []
+    rows: list[Measure] = ["empty_share", "repeated_keys", "outside_values", "wrong_sign", "unknown_currency"]
+    for measure in rows:
+        fact, one = Fact(measure, "market_value", "it is so"), Tolerances(rules=[rule(measure, measure)])
+        share = Tolerances(rules=[rule(measure, measure, limits=tenth)])
+        at += [
+            table_slice(profile_of({fact: 0}), one, None, MONDAY),
+            table_slice(profile_of({fact: 20}), share, None, MONDAY),
+        ]
+        beyond += [
+            table_slice(profile_of({fact: 1}), one, None, MONDAY),
+            table_slice(profile_of({fact: 21}), share, None, MONDAY),
+        ]
+    counts = Tolerances(rules=[rule("row_count", "row_count", limits=half, severity="warn")])
+    for wanted, per_date in ((at, (50, 200)), (beyond, (49, 201))):
+        wanted += [table_slice(profile_of({}, rows=n, dates=1), counts, (100.0, 20), MONDAY) for n in per_date]
+    shares = Tolerances(rules=[rule("quarantined_share", "quarantined_share", limits=tenth)])
+    for wanted, quarantined in ((at, 10), (beyond, 11)):
+        wanted.append(delivery_slice(source, records=100, quarantined=quarantined, tolerances=shares, on=MONDAY))
+    moved = Tolerances(rules=[rule("fx_move", "fx_move", limits=[fifth], severity="warn")])
+    for wanted, largest in ((at, 0.2), (beyond, 0.2001)):
+        wanted.append(rate_slice(source, Moves(1, largest, {Decimal("0.2"): int(largest > 0.2)}), moved, MONDAY))
+    named = [
+        replace(one, tenant_id=f"{side}{n}")
+        for side, every in (("at", at), ("beyond", beyond))
+        for n, one in enumerate(every)
+    ]
+    outcomes = validate(named, "night", None)
+    assert len(outcomes) == len(at) + len(beyond) == 28
+    assert [o.slice.suite_name for o in outcomes if o.success != o.slice.tenant_id.startswith("at")] == []
 
 
 def test_a_finding_is_one_line_for_people() -> None:

@@ -10,7 +10,11 @@ import pytest
 from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 
+from jobs.check.tolerances import Tolerances
+from jobs.platform.schemas import table
+from jobs.reconcile.proposals import open_proposals
 from jobs.reconcile.renumbering import name_hash, proposed
+from tests.unit.test_account_deliveries import rule as limited
 
 THU, FRI = date(2026, 3, 5), date(2026, 3, 6)
 FACTS = "value decimal(28,8), currency string, holdings string, positions long, name string"
@@ -98,6 +102,39 @@ def test_two_that_it_may_be_halve_the_confidence_and_are_named(found: dict[str, 
     assert found["twins"]["account_id"] == "twin 1"
     assert found["twins"]["confidence"] == pytest.approx(0.49, abs=0.006)
     assert found["twins"]["reasons"].endswith("; 1 more that it may be")
+
+
+def test_a_proposal_takes_more_than_the_confidence_allowed_and_a_new_number_takes_rows_that_wait(
+    spark: SparkSession,
+) -> None:
+    """At 0.3, and with no rows, nothing is asked; beyond it the number is proposed, and a number of which rows wait is
+    told as new."""
+    cases = {"at": (0.3, 0), "at, waits": (0.3, 2), "beyond": (0.31, 0), "stranger": (None, 1), "nothing": (None, 0)}
+    numbers = [("acme", "bank", case, "f", waiting, FRI, *facts("9")) for case, (_, waiting) in cases.items()]
+    met = [
+        ("acme", "bank", case, "old", confidence, "same value", None, (THU, *facts("9")))
+        for case, (confidence, _) in cases.items()
+        if confidence
+    ]
+    number = "tenant_id string, vendor string, account_number string"
+    rows = open_proposals(
+        spark.createDataFrame(numbers, f"{number}, feed string, waiting long, from_date date, {FACTS}"),
+        spark.createDataFrame(
+            met, f"{number}, account_id string, confidence double, reasons string, number string,"
+            f" account struct<last_on:date,{FACTS.replace(' ', ':').replace(',:', ',')}>",
+        ),
+        spark.createDataFrame([], table("account_proposal").struct),
+        Tolerances(rules=[
+            limited("account_renumbered", "account_renumbered", "fraction", "0.3"),
+            limited("account_new", "account_new", "rows", "0"),
+        ]),
+        business_date=FRI,
+    ).collect()  # fmt: skip
+    assert {(row["account_number"], row["kind"], row["verdict"]["rule"]) for row in rows} == {
+        ("at, waits", "new", "account_new"),
+        ("beyond", "renumbered", "account_renumbered"),
+        ("stranger", "new", "account_new"),
+    }
 
 
 def test_names_are_equal_but_for_case_spacing_and_punctuation(spark: SparkSession) -> None:
