@@ -9,6 +9,8 @@ from pyspark.sql import functions as F
 
 FLOW_TYPES = ["DEPOSIT", "WITHDRAWAL", "TRANSFER_IN", "TRANSFER_OUT", "JOURNAL"]
 INWARD = ["DEPOSIT", "TRANSFER_IN", "SELL"]  # types whose amount is money in, but for a mistake
+# Money among the holdings, as some custodians list it: its price is 1 and stays so.
+CASH_SECURITY = "(?i)^(CASH|MARGIN)([ _-]?[A-Z]{3})?$"
 OUTWARD = ["WITHDRAWAL", "TRANSFER_OUT", "BUY"]
 ACCOUNT = ["tenant_id", "account_id"]
 SOURCE = ["tenant_id", "vendor", "feed"]
@@ -114,7 +116,7 @@ def booking_days(transactions: DataFrame, securities: DataFrame | None) -> DataF
 
 def position_days(positions: DataFrame, securities: DataFrame | None, stale: DataFrame | None) -> DataFrame:
     """Per account and date of its positions: unknown and unknown_id as in `booking_days`, and stale_days (business days
-    for which the oldest price has not changed), stale_id (whose price that is).
+    for which the oldest price has not changed, cash apart), stale_id (whose price that is).
 
     positions: rows of silver that count. stale: tenant_id, vendor, security_id, as_of_date, days (see
     `stale.unchanged`), None where nobody asks.
@@ -124,6 +126,7 @@ def position_days(positions: DataFrame, securities: DataFrame | None, stale: Dat
         rows = rows.withColumn("days", F.lit(None).cast("int"))
     else:
         rows = rows.join(stale, ["tenant_id", "vendor", "security_id", "as_of_date"], "left")
+        rows = rows.withColumn("days", F.when(~F.col("security_id").rlike(CASH_SECURITY), F.col("days")))
     return rows.groupBy(*DAY).agg(
         F.count("unknown").alias("unknown"),
         F.min("unknown").alias("unknown_id"),

@@ -6,11 +6,12 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
+from jobs.check.account_days import CASH_SECURITY
 from jobs.check.tolerances import Tolerances
 from jobs.platform.schemas import MONEY
 from jobs.reconcile.difference import differences
 from jobs.reconcile.movements import knows_trades, movements, nearest, no_trades, within
-from jobs.reconcile.positions import CASH_SECURITY, HOLDER
+from jobs.reconcile.positions import HOLDER
 
 PURSE = [*HOLDER, "currency"]
 LINE = ["line_no", "record_no"]

@@ -8,14 +8,13 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
+from jobs.check.account_days import CASH_SECURITY
 from jobs.check.tolerances import Tolerances
 from jobs.platform.schemas import MONEY
 from jobs.reconcile.difference import differences
 from jobs.reconcile.movements import knows_trades, movements, nearest, no_trades, within
 
 HOLDER = ["tenant_id", "vendor", "account_id"]
-# Money among the holdings, as some custodians list it: `cash` rolls it.
-CASH_SECURITY = "(?i)^(CASH|MARGIN)([ _-]?[A-Z]{3})?$"
 
 
 def delivered_pairs(delivered: DataFrame, since: DataFrame) -> DataFrame:

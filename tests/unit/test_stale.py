@@ -39,14 +39,17 @@ def moving(vendor: str, security: str, until: date, last: date = TONIGHT) -> lis
 
 def test_a_price_may_stand_still_for_five_business_days(spark: SparkSession) -> None:
     """FRI9 came to its price on the Friday before, five business days ago; THU8 a day earlier. LATE stands since then
-    too, and is carried since Tuesday. Of the other vendor nothing moves: its market is closed."""
+    too, and is carried since Tuesday. Cash has no price that could move. Of the other vendor nothing moves: its market
+    is closed."""
     history = [
         *moving("v", "LIVE", TONIGHT),
         *moving("v", "MOVES", TONIGHT),
         *moving("v", "ALSO", TONIGHT),
+        *moving("v", "AND", TONIGHT),
         *moving("v", "FRI9", date(2026, 1, 9)),
         *moving("v", "THU8", date(2026, 1, 8)),
         *moving("v", "LATE", date(2026, 1, 8), last=date(2026, 1, 13)),
+        *moving("v", "CASH_USD", date(2026, 1, 8)),
         *moving("closed", "THU8", date(2026, 1, 8)),
         *moving("closed", "LIVE", TONIGHT - timedelta(days=1)),
     ]
@@ -55,7 +58,7 @@ def test_a_price_may_stand_still_for_five_business_days(spark: SparkSession) -> 
         {"vendor": vendor, "account_id": account, "as_of_date": TONIGHT, "security_id": security}
         for vendor, account, security in [
             ("v", "fresh", "LIVE"), ("v", "nearly", "FRI9"), ("v", "stale", "FRI9"), ("v", "stale", "THU8"),
-            ("v", "carried", "LATE"), ("closed", "holiday", "THU8"),
+            ("v", "carried", "LATE"), ("v", "rich", "CASH_USD"), ("closed", "holiday", "THU8"),
         ]
     ]  # fmt: skip
     days = position_days(silver(spark, "position", positions), None, stale)
