@@ -158,7 +158,7 @@ class _Gate:
         """Accounts that the vendor valued last and does not value tonight; only their last dates are looked up."""
         since = F.lit(self.night.run.business_date - LONGEST_SILENCE)
         state = self.lake.read("account_state").where(self.rows.in_scope & (F.col("as_of_date") >= since))
-        state = state.select(*ACCOUNT, "as_of_date", "end_market_value", "days")
+        state = state.select(*ACCOUNT, "as_of_date", "end_market_value", "days", "begin_date", "inception_date")
         lost = state.join(valuations.select(*ACCOUNT).distinct(), ACCOUNT, "left_anti").localCheckpoint()
         dates = [day for (day,) in lost.select("as_of_date").distinct().collect()]
         valued = self.rows.current("valuation", F.col("as_of_date").isin(dates))

@@ -11,6 +11,7 @@ from jobs.check.account_days import ACCOUNT, DAY
 from jobs.platform.business_calendar import with_business_days
 
 SECURITY = ["tenant_id", "vendor", "security_id"]
+MONTHLY = 15  # business days from which on an account is valued by months or longer, of which none is like the last
 OTHERS_MOVE = 0.5  # share of a vendor's other series that must have moved: else the market was closed
 
 
@@ -48,10 +49,12 @@ def unchanged(history: DataFrame, owner: Sequence[str], value: str, calendar: Da
 def overdue(days: DataFrame, state: DataFrame, closed: DataFrame, calendar: DataFrame | None) -> DataFrame:
     """Accounts that should have a value by the night's last date and have none.
 
-    days: DAY of the night's valuations. state: tenant_id, account_id, as_of_date, end_market_value, days, vendor: the
-    last published row per account with the vendor that valued it. closed: tenant_id, account_id, closed_on. An account
-    is expected again after as many business days as its last row covered, so that one valued monthly is not missed in
-    between. Gives DAY and overdue (business days, from 1): as_of_date and feed are those of the vendor's last values.
+    days: DAY of the night's valuations. state: tenant_id, account_id, as_of_date, end_market_value, days, begin_date,
+    inception_date, vendor: the last published row per account with the vendor that valued it. closed: tenant_id,
+    account_id, closed_on. An account is expected again after as many business days as its last row covered, so that one
+    valued monthly is not missed in between: March has four more than February. What is valued for the second time has
+    no rhythm yet. Gives DAY and overdue (business days, from 1): as_of_date and feed are those of the vendor's last
+    values.
     """
     delivered = days.groupBy("tenant_id", "vendor").agg(
         F.max("as_of_date").alias("tonight"), F.max_by("feed", "as_of_date").alias("feed")
@@ -64,10 +67,11 @@ def overdue(days: DataFrame, state: DataFrame, closed: DataFrame, calendar: Data
         .join(F.broadcast(delivered), ["tenant_id", "vendor"])
         .join(gone, ACCOUNT, "left")
         .where("last_date < tonight AND (closed_on IS NULL OR closed_on > tonight)")
+        .where("coalesce(begin_date > inception_date, true)")
     )
     counted = days_between(lost, "last_date", "tonight", calendar)
     return (
-        counted.withColumn("overdue", F.col("days") - F.col("covered") + 1)
+        counted.withColumn("overdue", F.expr(f"days - covered - IF(covered >= {MONTHLY}, covered DIV 4, 0) + 1"))
         .where("overdue > 0")
         .withColumnRenamed("tonight", "as_of_date")
         .select(*DAY, "overdue", F.col("last_date"))

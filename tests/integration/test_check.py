@@ -83,6 +83,7 @@ def published(spark: SparkSession, lake: Lake, run: Run, values: dict[str, str],
     rows = []
     for account, amount in values.items():
         given = {"tenant_id": "acme", "account_id": account, "end_market_value": Decimal(amount), "currency": "USD"}
+        given["inception_date"] = None  # nothing is said of how long the account has been there
         struct = schemas.table("account_state").struct
         rows.append(tuple(given.get(field.name, empty.get(type(field.dataType), 0)) for field in struct))
     lake.overwrite(spark.createDataFrame(rows, schemas.table("account_state").struct), "account_state", 1, "r")

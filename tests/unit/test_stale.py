@@ -18,6 +18,7 @@ from tests.unit.test_account_rules import silver
 HISTORY = "tenant_id string, vendor string, security_id string, as_of_date date, price decimal(28,8)"
 DAYS = "tenant_id string, vendor string, feed string, account_id string, as_of_date date"
 STATE = "tenant_id string, vendor string, account_id string, as_of_date date, end_market_value decimal(28,8), days int"
+STATE += ", begin_date date, inception_date date"
 TONIGHT = date(2026, 1, 16)  # a Friday
 NIGHTS = [day for n in range(11, -1, -1) if (day := TONIGHT - timedelta(days=n)).weekday() < 5]
 
@@ -84,7 +85,8 @@ def test_cash_alone_does_not_move(spark: SparkSession) -> None:
 
 
 def test_an_account_is_missed_when_it_was_due(spark: SparkSession) -> None:
-    """Tonight is Friday; who was valued daily until Thursday is a day late, who is valued every fifth day is not."""
+    """Tonight is Friday; who was valued daily until Thursday is a day late, who is valued every fifth day is not. A
+    month may have five business days more than the last. Of who was valued twice nobody knows how often he is."""
     thursday, wednesday, week_ago = date(2026, 1, 15), date(2026, 1, 14), date(2026, 1, 9)
     known = [
         ("there", thursday, "5", 1, "v"),
@@ -92,11 +94,18 @@ def test_an_account_is_missed_when_it_was_due(spark: SparkSession) -> None:
         ("later", wednesday, "5", 1, "v"),
         ("weekly", wednesday, "5", 5, "v"),
         ("weekly_late", week_ago, "5", 5, "v"),
+        ("monthly", date(2025, 12, 15), "5", 20, "v"),
+        ("monthly_late", date(2025, 12, 12), "5", 20, "v"),
+        ("twice", thursday, "5", 1, "v"),
         ("empty", thursday, "0", 1, "v"),
         ("closed", thursday, "5", 1, "v"),
         ("elsewhere", thursday, "5", 1, "another vendor"),
     ]
-    state = [("acme", vendor, one, on, Decimal(amount), days) for one, on, amount, days, vendor in known]
+    began = {"twice": (wednesday, wednesday)}  # begin of the last row, inception
+    state = [
+        ("acme", vendor, one, on, Decimal(amount), days, *began.get(one, (wednesday, week_ago)))
+        for one, on, amount, days, vendor in known
+    ]
     tonight = [("acme", "v", "f", "there", TONIGHT), ("acme", "v", "f", "there", thursday)]
     lost = overdue(
         spark.createDataFrame(tonight, DAYS),
@@ -108,6 +117,7 @@ def test_an_account_is_missed_when_it_was_due(spark: SparkSession) -> None:
     assert [(row["account_id"], row["as_of_date"], row["reason"]) for row in found] == [
         ("late", TONIGHT, "valued last on 2026-01-15, 1 business days late, expected at most 0 days"),
         ("later", TONIGHT, "valued last on 2026-01-14, 2 business days late, expected at most 0 days"),
+        ("monthly_late", TONIGHT, "valued last on 2025-12-12, 1 business days late, expected at most 0 days"),
         ("weekly_late", TONIGHT, "valued last on 2026-01-09, 1 business days late, expected at most 0 days"),
     ]
     again = judged(lost, [rules.MISSING], rule("missing_accounts", 1), "valuation").collect()
