@@ -24,7 +24,7 @@ import numpy as np
 from jobs.platform.errors import DietzError
 from jobs.sample.anomalies.kinds import COLUMNS as ANOMALY_COLUMNS
 from jobs.sample.anomalies.kinds import Anomaly, chosen, rate_moved
-from jobs.sample.anomalies.plant import Planted, listed_breaks, with_move
+from jobs.sample.anomalies.plant import Planted, listed_breaks, listed_members, with_move
 from jobs.sample.brokerage_files import BrokerageFiles
 from jobs.sample.canonical_files import KINDS, CanonicalFiles, write_market
 from jobs.sample.deliveries import Deliveries, Delivery
@@ -171,7 +171,7 @@ def write_sample(
     write_rows(out / EXPECTED / "planted_breaks.csv", PLANTED_COLUMNS, planted)
     anomalies = [row for sample in written for row in sample.anomalies]
     if with_anomalies:
-        rows = anomalies + listed_breaks(planted)
+        rows = anomalies + listed_breaks(planted) + [row for sample in written for row in sample.early_members]
         write_rows(out / EXPECTED / "planted_anomalies.csv", ANOMALY_COLUMNS, rows)
     write_rows(out / EXPECTED / "deliveries.csv", DELIVERY_COLUMNS, (vars(delivery) for delivery in deliveries))
     size = sum((out / delivery.path).stat().st_size for delivery in deliveries)
@@ -207,6 +207,7 @@ class _TenantSample:
     covered: int = 0
     planted: list[dict[str, Any]] = field(default_factory=list)
     anomalies: list[dict[str, Any]] = field(default_factory=list)
+    early_members: list[dict[str, Any]] = field(default_factory=list)
 
     def write(self, progress: Progress) -> None:
         """All files, a run of accounts after the other."""
@@ -244,6 +245,7 @@ class _TenantSample:
         anomalies = chosen(people, expected.limit, len(to.days), self.anomalies_each, self.seed)
         planted = Planted(files, anomalies)
         self.anomalies += planted.listed(to.tenant, to.days)
+        self.early_members += listed_members(people, to)
         closed_on: dict[int, date] = {}
         leaver = people.parts.get("closed")
         for day in simulate(people, self.market, to.nightly_from, self.seed):

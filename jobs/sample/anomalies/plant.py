@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from jobs.sample.anomalies import rows
@@ -13,7 +14,9 @@ from jobs.sample.anomalies.days import ToldDays
 from jobs.sample.anomalies.kinds import BREAK, Anomaly
 from jobs.sample.book import Day
 from jobs.sample.canonical_files import CanonicalFiles
+from jobs.sample.deliveries import Deliveries
 from jobs.sample.market import Floats
+from jobs.sample.people import People
 
 RATE_MOVES = 1.3  # what the rate of the last day is multiplied by
 
@@ -59,4 +62,18 @@ def listed_breaks(planted_breaks: Sequence[dict[str, Any]]) -> list[dict[str, An
             "place": BREAK, "rule": row["type"],
         }
         for row in planted_breaks
+    ]  # fmt: skip
+
+
+def listed_members(people: People, to: Deliveries) -> list[dict[str, Any]]:
+    """Accounts whose groups are told with the history and they themselves later, as in every sample: until then they
+    are numbers that nobody knows."""
+    later = np.flatnonzero(people.opened > max(to.last_of_history, 0))
+    since = date(to.days[0].year, 1, 1)
+    return [
+        {
+            "tenant": people.tenant, "vendor": "canonical", "account_id": people.account_id(int(row)),
+            "as_of_date": since, "kind": "member before its account", "place": BREAK, "rule": "account_new",
+        }
+        for row in later
     ]  # fmt: skip
