@@ -99,10 +99,10 @@ def judged(days: DataFrame, rules: Sequence[AccountRule], tolerances: Tolerances
     days: tenant_id, vendor, feed, account_id, as_of_date, and what the rules measure; all of them are judged in one
     pass. `table`: the table of silver that the rows are of.
     """
-    asked = [rule for rule in rules if tolerances.has(rule.measure)]
     found = [
-        F.struct(_verdict(rule, tolerances, table).alias("verdict"), F.expr(rule.words).alias("words"))
-        for rule in asked
+        F.struct(_verdict(rule, named, table).alias("verdict"), F.expr(rule.words).alias("words"))
+        for rule in rules
+        for named in _by_name(tolerances, rule.measure)
     ]
     each = days.select(
         "tenant_id",
@@ -119,6 +119,13 @@ def judged(days: DataFrame, rules: Sequence[AccountRule], tolerances: Tolerances
         F.col("found.verdict.severity").alias("severity"),
         F.when(F.col("found.verdict.severity") == "hold", "held").otherwise("flagged").alias("state"),
     )
+
+
+def _by_name(tolerances: Tolerances, measure: Measure) -> list[Tolerances]:
+    """The tolerances of each rule for a measure: what breaks two of them is told of both."""
+    rules = tolerances.of(measure)
+    names = sorted({rule.name for rule in rules})
+    return [tolerances.model_copy(update={"rules": [one for one in rules if one.name == name]}) for name in names]
 
 
 def _verdict(rule: AccountRule, tolerances: Tolerances, table: str) -> F.Column:
