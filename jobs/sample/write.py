@@ -171,7 +171,7 @@ def write_sample(
     write_rows(out / EXPECTED / "planted_breaks.csv", PLANTED_COLUMNS, planted)
     anomalies = [row for sample in written for row in sample.anomalies]
     if with_anomalies:
-        rows = anomalies + listed_breaks(planted) + [row for sample in written for row in sample.early_members]
+        rows = anomalies + listed_breaks(planted, days[0]) + [row for sample in written for row in sample.early_members]
         write_rows(out / EXPECTED / "planted_anomalies.csv", ANOMALY_COLUMNS, rows)
     write_rows(out / EXPECTED / "deliveries.csv", DELIVERY_COLUMNS, (vars(delivery) for delivery in deliveries))
     size = sum((out / delivery.path).stat().st_size for delivery in deliveries)

@@ -113,6 +113,16 @@ def not_valued(told: Draft, row: int) -> None:
     told.is_valued[row] = False
 
 
+def not_traded(told: Draft, row: int) -> None:
+    """The holdings and the cash of the day before, at today's prices."""
+    assert told.before is not None
+    told.bookings = told.bookings[told.bookings["account"] != row]
+    told.quantity[row], told.cost[row] = told.before.quantity[row], told.before.cost[row]
+    told.cash[row] = told.before.cash[row]
+    told.worth[row] = of_shares(told.quantity[row], told.price[told.slots[row]])
+    told.value[row] = told.worth[row].sum() + told.cash[row]
+
+
 def sign_against_type(told: Draft, row: int) -> None:
     """A withdrawal of half a percent, delivered as money in."""
     amount = int(told.value[row]) // 200
@@ -155,6 +165,7 @@ CHANGES: list[tuple[str, Change, int, int]] = [
     ("tiny capital", funded_late, 0, 0),
     ("stale value", stale_value, 4, 0),
     ("account left out", not_valued, 0, 0),
+    ("another number", not_traded, 0, 0),
     ("another number", not_valued, 0, -1),
     ("sign against type", sign_against_type, 0, 0),
     ("value beside its holdings", value_beside_its_holdings, 0, 0),
@@ -175,14 +186,14 @@ class ToldDays:
             for kind, change, first, last in CHANGES
             if kind == one.kind
         ]
-        self._before: Day | None = None
+        self.last: Day | None = None  # as it was told
 
     def of(self, day: Day) -> Day:
         due = [(row, change) for row, change, first, last in self._changes if first <= day.index <= last]
         if due:
-            draft = Draft(day, self._before, self.market.prices[day.index], self.slots)
+            draft = Draft(day, self.last, self.market.prices[day.index], self.slots)
             for row, change in due:
                 change(draft, row)
             day = draft.day
-        self._before = day
+        self.last = day
         return day

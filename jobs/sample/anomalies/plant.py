@@ -35,8 +35,8 @@ class Planted:
         return self._told.of(day)
 
     def day(self, day: Day) -> None:
-        """Rows that stand beside those of the (true) day."""
-        self._beside.day(day)
+        """Rows that stand beside those of the (true) day, after it was told."""
+        self._beside.day(day, self._told.last)
 
     def master_data(self, accounts: pa.Table) -> None:
         self._beside.master_data(accounts)
@@ -53,8 +53,11 @@ def with_move(rates: Floats) -> Floats:
     return moved
 
 
-def listed_breaks(planted_breaks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The vendor's figures that are off in every sample, as rows of the list: their accounts are not innocent."""
+def listed_breaks(planted_breaks: Sequence[dict[str, Any]], first: date) -> list[dict[str, Any]]:
+    """The vendor's figures that are off in every sample, as rows of the list: their accounts are not innocent.
+
+    But for returns of the month in which the sample begins: they cover less than the month and are not compared.
+    """
     return [
         {
             "tenant": row["tenant_id"], "vendor": "canonical", "account_id": row["account_id"],
@@ -62,6 +65,7 @@ def listed_breaks(planted_breaks: Sequence[dict[str, Any]]) -> list[dict[str, An
             "place": BREAK, "rule": row["type"],
         }
         for row in planted_breaks
+        if row["type"] != "twrr_mtd" or (row["as_of_date"].year, row["as_of_date"].month) != (first.year, first.month)
     ]  # fmt: skip
 
 

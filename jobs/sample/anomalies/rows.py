@@ -38,13 +38,14 @@ class RowsBeside:
     def of(self, kind: str) -> list[Anomaly]:
         return [one for one in self.anomalies if one.kind == kind]
 
-    def day(self, day: Day) -> None:
-        """What is dated on a day; `day` is the true one."""
-        for one in [*self.of("account twice"), *self.of("another number")]:
-            if day.index >= one.day:
-                self._valued(day, one.row, one.number)
-                held = self.files.position_rows(day, np.arange(len(day.value)) == one.row)
-                self.to.append("positions", day.index, renamed(held, one.number))
+    def day(self, day: Day, told: Day | None) -> None:
+        """What is dated on a day; `day` is the true one, `told` as the other rows have it."""
+        for kind, shown in (("account twice", day), ("another number", told or day)):
+            for one in self.of(kind):
+                if day.index >= one.day:
+                    self._valued(shown, one.row, one.number)
+                    held = self.files.position_rows(shown, np.arange(len(day.value)) == one.row)
+                    self.to.append("positions", day.index, renamed(held, one.number))
         for one in self.of("new number"):
             if day.index == one.day:
                 self._valued(day, one.row, one.number, value=int(day.value[one.row]) // 3)
