@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import reduce
+from time import monotonic
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -58,15 +59,16 @@ def _differences(lake: Lake, settings: Settings, run: Run) -> DataFrame | None:
     Side by side, as planning is most of what a small night's costs.
     """
 
-    def worked_out(compare: Comparer) -> DataFrame | None:
-        rows = compare(lake, settings, run)
-        return None if rows is None else as_differences(rows).localCheckpoint()
+    def worked_out(name: str) -> DataFrame | None:
+        began = monotonic()
+        rows = COMPARERS[name](lake, settings, run)
+        rows = None if rows is None else as_differences(rows).localCheckpoint()
+        get_log().info("compared", comparer=name, anything=rows is not None, seconds=round(monotonic() - began, 1))
+        return rows
 
     with Workers(SIDE_BY_SIDE) as pool:
-        given = dict(zip(COMPARERS, pool.map(worked_out, COMPARERS.values()), strict=True))
-    frames = {name: rows for name, rows in given.items() if rows is not None}
-    get_log().info("compared", comparers=list(frames))
-    return reduce(DataFrame.unionByName, frames.values()) if frames else None
+        frames = [rows for rows in pool.map(worked_out, COMPARERS) if rows is not None]
+    return reduce(DataFrame.unionByName, frames) if frames else None
 
 
 def _remembered(  # noqa: PLR0917

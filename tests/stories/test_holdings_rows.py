@@ -18,6 +18,8 @@ from jobs.platform.settings import Settings
 from jobs.reconcile.holdings_rows import HoldingsRows
 from tests.rows import rows_of
 
+pytestmark = pytest.mark.system
+
 A_WEEK_AGO, FRIDAY, MONDAY, TUESDAY = (date(2026, 3, day) for day in (2, 6, 9, 10))
 Differences = dict[tuple[str, date, str], Decimal]
 

@@ -9,6 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
+pytestmark = pytest.mark.system
+
 ALWAYS, MARCH, JUNE = date(1900, 1, 1), date(2026, 3, 1), date(2026, 6, 1)
 NIGHT = [datetime(2026, 3, day, tzinfo=UTC) for day in range(1, 6)]
 

@@ -11,6 +11,8 @@ import pytest
 
 from jobs.platform import account_decisions
 
+pytestmark = pytest.mark.system
+
 DAY = date(2026, 3, 10)
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 

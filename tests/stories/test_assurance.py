@@ -15,6 +15,8 @@ from jobs.check.tolerances import Tolerances
 from jobs.publish import assurance
 from jobs.publish.status import STEPS, write_night_status
 
+pytestmark = pytest.mark.system
+
 MONDAY, TUESDAY = date(2026, 1, 5), date(2026, 1, 6)
 EVENING = datetime(2026, 1, 5, 22, tzinfo=UTC)
 ROW: dict[str, Any] = {
