@@ -2,9 +2,9 @@
 
 A field is `:61:` and the lines that follow it until the next. A `:86:` belongs to the field before it; reference,
 account and number of the statement (`:20:`, `:25:`, `:28C:`) are given to every field after them. The parts of
-balances and entries have names of their own: mark, date, currency, amount; value_date, entry_date, booked_date (the
-entry date with its year), type, reference, mark_and_type. An entry says no currency (or a letter of it): it is that of
-the opening balance above it.
+balances and entries, by the patterns of the library mt-940, have names of their own: mark, date, currency, amount;
+value_date, entry_date, booked_date (the entry date with its year), type, reference, bank_reference, mark_and_type. An
+entry says no currency (or a letter of it): it is that of the opening balance above it.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import IO
 
+from mt940.tags import TAG_BY_ID, StatementGLS
+
 from jobs.detect.formats import FormatError
 from jobs.detect.formats.tree import ELEMENT
 
 FIELD = re.compile(r"^(?:\{[^}]*\}?\s*)*:(\d{2}[A-Z]?|NS):(.*)$")
-BALANCE = re.compile(r"(?P<mark>[CD])(?P<date>\d{6})(?P<currency>[A-Z]{3})(?P<amount>[\d,]+)")
-ENTRY = re.compile(
-    r"(?P<value_date>\d{6})(?P<entry_date>\d{4})?(?P<mark>R?[CD])[A-Z]?(?P<amount>\d[\d,]*)"
-    r"(?P<type>[A-Z][A-Z0-9]{3})?(?P<reference>[^\n]*)"
-)
-PARTS = {"61": ENTRY, **dict.fromkeys(("60F", "60M", "62F", "62M", "64", "65"), BALANCE)}
+# The library's patterns of what stands in a field. Its parser is not used: it drops line numbers and broken records,
+# and writes what it cannot read into the log.
+ENTRY = StatementGLS().re  # references of any length
+BALANCES = {str(tag): TAG_BY_ID[tag].re for tag in ("60F", "60M", "62F", "62M", 64, 65)}
+AFTER_AMOUNT = re.compile(r"[A-Z\s/]|\Z", re.IGNORECASE)  # a point or a digit too many would cut it
 AROUND = ("20", "25", "28C", "28")
 OPENING = ("60F", "60M")
 ENDS = re.compile(r"^(-\}?|-?\{[1-5S]:.*|\x03|)$")  # between two messages
@@ -58,14 +59,39 @@ def lines(stream: IO[bytes], encoding: str) -> Iterator[str]:
 
 
 def _parts(tag: str, text: str) -> dict[str, str]:
-    found = PARTS[tag].match(text) if tag in PARTS else None
-    parts = {name: part for name, part in found.groupdict().items() if part} if found else {}
-    if tag == "61" and parts:
-        parts["mark_and_type"] = parts["mark"] + parts.get("type", "")
-        booked = _with_year(parts.get("entry_date", ""), parts["value_date"])
-        if booked:
-            parts["booked_date"] = booked
-    return parts
+    if tag == "61":
+        return _entry(text)
+    found = BALANCES[tag].match(text) if tag in BALANCES else None
+    if not found or text[found.end() :].strip():  # a point in the amount would cut it
+        return {}
+    part = found.groupdict()
+    return {
+        "mark": part["status"],
+        "date": part["year"] + part["month"] + part["day"],
+        "currency": part["currency"],
+        "amount": part["amount"],
+    }
+
+
+def _entry(text: str) -> dict[str, str]:
+    first, *further = text.splitlines() or [""]
+    found = ENTRY.match(first) or ENTRY.match(" ".join([first, *further]))  # some banks break it after the mark
+    if not found or not AFTER_AMOUNT.match(found.string, found.end("amount")):
+        return {}
+    part = {name: (value or "").strip() for name, value in found.groupdict().items()}
+    value_date, entry_date = part["year"] + part["month"] + part["day"], part["entry_month"] + part["entry_day"]
+    parts = {
+        "value_date": value_date,
+        "entry_date": entry_date,
+        "mark": part["status"],
+        "amount": part["amount"],
+        "type": part["id"],
+        "reference": part["customer_reference"],
+        "bank_reference": part["bank_reference"],
+        "mark_and_type": part["status"] + part["id"],
+        "booked_date": _with_year(entry_date, value_date) or "",
+    }
+    return {name: value for name, value in parts.items() if value}
 
 
 def _with_year(month_and_day: str, value_date: str) -> str | None:

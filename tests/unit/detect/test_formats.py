@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 from datetime import date, datetime, time
+from decimal import Decimal
 
+import mt940
 import openpyxl
 import pytest
 from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900
@@ -75,6 +77,40 @@ def test_swift_blocks_before_a_message_and_tags_of_a_bank_s_own() -> None:
     found = [json.loads(line) for line in swift.lines(io.BytesIO(text.encode()), "utf-8")]
     assert [one["element"] for one in found] == ["20", "25", "NS", "61"]
     assert found[3] | {"amount": "5,", "86": "?20:x:", "20": "S1", "25": "7"} == found[3]
+
+
+def test_swift_fields_are_what_the_library_reads_in_the_whole_file() -> None:
+    entries = [
+        "2603310401C5,NTRFA//B",
+        "2512310102D12,3NCHK",
+        "260331    C2,NTRF",
+        "2603310331RD1234567,89NMSC16_LETTERS_LONG.//X\n/OCMT/EUR5,/",
+        "260331DR7,5S101",
+        "260331C\n8,NTRF",
+    ]
+    body = "".join(f":61:{entry}\n:86:for\n" for entry in entries)
+    text = f":20:S1\n:25:7\n:28C:1/1\n:60F:C260330EUR1000,\n{body}:62F:D260331EUR0,5\n-\n"
+    found = [json.loads(line) for line in swift.lines(io.BytesIO(text.encode()), "utf-8")]
+    whole = mt940.parse(text)
+    ours = [one for one in found if one["element"] == "61"]
+    assert len(ours) == len(entries)
+    for one, data in zip(ours, [entry.data for entry in whole], strict=True):
+        assert one["value_date"] == f"{data['date']:%y%m%d}"
+        assert one.get("booked_date") == (f"{data['entry_date']:%y%m%d}" if "entry_date" in data else None)
+        assert Decimal(one["amount"].replace(",", ".")) == abs(data["amount"].amount)
+        theirs = (data["status"], data["id"], data["customer_reference"] or None, data["bank_reference"])
+        assert (one["mark"], one["type"], one.get("reference"), one.get("bank_reference")) == theirs
+    balances = {one["element"]: (one["mark"], one["currency"], one["amount"]) for one in found if "date" in one}
+    assert balances == {"60F": ("C", "EUR", "1000,"), "62F": ("D", "EUR", "0,5")}
+
+
+@pytest.mark.parametrize(
+    "field",
+    [":61:260331C5.00NTRF", ":61:260331C1234567890123456,NTRF", ":60F:C260331EUR3236.28", ":61:260331X5,NTRF"],
+)
+def test_an_amount_that_swift_does_not_know_is_not_cut_to_one_that_it_does(field: str) -> None:
+    (found,) = [json.loads(line) for line in swift.lines(io.BytesIO(field.encode()), "utf-8")]
+    assert set(found) == {"element", found["element"]}
 
 
 def test_an_entry_has_the_currency_of_its_own_statement_s_opening_balance() -> None:
