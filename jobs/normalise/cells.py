@@ -84,7 +84,9 @@ def cells_of(raw: Column, reader: Reader) -> Column:
     by text. Quotes within a quoted cell are doubled (RFC 4180).
 
     Most lines have no quote and are split as they are. The others are taken apart by a pattern, which is right only
-    if its pieces are the whole line: nothing between two cells can get lost.
+    if its pieces are the whole line: nothing between two cells can get lost. On such lines it finds what Spark's
+    from_csv does, which closes open quotes, drops cells that a header has no title for, and does not say how many
+    there were.
     """
     plain = F.transform(F.split(raw, re.escape(reader.delimiter)), lambda cell: F.btrim(cell, F.lit(BLANKS)))
     return F.when(~F.contains(raw, F.lit(reader.quote)), plain).otherwise(_quoted(raw, reader))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import random
+
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
@@ -46,3 +49,29 @@ def test_a_very_long_quoted_cell_is_no_trouble(spark: SparkSession) -> None:
     found = one.select(F.transform(cells_of(F.col("raw"), COMMA), F.length).alias("sizes")).first()
     assert found is not None
     assert found["sizes"] == [1, 20 * 20_000 + 19_999]
+
+
+@pytest.mark.parametrize("reader", [COMMA, Reader(delimiter=";", quote="'")], ids=["comma", "semicolon"])
+def test_lines_that_are_well_formed_have_the_cells_that_spark_s_own_reader_finds(
+    spark: SparkSession, reader: Reader
+) -> None:
+    by_chance = random.Random(20)
+    width, d, q = 5, reader.delimiter, reader.quote
+    pieces = ["a", "ö", "1.5", d, q, q * 2, " ", "\\", "-"]
+    texts = ["".join(by_chance.choices(pieces, k=by_chance.randrange(5))).strip() for _ in range(2000 * width)]
+    rows = [texts[first : first + width] for first in range(0, len(texts), width)]
+    always = [by_chance.random() < 0.3 for _ in rows]
+
+    def quoted(text: str, is_quoted: bool) -> str:
+        return f"{q}{text.replace(q, q * 2)}{q}" if is_quoted or d in text or q in text else text
+
+    lines = [d.join(quoted(text, every) for text in row) for row, every in zip(rows, always, strict=True)]
+    frame = spark.createDataFrame([(number, line) for number, line in enumerate(lines)], "no INT, raw STRING")
+    columns = [f"c{place}" for place in range(width)]
+    options = {"sep": d, "quote": q, "escape": q, "emptyValue": "", "nullValue": "\x00", "mode": "FAILFAST"}
+    theirs = F.from_csv("raw", ", ".join(f"{name} STRING" for name in columns), options)
+    both = frame.select("no", cells_of(F.col("raw"), reader).alias("ours"), theirs.alias("t"))
+    found = both.select("ours", F.array(*[F.coalesce(f"t.{name}", F.lit("")) for name in columns])).sort("no").collect()
+    assert [row[0] for row in found] == rows
+    assert [row[1] for row in found] == rows
+    assert list(csv.reader(lines, delimiter=d, quotechar=q)) == rows
