@@ -43,7 +43,7 @@ class Measure:
 
 
 def sample_files(folder: Path) -> dict[str, Path]:
-    """A file of each feed that drafts are measured by, by feed. OFX and MT940 are standards, copied instead."""
+    """A file of each feed that drafts are measured by, by feed; but OFX, MT940, camt.053: standards, copied instead."""
     made = folder / "sample"
     write_sample(12, date(2026, 3, 2), date(2026, 3, 31), 1, made, daily_files_from=date(2026, 3, 30))
     files: dict[str, Path] = {}
@@ -59,7 +59,6 @@ def sample_files(folder: Path) -> dict[str, Path]:
         "hst_transactions": ("HST_TXN_20260303.psv", small.HST),
         "apx_export": ("apx_transactions_p0001.jsonl", "".join(json.dumps(one) + "\n" for one in small.APX)),
         "flex_statement": ("flex.xml", small.FLEX),
-        "camt053_statement": ("camt.xml", small.CAMT),
         "gcus_positions": ("GCUS.txt", small.gcus()),
         "adviser_returns": ("PerfSummary.xlsx", small.workbook()),
         "warehouse_valuations": ("part-000.parquet", small.parquet()),

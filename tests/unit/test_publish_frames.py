@@ -44,13 +44,15 @@ def test_the_account_master_has_the_attributes_of_the_vendor_that_the_tenant_put
 def test_an_account_is_held_from_its_first_date_that_the_latest_run_holds(spark: SparkSession) -> None:
     held = spark.createDataFrame(
         [
-            ("acme", "A", MON, "jump", "held", 1),
-            ("acme", "A", TUE, "jump", "held", 2),
-            ("acme", "A", TUE, "stale", "flagged", 2),
-            ("acme", "B", MON, "jump", "held", 1),
-            ("acme", "B", MON, "jump", "released", 2),
+            ("acme", "A", MON, "jump", "held", 1, "check"),
+            ("acme", "A", TUE, "jump", "held", 2, "check"),
+            ("acme", "A", TUE, "stale", "flagged", 2, "check"),
+            ("acme", "B", MON, "jump", "held", 1, "check"),
+            ("acme", "B", MON, "jump", "released", 2, "check"),
+            ("acme", "C", MON, "large", "held", 2, "check"),
+            ("acme", "C", MON, "large", "released", 2, "reconcile"),  # the later step of the run
         ],
-        "tenant_id string, account_id string, as_of_date date, rule string, state string, run_no long",
+        "tenant_id string, account_id string, as_of_date date, rule string, state string, run_no long, step string",
     )
     expected = spark.createDataFrame([("acme", "A", MON)], "tenant_id string, account_id string, held_from date")
     assert_df_equality(holds(held), expected)
