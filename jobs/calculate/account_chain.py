@@ -51,7 +51,7 @@ class AccountChain:
             going_back=counts["accounts_going_back"] > 0,
         )
         begin = self.gold.begin(due, opening).localCheckpoint()
-        span = Span.of(begin, night.through)
+        span = Span.of(begin, night.through, going_back=counts["accounts_going_back"] > 0)
         calendar = night.calendar()
         rates = night.rates(span, calendar)
         calculated = self.calculate(

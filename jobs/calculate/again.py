@@ -14,7 +14,7 @@ from jobs.calculate.benchmark_definitions import benchmark_definitions
 from jobs.calculate.benchmarks import RISK_FREE
 from jobs.calculate.due import FROM_THE_FIRST, is_fresh, new_attributes
 from jobs.calculate.gold import Gold
-from jobs.calculate.inputs import ACCOUNT
+from jobs.calculate.inputs import ACCOUNT, of_few
 from jobs.calculate.night import Night
 from jobs.calculate.period_rows import month_ends
 from jobs.calculate.policies import per_tenant
@@ -92,6 +92,6 @@ def ends_again(own: Gold, asked: DataFrame) -> DataFrame | None:
     first = asked.agg(F.min("since")).collect()[0][0]
     if first is None or not own.lake.exists(own.daily):
         return None
-    rows = own.lake.read(own.daily).where(F.col("as_of_date") >= F.lit(first))
+    rows = of_few(own.lake.read(own.daily).where(F.col("as_of_date") >= F.lit(first)), asked)
     rows = rows.join(asked, ACCOUNT).where("as_of_date >= since").drop("since")
     return month_ends(own.current(rows))

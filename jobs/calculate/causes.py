@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from jobs.calculate.currency import LONGEST_SERVICE_DAYS
 from jobs.calculate.due import ATTRIBUTES, is_fresh
-from jobs.calculate.inputs import ACCOUNT, Silver
+from jobs.calculate.inputs import ACCOUNT, Silver, of_few
 from jobs.platform.ledger import Progress
 from jobs.platform.schemas import table
 
@@ -56,10 +56,11 @@ def _transactions(silver: Silver, fresh: Column, some: DataFrame) -> DataFrame:
     """The fresh versions, each at the date and account of every version: one that moved explains where it was, too."""
     key = table("transaction").key
     every = silver.every("transaction")
+    theirs = of_few(every, some)
     told = """concat(lower(type), ' ', transaction_id,
         CASE status WHEN 'correct' THEN ' corrected' WHEN 'cancel' THEN ' cancelled' ELSE '' END)"""
     anew = every.where(fresh).selectExpr(*key, f"{told} AS what", "feed", "file_id", "line_no", "arrival_no")
-    places = every.select(*key, "account_id", F.col("performance_date").alias("input_date")).distinct()
+    places = theirs.select(*key, "account_id", F.col("performance_date").alias("input_date")).distinct()
     rows = places.join(F.broadcast(some.select(*ACCOUNT)), ACCOUNT).join(anew, key)
     return rows.withColumn("cause_kind", F.lit("transaction")).select(*FOUND)
 
@@ -80,8 +81,8 @@ def _attributes(silver: Silver, fresh: Column, some: DataFrame) -> DataFrame:
 def _rates(silver: Silver, fresh: Column, some: DataFrame) -> DataFrame:
     """Fresh rates of the currencies in which the first row's amounts came; a rate serves the days after its own."""
     wanted = F.broadcast(some)
-    worth = silver.every("valuation").join(wanted.withColumnRenamed("currency", "base"), ACCOUNT)
-    booked = silver.every("transaction").join(wanted.withColumnRenamed("currency", "base"), ACCOUNT)
+    worth = of_few(silver.every("valuation"), some).join(wanted.withColumnRenamed("currency", "base"), ACCOUNT)
+    booked = of_few(silver.every("transaction"), some).join(wanted.withColumnRenamed("currency", "base"), ACCOUNT)
     foreign = (
         worth.where("as_of_date = from_date")
         .select(*ACCOUNT, "from_date", "base", "currency")

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from jobs.calculate.currency import LONGEST_SERVICE_DAYS
 from jobs.calculate.epochs import current_rows
-from jobs.calculate.inputs import FEW
+from jobs.calculate.inputs import of_few
 from jobs.calculate.policies import Policies, per_tenant, source_rank_sql
 from jobs.platform.ledger import Progress
 from jobs.platform.schemas import table
@@ -96,9 +96,7 @@ def opening_from_gold(due: DataFrame, gold: DataFrame, epochs: DataFrame, kept: 
     """
     owner = table(kept).key
     wanted = due.where(f"goes_back AND from_date > {FROM_THE_FIRST}").select(*owner, "from_date")
-    few = [row[0] for row in wanted.select(owner[-1]).limit(FEW + 1).collect()]
-    if len(few) <= FEW:
-        gold = gold.where(F.col(owner[-1]).isin(*few))
+    gold = of_few(gold, wanted, owner[-1])
     first, last = wanted.agg(F.min("from_date"), F.max("from_date")).collect()[0]
     if first is None:
         return _last_before(gold.limit(0), epochs, wanted, kept)

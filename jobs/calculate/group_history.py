@@ -17,7 +17,7 @@ from jobs.calculate.epochs import current_rows
 from jobs.calculate.gold import Gold
 from jobs.calculate.group_members import KNOWN, NARROW
 from jobs.calculate.groups import rows_of
-from jobs.calculate.inputs import ACCOUNT, FEW
+from jobs.calculate.inputs import ACCOUNT, of_few
 from jobs.calculate.member_changes import GROUP, KINDS, WEIGHTED, member_changes
 from jobs.calculate.member_events import member_events
 from jobs.calculate.night import Night
@@ -106,7 +106,7 @@ class GroupHistory:
             return None
         members = self.memberships.join(known.select(*GROUP), GROUP, "left_semi")
         members = members.join(F.broadcast(restated.select(*ACCOUNT)), ACCOUNT, "left_semi").localCheckpoint()
-        old, new = self._changes(restated, members, counts[2])
+        old, new = self._changes(restated, members)
         if old is None or new is None:
             return None
         changes = corrected_changes(published, old, new, known).localCheckpoint()
@@ -125,9 +125,7 @@ class GroupHistory:
         rows = rows.join(F.broadcast(since), GROUP).where("as_of_date > opened").drop("opened").localCheckpoint()
         return published_changes(rows, opening) if rows.where("weighted_capital IS NULL").isEmpty() else None
 
-    def _changes(
-        self, restated: DataFrame, members: DataFrame, number: int
-    ) -> tuple[DataFrame | None, DataFrame | None]:
+    def _changes(self, restated: DataFrame, members: DataFrame) -> tuple[DataFrame | None, DataFrame | None]:
         """What the restated members changed in their groups as published, and what they change now; None where a row
         of theirs counts in no plain way, or a transfer does."""
         gold, epochs = self.night.lake.read(self.accounts.daily), self.night.lake.read(self.accounts.epochs)
@@ -138,9 +136,7 @@ class GroupHistory:
         named = transfers.selectExpr("tenant_id", "explode(array(account_id, counterparty_account_id)) AS account_id")
         if not named.join(F.broadcast(restated.select(*ACCOUNT)), ACCOUNT, "left_semi").isEmpty():
             return None, None
-        if number <= FEW:
-            ids = [row["account_id"] for row in restated.select("account_id").distinct().collect()]
-            gold = gold.where(F.col("account_id").isin(*ids))
+        gold = of_few(gold, restated)
         back = restated.withColumn("goes_back", F.lit(True))
         before = opening_from_gold(back, gold, epochs, self.accounts.state).select(*ACCOUNT, *KNOWN).localCheckpoint()
         since = gold.where(F.col("as_of_date") >= F.lit(first[0])).join(F.broadcast(restated), ACCOUNT)

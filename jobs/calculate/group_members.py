@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from jobs.calculate.gold import Gold
 from jobs.calculate.group_currency import revaluations, transfers_between_accounts
-from jobs.calculate.inputs import ACCOUNT, FEW, Span
+from jobs.calculate.inputs import ACCOUNT, Span, of_few
 from jobs.calculate.member_events import ROW
 from jobs.calculate.night import Night
 
@@ -186,9 +186,7 @@ class Members:
     def _looked_up(self, chain: Gold, which: str) -> DataFrame:
         gold = chain.rows().where(F.col("as_of_date") <= F.lit(self.bounds.looked_up_through))
         needed = self.needed.where(f"is_looked_up AND {which}").select(*ACCOUNT, "opened")
-        if self.bounds.looked_up <= FEW:
-            ids = [row["account_id"] for row in needed.select("account_id").distinct().collect()]
-            gold = gold.where(F.col("account_id").isin(*ids))
+        gold = of_few(gold, needed)
         rows = chain.current(gold.where("status <> 'no_fx'")).select(*ACCOUNT, *KNOWN).join(needed, ACCOUNT)
         rows = self._not_held(rows.where("as_of_date <= opened"))
         return rows.groupBy(*ACCOUNT).agg(F.expr(f"max_by({WANTED}, as_of_date) AS row")).select(*ACCOUNT, "row.*")

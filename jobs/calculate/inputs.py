@@ -18,6 +18,21 @@ ACCOUNT = ["tenant_id", "account_id"]
 
 
 FEW = 1000  # accounts that a filter names one by one; Parquet then skips the pages of all others
+ROWS_OF_FEW = 20 * FEW  # beyond so many rows owners are not counted
+
+
+def named_few(owners: DataFrame, owner: str = ACCOUNT[-1]) -> list[str] | None:
+    """The names in the column `owner` of a frame that is worked out; None where they are more than a filter names."""
+    found = owners.select(owner).limit(ROWS_OF_FEW + 1).collect()
+    names = sorted({row[0] for row in found})
+    return names if len(found) <= ROWS_OF_FEW and len(names) <= FEW else None
+
+
+def of_few(rows: DataFrame, owners: DataFrame, owner: str = ACCOUNT[-1]) -> DataFrame:
+    """`rows` of the accounts in `owners` (worked out already; or of what the column `owner` names), and maybe of others
+    as well: where they are few, of no others, so that what little is restated reads no more than its own pages."""
+    names = named_few(owners, owner)
+    return rows if names is None else rows.where(F.col(owner).isin(*names))
 
 
 @dataclass(frozen=True)
@@ -25,7 +40,7 @@ class Span:
     """The dates whose inputs are needed: after `after` (None: from the first input on) up to `through`.
 
     Where `recent` is given, only the few accounts named in `earlier` need what is dated up to it: an account that goes
-    back does not make a night read the history of all others.
+    back does not make a night read the history of all others, nor does it where it comes alone.
     """
 
     after: date | None
@@ -34,8 +49,8 @@ class Span:
     earlier: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, begin: DataFrame, through: date) -> Span:
-        """The span of accounts that begin where `begin` (account_id, opened) says."""
+    def of(cls, begin: DataFrame, through: date, *, going_back: bool = False) -> Span:
+        """The span of accounts that begin where `begin` (account_id, opened) says, some of them `going_back`."""
         counts = {row["opened"]: row["count"] for row in begin.groupBy("opened").count().collect()}
         dates = sorted(counts, key=lambda day: day or date.min)
         after = dates[0] if dates else None
@@ -45,6 +60,8 @@ class Span:
                 recent = day
                 break
             before += counts[day]
+        if recent is None and going_back:
+            recent = through
         if recent is None or not before:
             return cls(after, through)
         earlier = begin.where(F.col("opened").isNull() | (F.col("opened") < recent)).select("account_id").collect()
@@ -77,10 +94,10 @@ class Silver:
         deliverers = self.every("transaction").select("tenant_id", "vendor").distinct().collect()
         return len({row["tenant_id"] for row in deliverers}) < len(deliverers)
 
-    def _of_counting_vendor(self, wanted: DataFrame, policies: Policies) -> DataFrame:
+    def _of_counting_vendor(self, wanted: DataFrame, accounts: DataFrame, policies: Policies) -> DataFrame:
         if not self.several_vendors:
             return wanted
-        ranked = self.every("transaction").groupBy(*ACCOUNT)
+        ranked = of_few(self.every("transaction"), accounts).groupBy(*ACCOUNT)
         best = ranked.agg(F.expr(f"min_by(vendor, {source_rank_sql(policies)}) AS vendor"))
         return wanted.join(best, [*ACCOUNT, "vendor"], "left_semi")
 
@@ -99,14 +116,18 @@ class Silver:
         versions = every.where(F.col("arrival_no") >= since).join(dated.select(*key).distinct(), key, "left_semi")
         current = latest(versions, table("transaction"))
         wanted = _after_opening(current, day, begin, span)
-        return self._of_counting_vendor(wanted, policies)
+        return self._of_counting_vendor(wanted, begin, policies)
 
     def bookings(self, accounts_of: DataFrame, through: date, policies: Policies) -> DataFrame:
         """All current transactions of these accounts (tenant_id, account_id) up to `through`, of the vendor that
         counts for each."""
-        every = self.every("transaction")
-        current = latest(every, table("transaction")).where(F.col("performance_date") <= through)
-        return self._of_counting_vendor(current.join(accounts_of, ACCOUNT, "left_semi"), policies)
+        every, described = self.every("transaction"), table("transaction")
+        few = named_few(accounts_of)
+        if few is not None:  # all versions of what was ever theirs
+            theirs = every.where(F.col("account_id").isin(*few)).select(*described.key).distinct()
+            every = every.join(F.broadcast(theirs), described.key, "left_semi")
+        current = latest(every, described).where(F.col("performance_date") <= through)
+        return self._of_counting_vendor(current.join(accounts_of, ACCOUNT, "left_semi"), accounts_of, policies)
 
     def accounts(self, begin: DataFrame) -> DataFrame:
         """All dated versions of the due accounts' attributes."""

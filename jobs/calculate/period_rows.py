@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from jobs.calculate.currency import in_base_currency
 from jobs.calculate.epochs import current_rows
 from jobs.calculate.events import FLOW, account_events
-from jobs.calculate.inputs import ACCOUNT, Silver
+from jobs.calculate.inputs import ACCOUNT, Silver, of_few
 from jobs.calculate.money_weighted import with_money_weighted
 from jobs.calculate.periods import GRACE_DAYS, period_returns, trailing_starts
 from jobs.calculate.policies import Policies
@@ -42,7 +42,7 @@ def period_rows(
     `flows`: see `flows_in_base_currency`. With another `owner` the like of groups.
     """
     starts = [row["since"] for row in trailing_starts(ends, policies=policies, calendar=calendar).collect()]
-    history = gold.where(_in_weeks_before(starts))
+    history = of_few(gold.where(_in_weeks_before(starts)), ends, owner[-1])
     if epochs is not None:
         history = current_rows(history, epochs, owner)
     history = history.join(ends.select(*owner).distinct(), list(owner), "left_semi")

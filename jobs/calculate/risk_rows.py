@@ -11,7 +11,7 @@ from pyspark.sql.window import Window
 
 from jobs.calculate.benchmarks import with_benchmark
 from jobs.calculate.epochs import current_rows, with_epoch
-from jobs.calculate.inputs import ACCOUNT, Silver
+from jobs.calculate.inputs import ACCOUNT, Silver, of_few
 from jobs.calculate.market import Market
 from jobs.calculate.months import account_months, current_months, ended_months, with_month_end
 from jobs.calculate.risk import daily_series, monthly_series, risk_statistics, risk_windows
@@ -48,15 +48,16 @@ class RiskRows:
     def _stamped(self, rows: DataFrame) -> DataFrame:
         return rows.withColumns({"run_id": F.lit(self.run.run_id), "run_no": F.lit(self.run.run_no).cast("long")})
 
-    def _gold(self, first: date, last: date) -> DataFrame:
-        """Current daily rows between two dates, those just written among them."""
-        return current_rows(self.lake.read(DAILY).where(F.col("as_of_date").between(first, last)), self.epochs)
+    def _gold(self, accounts: DataFrame, first: date, last: date) -> DataFrame:
+        """Current daily rows of at least these accounts between two dates, those just written among them."""
+        rows = self.lake.read(DAILY).where(F.col("as_of_date").between(first, last))
+        return current_rows(of_few(rows, accounts), self.epochs)
 
     def _write_months(self, new: DataFrame) -> None:
         ended = ended_months(new, self.market.calendar).localCheckpoint()
         first, last = ended.agg(F.min("month"), F.max("month")).collect()[0]
         if first is not None:
-            daily = self._gold(first.replace(day=1), last).withColumn("month", F.last_day("as_of_date"))
+            daily = self._gold(ended, first.replace(day=1), last).withColumn("month", F.last_day("as_of_date"))
             whole = daily.join(ended, [*ACCOUNT, "month"], "left_semi").drop("month")
             months = with_epoch(account_months(whole, self.market.calendar), self.epochs)
             self.lake.write_run(self._stamped(months), MONTH, self.run.run_no, self.run.run_id)
@@ -72,7 +73,7 @@ class RiskRows:
         if previous is not None:
             carried = carried_forward(windows, previous, self.market.calendar)
             asked = windows.join(carried.select(*KEY), KEY, "left_anti")
-        months = current_months(self.lake.read(MONTH), self.epochs)
+        months = current_months(of_few(self.lake.read(MONTH), self.ends), self.epochs)
         months = months.join(asked.select(*ACCOUNT).distinct(), ACCOUNT, "left_semi")
         series = monthly_series(months, self.market.benchmarks, self.market.days)
         computed = risk_statistics(asked, series, "monthly")
@@ -90,7 +91,7 @@ class RiskRows:
         if first is None:
             return None
         recent = (F.col("as_of_date") >= first - LOOK_BACK) & (F.col("run_no") < self.run.run_no)
-        rows = self.lake.read(RISK).where(recent & (F.col("frequency") == "monthly"))
+        rows = of_few(self.lake.read(RISK), self.ends).where(recent & (F.col("frequency") == "monthly"))
         latest = Window.partitionBy(*KEY).orderBy(F.desc("as_of_date"), F.desc("run_no"))
         rows = current_rows(rows, self.epochs).withColumn("_place", F.row_number().over(latest))
         return rows.where("_place = 1").drop("_place").join(as_before.select(*ACCOUNT), ACCOUNT, "left_semi")
@@ -102,5 +103,5 @@ class RiskRows:
         first, last = windows.agg(F.min("since"), F.max("until")).collect()[0]
         if first is None:
             return []
-        rows = self._gold(first, last).join(windows.select(*ACCOUNT).distinct(), ACCOUNT, "left_semi")
+        rows = self._gold(self.ends, first, last).join(windows.select(*ACCOUNT).distinct(), ACCOUNT, "left_semi")
         return [risk_statistics(windows, daily_series(rows, self.market.benchmarks, self.market.days), "daily")]

@@ -56,8 +56,10 @@ class Book:
             self.firm.again(dates[-1])
             self.firm.advance(dates[-1])
 
-    def _rows(self, columns: str, below: int | None = None) -> DataFrame:
-        rows = self.firm.spark.range(below or self.accounts)
+    def _rows(self, columns: str, number: int | None = None) -> DataFrame:
+        """One of each account, or of so many, spread over the book."""
+        step = self.accounts // (number or self.accounts)
+        rows = self.firm.spark.range(0, step * (number or self.accounts), step)
         return rows.selectExpr("concat('A', lpad(id, 7, '0')) AS account_id", "id", *columns.split(", "))
 
     def _load(self, name: str, rows: DataFrame) -> None:
@@ -70,10 +72,10 @@ class Book:
         full = rows.selectExpr(*[f"CAST({known.get(n, 'NULL')} AS {kind}) AS {n}" for n, kind in kinds.items()])
         self.firm.lake.write_run(full, name, self.firm.run_no + 1, "benchmark")
 
-    def values(self, days: list[date], *, below: int | None = None, factor: str = "1") -> None:
-        """A run's values of these days, of the first accounts."""
+    def values(self, days: list[date], *, number: int | None = None, factor: str = "1") -> None:
+        """A run's values of these days, of all accounts or of `number`."""
         listed = ", ".join(f"DATE '{day}'" for day in days)
-        rows = self._rows("1 AS line_no", below).selectExpr("*", f"explode(array({listed})) AS as_of_date")
+        rows = self._rows("1 AS line_no", number).selectExpr("*", f"explode(array({listed})) AS as_of_date")
         value = f"CAST((1000 + id % 997 + dayofyear(as_of_date) % 31) * {factor} AS DECIMAL(28,8)) AS market_value"
         self._load("valuation", rows.selectExpr("*", value))
         flows = rows.where("(id + unix_date(as_of_date)) % 126 = 0 AND id >= 0") if factor == "1" else rows.limit(0)
@@ -111,7 +113,7 @@ def main() -> None:
                 night += timedelta(days=1)
             night -= timedelta(days=1)
             for restated in chosen.restated:
-                book.values([days[len(days) // 2]], below=restated, factor="1.01")
+                book.values([days[len(days) // 2]], number=restated, factor="1.01")
                 tell(f"restatement of {restated}", number, chosen.accounts, book.measured(night))
 
 
