@@ -125,7 +125,7 @@ class Silver:
         few = named_few(accounts_of)
         if few is not None:  # all versions of what was ever theirs
             theirs = every.where(F.col("account_id").isin(*few)).select(*described.key).distinct()
-            every = every.join(F.broadcast(theirs), described.key, "left_semi")
+            every = every.join(theirs, described.key, "left_semi")
         current = latest(every, described).where(F.col("performance_date") <= through)
         return self._of_counting_vendor(current.join(accounts_of, ACCOUNT, "left_semi"), accounts_of, policies)
 

@@ -49,8 +49,8 @@ def spark_conf(settings: Settings) -> dict[str, str]:
         "spark.sql.legacy.javaCharsets": "true",
         # A night has hundreds of small files: listing them is no job of its own.
         "spark.sql.sources.parallelPartitionDiscovery.threshold": "10000",
-        # A thousand accounts named in a filter are looked up one by one, not as all between the first and the last.
-        "spark.sql.parquet.pushdown.inFilterThreshold": "1000",
+        # So many accounts named in a filter are looked up one by one, more as all between the first and the last.
+        "spark.sql.parquet.pushdown.inFilterThreshold": "250",
         **conf.conf,
         **_java_options(conf.conf.get("spark.driver.extraJavaOptions", "")),
     }

@@ -29,7 +29,11 @@ BALANCES = {str(tag): TAG_BY_ID[tag].re for tag in ("60F", "60M", "62F", "62M", 
 AFTER_AMOUNT = re.compile(r"[A-Z\s/]|\Z", re.IGNORECASE)  # a point or a digit too many would cut it
 AROUND = ("20", "25", "28C", "28")
 OPENING = ("60F", "60M")
-ENDS = re.compile(r"^(-\}?|-?\{[1-5S]:.*|\x03|)$")  # between two messages
+ENDS = re.compile(r"^(-\}?(\{[1-5S]:.*)?[$\x03]?|\{[1-5S]:.*|\x03|)$")  # between two messages
+# Some banks fill an amount up with zeros, beyond the fifteen characters that it may have.
+ZEROS_OF_BALANCE = re.compile(r"^([CD]\d{6}[A-Z]{3})0+(?=\d)")
+ZEROS_OF_ENTRY = re.compile(r"^(\d{6}(?:\d{4}| {4})?R?[CD][A-Z]?)0+(?=\d)")
+CURRENCY = re.compile(r"[A-Z]{3}")
 
 
 def lines(stream: IO[bytes], encoding: str) -> Iterator[str]:
@@ -61,10 +65,15 @@ def lines(stream: IO[bytes], encoding: str) -> Iterator[str]:
 def _parts(tag: str, text: str) -> dict[str, str]:
     if tag == "61":
         return _entry(text)
-    found = BALANCES[tag].match(text) if tag in BALANCES else None
-    if not found or text[found.end() :].strip():  # a point in the amount would cut it
+    if tag not in BALANCES:
+        return {}
+    line = ZEROS_OF_BALANCE.sub(r"\1", text.partition("\n")[0])
+    found = BALANCES[tag].match(line)
+    if not found or line[found.end() :].strip():  # a point in the amount would cut it
         return {}
     part = found.groupdict()
+    if not CURRENCY.fullmatch(part["currency"]) or not part["amount"].strip(","):
+        return {}  # where the currency is left out, digits of the amount would stand for it
     return {
         "mark": part["status"],
         "date": part["year"] + part["month"] + part["day"],
@@ -74,21 +83,23 @@ def _parts(tag: str, text: str) -> dict[str, str]:
 
 
 def _entry(text: str) -> dict[str, str]:
-    first, *further = text.splitlines() or [""]
-    found = ENTRY.match(first) or ENTRY.match(" ".join([first, *further]))  # some banks break it after the mark
+    two = text.split("\n", 2)[:2]
+    lines = (ZEROS_OF_ENTRY.sub(r"\1", line) for line in (two[0], " ".join(two)))  # some break it after the mark
+    found = next((match for match in map(ENTRY.match, lines) if match), None)
     if not found or not AFTER_AMOUNT.match(found.string, found.end("amount")):
         return {}
     part = {name: (value or "").strip() for name, value in found.groupdict().items()}
+    kind = part["id"] if len(part["id"]) == len(found["id"] or "") else ""  # with a blank in it, it is none
     value_date, entry_date = part["year"] + part["month"] + part["day"], part["entry_month"] + part["entry_day"]
     parts = {
         "value_date": value_date,
         "entry_date": entry_date,
         "mark": part["status"],
         "amount": part["amount"],
-        "type": part["id"],
+        "type": kind,
         "reference": part["customer_reference"],
         "bank_reference": part["bank_reference"],
-        "mark_and_type": part["status"] + part["id"],
+        "mark_and_type": part["status"] + kind,
         "booked_date": _with_year(entry_date, value_date) or "",
     }
     return {name: value for name, value in parts.items() if value}

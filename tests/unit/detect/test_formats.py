@@ -106,11 +106,36 @@ def test_swift_fields_are_what_the_library_reads_in_the_whole_file() -> None:
 
 @pytest.mark.parametrize(
     "field",
-    [":61:260331C5.00NTRF", ":61:260331C1234567890123456,NTRF", ":60F:C260331EUR3236.28", ":61:260331X5,NTRF"],
+    [
+        ":61:260331C5.00NTRF",
+        ":61:260331C1234567890123456,NTRF",
+        ":60F:C260331EUR3236.28",
+        ":61:260331X5,NTRF",
+        ":60F:C260331145000,00",
+        ":60F:C260331EUR",
+        ":60F:C260331EUR,",
+    ],
 )
 def test_an_amount_that_swift_does_not_know_is_not_cut_to_one_that_it_does(field: str) -> None:
     (found,) = [json.loads(line) for line in swift.lines(io.BytesIO(field.encode()), "utf-8")]
     assert set(found) == {"element", found["element"]}
+
+
+@pytest.mark.parametrize("tail", ["-}{5:{CHK:C77F8E009597}}", "-}$", "-}\x03", "-", "-{5:}", "free text"])
+def test_what_follows_a_balance_is_no_part_of_it(tail: str) -> None:
+    text = f"{{1:F01B}}{{4:\n:20:S1\n:25:7\n:62F:C260331EUR1005,\n{tail}\n"
+    found = [json.loads(line) for line in swift.lines(io.BytesIO(text.encode()), "utf-8")]
+    assert (found[-1]["element"], found[-1]["amount"]) == ("62F", "1005,")
+
+
+def test_amounts_filled_up_with_zeros_and_types_filled_up_with_blanks() -> None:
+    text = ":62F:C180410TRY0000000000000000,00\n:61:1804101011D000000000000005,50NTRF\n:61:1710111011DF2402,00S   X\n"
+    found = [json.loads(line) for line in swift.lines(io.BytesIO(text.encode()), "utf-8")]
+    assert [(one["amount"], one.get("mark_and_type")) for one in found] == [
+        ("0,00", None),
+        ("5,50", "DNTRF"),
+        ("2402,00", "D"),
+    ]
 
 
 def test_an_entry_has_the_currency_of_its_own_statement_s_opening_balance() -> None:
