@@ -70,13 +70,13 @@ def taken_up(connection: psycopg.Connection, decisions: list[Decision], run_no: 
         )
 
 
-def taken_by(connection: psycopg.Connection, run_no: int) -> list[Decision]:
-    """What the run has carried into the lake."""
+def taken_by(connection: psycopg.Connection, run_no: int, *, since: int | None = None) -> list[Decision]:
+    """What the run has carried into the lake, with `since` also what runs before it from that one on have."""
     return _asked(
         connection,
         f"SELECT {DECISION} FROM ops.account_decision d JOIN ops.account_decision_taken t"  # noqa: S608
-        " USING (tenant_id, decision_no) WHERE t.run_no = %(run_no)s ORDER BY d.decision_no",
-        {"run_no": run_no},
+        " USING (tenant_id, decision_no) WHERE t.run_no BETWEEN %(since)s AND %(run_no)s ORDER BY d.decision_no",
+        {"run_no": run_no, "since": run_no if since is None else since},
     )
 
 

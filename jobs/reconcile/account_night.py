@@ -40,7 +40,12 @@ class AccountNight:
 
     def came(self, name: str) -> bool:
         """Whether rows of a table may have come that no reconciliation has seen: a look at its last commit."""
-        return self.lake.exists(name) and self.lake.last_run(name) >= min(map(self._fresh_from, self.progress.values()))
+        return self.lake.exists(name) and self.lake.last_run(name) >= self.first
+
+    @property
+    def first(self) -> int:
+        """The first run whose rows no reconciliation may have seen."""
+        return min(map(self._fresh_from, self.progress.values()))
 
     @cached_property
     def since(self) -> Column:

@@ -58,13 +58,15 @@ class Acts:
             )
 
 
-def oldest_lasting(run: Run) -> date | None:
-    """First date of the oldest published break whose level had not ended when it was last looked at: how far back a
-    difference of tonight may belong. What was not seen for 70 days goes on no more: an account valued monthly does."""
+def oldest_lasting(run: Run, first: date | None) -> date | None:
+    """First date of the oldest published break to which a difference of tonight may belong, the earliest of which is of
+    the date `first`: one whose level had not ended when it was last looked at, or had dates since then. What was not
+    seen for 70 days goes on no more: an account valued monthly does."""
     row = run.ledger.connection.execute(
         "SELECT min(as_of_date) FROM marts.reconciliation_break WHERE state = ANY (%s) AND type = ANY (%s)"
-        " AND ended_on IS NULL AND coalesce(through_date, as_of_date) >= %s::date - 70"
+        " AND (ended_on IS NULL AND coalesce(through_date, as_of_date) >= %s::date - 70"
+        " OR coalesce(through_date, as_of_date) >= %s)"
         " AND (%s::text IS NULL OR tenant_id = %s)",
-        [LIVING, LASTING, run.business_date, run.tenant, run.tenant],
+        [LIVING, LASTING, run.business_date, first, run.tenant, run.tenant],
     ).fetchone()
     return row[0] if row else None

@@ -14,7 +14,8 @@ from jobs.reconcile.levels import STATES_OF_ACCOUNT
 from jobs.reconcile.reported import ROLL_FORWARD
 
 ACCOUNT_DAY = ["tenant_id", "account_id", "as_of_date"]
-OF_NO_FIGURE_OF_OURS = [ROLL_FORWARD, *STATES_OF_ACCOUNT]
+# Both figures are the vendor's: that they agree with each other says nothing of ours.
+OF_NO_FIGURE_OF_OURS = [ROLL_FORWARD, "position_value", "cash_balance", *STATES_OF_ACCOUNT]
 UNCOMPARED, DAILY = "uncompared_day", "account_performance_daily"
 
 

@@ -8,8 +8,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.calculate.job import groups_again
+from jobs.calculate.unpublished import Unpublished
 from jobs.check.holds import ACCOUNT, FINDING, RECONCILE, one_each, present_holds
-from jobs.check.tolerances import RECONCILED, Tolerances, load_tolerances
+from jobs.check.tolerances import MASTER, RECONCILED, Tolerances, load_tolerances
 from jobs.platform.lake import Lake
 from jobs.platform.ledger import Run
 from jobs.platform.schemas import table
@@ -30,10 +31,11 @@ def write(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | 
     lake, tolerances = Lake(spark, settings.lake_root), load_tolerances(settings)
     counts = {"held": 0, "flagged": 0, "released": 0}
     suspects = Suspects(lake, settings, run, tolerances)
-    parts = [one for one in (suspects.found(), _triggered(lake, run, tolerances)) if one is not None]
+    triggered = _triggered(lake, suspects.unpublished, tolerances)
+    parts = [one for one in (suspects.found(), triggered) if one is not None]
     present = _present(lake, run)
     if present is not None:
-        parts.append(_let_through(lake, run, present, suspects, parts))
+        parts.append(_let_through(lake, present, suspects, parts))
     rows = one_each(reduce(DataFrame.unionByName, parts)).localCheckpoint() if parts else None
     if rows is not None:
         counts |= {row["state"]: row["count"] for row in rows.groupBy("state").count().collect()}
@@ -101,15 +103,15 @@ def recalculated(present: DataFrame, rows: DataFrame, epochs: DataFrame, found: 
     return judged.select(*FINDING, reason, "severity", F.lit("released").alias("state"))
 
 
-def _triggered(lake: Lake, run: Run, tolerances: Tolerances) -> DataFrame | None:
-    """What the run's breaks hold; None where no rule can, or no break was written."""
-    can_hold = any(rule.severity == "hold" and rule.measure in RECONCILED for rule in tolerances.rules)
-    if not can_hold or not lake.exists(BREAKS) or lake.last_run(BREAKS) < run.run_no:
+def _triggered(lake: Lake, unpublished: Unpublished, tolerances: Tolerances) -> DataFrame | None:
+    """What the breaks hold that no publication has shown; None where no rule can, or no break was written."""
+    can_hold = any(rule.severity == "hold" and rule.measure in {**RECONCILED, **MASTER} for rule in tolerances.rules)
+    if not can_hold or not lake.exists(BREAKS) or lake.last_run(BREAKS) < unpublished.first:
         return None
-    rows = lake.written_by(BREAKS, [run.run_no]).where("severity = 'hold'").localCheckpoint()
+    rows = latest_breaks(unpublished.of_table(lake, BREAKS)).where("severity = 'hold'").localCheckpoint()
     if rows.isEmpty():
         return None
-    before = lake.read(BREAKS).where(F.col("run_no") < run.run_no)
+    before = lake.read(BREAKS).where(~unpublished.is_so)
     before = before.join(
         F.broadcast(rows.select("tenant_id", "break_id").distinct()), ["tenant_id", "break_id"], "left_semi"
     )
@@ -136,13 +138,13 @@ def _present(lake: Lake, run: Run) -> DataFrame | None:
     return None if present.isEmpty() else present
 
 
-def _let_through(lake: Lake, run: Run, present: DataFrame, suspects: Suspects, found: list[DataFrame]) -> DataFrame:
+def _let_through(lake: Lake, present: DataFrame, suspects: Suspects, found: list[DataFrame]) -> DataFrame:
     accounts = F.broadcast(present.select(*ACCOUNT).distinct())
     through = ended(present, lake.read(BREAKS).join(accounts, ACCOUNT, "left_semi"))
     rows = suspects.calculated
     if rows is None:
         return through
-    epochs = lake.read(EPOCH).where(F.col("run_no") == run.run_no)
+    epochs = lake.read(EPOCH).where(suspects.unpublished.is_so)
     again = reduce(DataFrame.unionByName, found) if found else None
     return through.unionByName(recalculated(present, rows, epochs, again))
 

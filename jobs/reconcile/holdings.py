@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from jobs.calculate.currency import in_base_currency, usable_rates
 from jobs.calculate.inputs import Silver, Span
 from jobs.calculate.policies import Policies
+from jobs.calculate.unpublished import Unpublished
 from jobs.check.tolerances import Tolerances, load_tolerances
 from jobs.check.verdict import verdict
 from jobs.platform.business_calendar import calendar_days, calendars_of
@@ -25,18 +26,19 @@ NO_RATE = "a position is in a currency that has no exchange rate to that of the 
 
 
 def differences(lake: Lake, settings: Settings, run: Run) -> DataFrame | None:
-    """For the accounts and dates of the positions and values that the run loaded; None where neither came, or no rule
-    asks."""
+    """For the accounts and dates of the positions that were loaded since the last publication; None where none came, or
+    no rule asks."""
     tolerances = load_tolerances(settings)
-    if not tolerances.has("holdings_difference") or lake.last_run("position") < run.run_no:
+    unpublished = Unpublished.of(settings, run)
+    if not tolerances.has("holdings_difference") or lake.last_run("position") < unpublished.first:
         return None
     if not lake.exists("valuation"):
         return None
-    tenants = [run.tenant] if run.tenant else sorted(p.name for p in settings.landing.iterdir() if p.is_dir())
+    tenants = list(unpublished.progress)
     withheld = [file.file_id for file in run.ledger.files(status=["withheld"])]
     silver = Silver(lake, tenants, withheld)
     first = run.business_date - RECENT
-    new = lake.written_by("position", [run.run_no]).where(F.col("as_of_date").between(first, run.business_date))
+    new = unpublished.of_table(lake, "position").where(F.col("as_of_date").between(first, run.business_date))
     if run.vendor is not None:
         new = new.where(F.col("vendor") == run.vendor)
     touched = new.select(*HOLDER).distinct().localCheckpoint()

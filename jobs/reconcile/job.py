@@ -83,8 +83,9 @@ def _remembered(  # noqa: PLR0917
     if suspects is not None:
         found = books.explained(found, suspects, lake, run, tolerances)
         first = min(first, suspects.first - books.NEIGHBOURS)
-    # A level of an earlier date may go on tonight; what has ended, or is of one date, is looked for on its dates only.
-    earliest = min((day for day in (first, oldest_lasting(run), acts.first_date) if day is not None), default=None)
+    # A level of an earlier date may go on tonight, or be corrected in part; what is of one date is looked for on that.
+    dates = [day for day in (first, oldest_lasting(run, first), acts.first_date) if day is not None]
+    earliest = min(dates, default=None)
     before = lake.read(BREAKS).where(F.col("run_no") < run.run_no)
     if earliest is not None:
         before = before.where(F.col("as_of_date") >= earliest)

@@ -38,7 +38,7 @@ class Numbers:
         parts = [self._unknown()] if night.came(UNKNOWN) else []
         if found is not None and counts and counts["is_new"] and counts["is_absent"]:
             parts.append(self._new_accounts(found))
-        decisions = account_decisions.taken_by(night.run.ledger.connection, night.run.run_no)
+        decisions = account_decisions.taken_by(night.run.ledger.connection, night.run.run_no, since=night.first)
         opened = "SELECT EXISTS (SELECT FROM marts.account_proposal WHERE state = 'open' AND tenant_id = ANY (%s))"
         if not parts and not decisions and not night.asked(opened, list(night.progress)):
             return []

@@ -12,11 +12,13 @@ ACCOUNT = ["tenant_id", "account_id"]
 TABLE = "account_performance_daily"
 PERCENT = "concat(format_number(100 * twrr_daily, 2), ' %')"
 # A return is undefined against a deviation or a benchmark that is not known: then that limit does not accuse it.
+DEVIATIONS = "coalesce(abs(twrr_daily - mean) / nullif(deviation, 0D), 0D)"
+ENDLESS = "1e9D"  # what an account that has never moved is off by
 BEYOND = AccountRule(
     "return_beyond",
     {
         "fraction": "abs(twrr_daily)",
-        "deviations": "coalesce(abs(twrr_daily - mean) / nullif(deviation, 0D), 0D)",
+        "deviations": f"IF(deviation = 0 AND twrr_daily <> mean, {ENDLESS}, {DEVIATIONS})",
         "excess": "coalesce(abs(twrr_daily - benchmark_return), 0D)",
     },
     "twrr_daily IS NOT NULL",

@@ -12,7 +12,9 @@ from jobs.calculate.epochs import current_rows
 from jobs.calculate.inputs import FEW, Silver
 from jobs.calculate.market import market
 from jobs.calculate.policies import source_rank
+from jobs.calculate.unpublished import Unpublished
 from jobs.check.classes import classified
+from jobs.check.holds import flagged_where_published
 from jobs.check.tolerances import Measure, Tolerances
 from jobs.platform.lake import Lake, latest
 from jobs.platform.ledger import Run
@@ -30,13 +32,18 @@ class Suspects:
 
     def __init__(self, lake: Lake, settings: Settings, run: Run, tolerances: Tolerances) -> None:
         self.lake, self.settings, self.run, self.tolerances = lake, settings, run, tolerances
+        self.unpublished = Unpublished.of(settings, run)
 
     @property
     def calculated(self) -> DataFrame | None:
-        """The run's daily rows; None where it has none, or no rule asks."""
-        if not self.tolerances.has(*MEASURES) or self.lake.last_run(DAILY) < self.run.run_no:
+        """The current daily rows that no publication has shown: the run's, and those of runs that died before they were
+        judged; None where there are none, or no rule asks."""
+        if not self.tolerances.has(*MEASURES) or self.lake.last_run(DAILY) < self.unpublished.first:
             return None
-        return self.lake.written_by(DAILY, [self.run.run_no])
+        rows = self.unpublished.of_table(self.lake, DAILY)
+        if self.unpublished.first == self.run.run_no or not self.lake.exists(EPOCH):
+            return rows
+        return current_rows(rows, self.lake.read(EPOCH))
 
     def found(self) -> DataFrame | None:
         """tenant_id, account_id, as_of_date, rule, reason, severity, state; None where there are no suspects.
@@ -58,13 +65,7 @@ class Suspects:
         rows = self._with_past(rows, few, first, last)
         rows = self._with_benchmark(rows, last)
         found = findings(classified(rows, self.lake, self.tolerances, *MEASURES), self.tolerances)
-        published = self.lake.read(STATE).select(*ACCOUNT, F.col("as_of_date").alias("_published"))
-        is_out = F.coalesce(F.col("as_of_date") <= F.col("_published"), F.lit(False))
-        kept = {
-            name: F.when(is_out, mild).otherwise(F.col(name))
-            for name, mild in (("severity", "warn"), ("state", "flagged"))
-        }
-        return found.join(published, ACCOUNT, "left").withColumns(kept).drop("_published")
+        return flagged_where_published(found, self.lake.read(STATE))
 
     def _silver(self) -> Silver:
         tenants = sorted(folder.name for folder in self.settings.landing.iterdir() if folder.is_dir())

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -22,6 +23,7 @@ from jobs.platform.errors import DietzError
 from jobs.platform.ledger import FileRecord, Ledger
 from jobs.platform.settings import Settings
 from jobs.publish.break_desk import bring_up_to_date
+from jobs.reconcile.acts import oldest_lasting
 from jobs.reconcile.job import run as reconcile
 from tests.publishing import Bench
 
@@ -82,6 +84,14 @@ def marts(database_url: str) -> Iterator[Marts]:
         marts.published_through(TUE)
         yield marts
         connection.rollback()
+
+
+def test_a_level_that_has_ended_is_looked_for_where_a_part_of_it_may_be_corrected(marts: Marts) -> None:
+    marts.broken("ended", through_date=WED, ended_on=THU)
+    run: Any = SimpleNamespace(ledger=SimpleNamespace(connection=marts.connection), business_date=FRI, tenant=None)
+    assert [oldest_lasting(run, first) for first in (TUE, WED, FRI, None)] == [MON, MON, None, None]
+    marts.broken("goes_on", through_date=WED)
+    assert oldest_lasting(run, FRI) == MON
 
 
 def test_the_rules_of_the_desk(marts: Marts) -> None:

@@ -73,7 +73,8 @@ def test_returns_beyond_a_fixed_limit_and_on_almost_nothing(spark: SparkSession)
 def test_a_return_beside_the_account_s_own_past_and_its_benchmark(spark: SparkSession) -> None:
     """calm varies by 1 %, wild by 4 %: 9 % are nine deviations of the one and little more than two of the other. new
     has too short a past, and no benchmark: nothing is known against it. with_market fell as its index did. Six
-    deviations of an account like calm are 6.08 %: nearly is just below, barely just beyond. both is told of both."""
+    deviations of an account like calm are 6.08 %: nearly is just below, barely just beyond. both is told of both. flat
+    has never moved, so that any move is beyond its own."""
     limits = [{"unit": "fraction", "max": 0.05}]
     tolerances = Tolerances(
         rules=[
@@ -91,14 +92,23 @@ def test_a_return_beside_the_account_s_own_past_and_its_benchmark(spark: SparkSe
             ("wild", 0.04, 40),
             ("with_market", 0.04, 40),
             ("new", 0.01, 9),
+            ("flat", 0.0, 40),
         ]
         for n in range(1, days + 1)
     ]
     past += [("acme", "calm", MONDAY - timedelta(days=90 + n), 0.5 * (-1) ** n) for n in range(20)]  # long ago
-    nine_percent = ("both", "calm", "new", "wild", "with_market")
+    nine_percent = ("both", "calm", "new", "wild", "with_market", "flat")
     every = rows(spark, *[(one, 0.09, "1000", "1000", "1090") for one in nine_percent],
                  ("nearly", 0.0607, "1000", "1000", "1061"), ("barely", 0.0608, "1000", "1000", "1061"))  # fmt: skip
-    index = {"both": 0.0, "calm": 0.0899, "nearly": 0.06, "barely": 0.06, "wild": 0.039, "with_market": 0.0401}
+    index = {
+        "both": 0.0,
+        "calm": 0.0899,
+        "flat": 0.0899,
+        "nearly": 0.06,
+        "barely": 0.06,
+        "wild": 0.039,
+        "with_market": 0.0401,
+    }
     frame = with_own_deviation(
         every,
         spark.createDataFrame(past, "tenant_id string, account_id string, as_of_date date, twrr_daily double"),
@@ -107,13 +117,14 @@ def test_a_return_beside_the_account_s_own_past_and_its_benchmark(spark: SparkSe
     ).withColumn(
         "benchmark_return", F.create_map(*[F.lit(x) for pair in index.items() for x in pair])[F.col("account_id")]
     )
-    assert suspects(every, tolerances).count() == 7
+    assert suspects(every, tolerances).count() == 8
     told = findings(frame, tolerances).orderBy("account_id", "rule").collect()
     assert [(row["account_id"], row["rule"]) for row in told] == [
         ("barely", "return_beyond"),
         ("both", "beside_benchmark"),
         ("both", "return_beyond"),
         ("calm", "return_beyond"),
+        ("flat", "return_beyond"),
         ("wild", "beside_benchmark"),
     ]
     assert (

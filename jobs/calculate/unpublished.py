@@ -1,0 +1,41 @@
+"""What no publication has shown yet: of the run, and of runs before it that died."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from jobs.calculate.due import is_fresh
+from jobs.platform.lake import Lake
+from jobs.platform.ledger import Progress, Run
+from jobs.platform.settings import Settings
+
+
+@dataclass(frozen=True)
+class Unpublished:
+    """`progress`: how far each tenant of the run is published."""
+
+    run: Run
+    progress: Mapping[str, Progress]
+
+    @classmethod
+    def of(cls, settings: Settings, run: Run) -> Unpublished:
+        tenants = [run.tenant] if run.tenant else sorted(p.name for p in settings.landing.iterdir() if p.is_dir())
+        return cls(run, {tenant: run.ledger.progress(tenant) for tenant in tenants})
+
+    @property
+    def first(self) -> int:
+        """The first run that may have written such rows."""
+        return min([self.run.run_no, *(done.run_no + 1 for done in self.progress.values())])
+
+    @property
+    def is_so(self) -> Column:
+        """Whether a row's run is among them, of the row's tenant."""
+        return (F.col("run_no") == self.run.run_no) | is_fresh(self.progress)
+
+    def of_table(self, lake: Lake, name: str) -> DataFrame:
+        """The table's rows that are so, read from the files of their runs."""
+        return lake.written_by(name, list(range(self.first, self.run.run_no + 1))).where(self.is_so)
