@@ -16,7 +16,8 @@ ACCOUNT = ["tenant_id", "account_id"]
 SOURCE = ["tenant_id", "vendor", "feed"]
 DAY = [*SOURCE, "account_id", "as_of_date"]
 STATE, FLOW, VALUATION = range(3)  # in the order in which they count within a day
-BY_ACCOUNT = "PARTITION BY tenant_id, account_id ORDER BY as_of_date, kind, vendor ROWS"
+BY_SOURCE = "PARTITION BY tenant_id, account_id, source"
+BY_ACCOUNT = f"{BY_SOURCE} ORDER BY as_of_date, kind ROWS"
 SO_FAR = f"OVER ({BY_ACCOUNT} BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
 BEFORE = f"OVER ({BY_ACCOUNT} BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
 WHOLE = f"OVER ({BY_ACCOUNT} BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)"
@@ -28,16 +29,19 @@ def value_days(valuations: DataFrame, before: DataFrame, transactions: DataFrame
     valuations, transactions: rows of silver that count. before: tenant_id, account_id, as_of_date, end_market_value,
     currency, the last published row per account. Gives DAY, market_value, cash_value, currency, and since (date of the
     value before), before_value, net_flow: NULL without a value before, and where amounts are in several currencies,
-    which nothing here converts.
+    which nothing here converts. Of several vendors that value an account each is beside its own value before and its
+    own flows; one that delivers no flows is beside those of the others.
     """
     values = valuations.selectExpr(*DAY, "market_value", "cash_value", "currency", f"{VALUATION} AS kind")
     states = before.selectExpr(
         *ACCOUNT, "as_of_date", "end_market_value AS market_value", "currency", f"{STATE} AS kind"
     )
     flows = transactions.where(F.col("type").isin(FLOW_TYPES) & (F.col("status") != "cancel")).selectExpr(
-        *ACCOUNT, "performance_date AS as_of_date", "amount", "currency", f"{FLOW} AS kind"
+        *ACCOUNT, "vendor", "performance_date AS as_of_date", "amount", "currency", f"{FLOW} AS kind"
     )
-    every = reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), [values, states, flows])
+    every = _by_source(
+        reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), [values, states, flows])
+    )
     # Where a file leaves the currency out, it is the account's, as the state has it.
     own = [f"first(IF(kind = {kind}, currency, NULL), true) {WHOLE}" for kind in (STATE, VALUATION)]
     known = every.selectExpr("*", f"coalesce({', '.join(own)}) AS own").selectExpr(
@@ -59,6 +63,16 @@ def value_days(valuations: DataFrame, before: DataFrame, transactions: DataFrame
         f"IF({comparable}, previous.market_value, NULL) AS before_value",
         f"IF({comparable}, CAST(flowed - previous.flowed AS DECIMAL(28,8)), NULL) AS net_flow",
     )
+
+
+def _by_source(every: DataFrame) -> DataFrame:
+    """States and flows once for each vendor that values the account (`source`), of flows its own where it has any."""
+    valued_by = f"collect_set(IF(kind = {VALUATION}, vendor, NULL)) OVER (PARTITION BY tenant_id, account_id)"
+    of_each = every.selectExpr("*", f"{valued_by} AS valued_by").selectExpr(
+        *every.columns, f"explode(IF(kind = {VALUATION}, array(vendor), valued_by)) AS source"
+    )
+    has_own = f"bool_or(kind = {FLOW} AND vendor = source) OVER ({BY_SOURCE}) AS has_own"
+    return of_each.selectExpr("*", has_own).where(f"kind <> {FLOW} OR vendor = source OR NOT has_own").drop("has_own")
 
 
 def values_alone(valuations: DataFrame) -> DataFrame:

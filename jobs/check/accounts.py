@@ -14,7 +14,7 @@ from jobs.check import account_rules as rules
 from jobs.check import releases
 from jobs.check.account_rules import AccountRule, judged
 from jobs.check.classes import classified
-from jobs.check.holds import ACCOUNT, CHECK, let_through, one_each, present_holds, still_caught
+from jobs.check.holds import ACCOUNT, CHECK, flagged_where_published, let_through, one_each, present_holds, still_caught
 from jobs.check.night_rows import Night, NightRows
 from jobs.check.stale import SECURITY, overdue, unchanged
 from jobs.check.tolerances import Measure, Tolerances
@@ -27,6 +27,7 @@ OF_BOOKINGS: tuple[Measure, ...] = ("sign_of_type", "unknown_security")
 OF_POSITIONS: tuple[Measure, ...] = ("unknown_security", "stale_price")
 MEASURES: tuple[Measure, ...] = (*OF_VALUES, "missing_accounts", *OF_BOOKINGS, *OF_POSITIONS)
 RECENT = timedelta(days=31)  # of a history that is loaded at once only the last holdings are looked at
+LONGEST_RHYTHM = timedelta(days=100)  # an account is valued once a quarter at least; a flow may have come in between
 LONGEST_SILENCE = timedelta(days=45)  # an account that has been missing for longer has been said to be so often enough
 
 
@@ -55,6 +56,8 @@ class _Gate:
 
     def caught_and_let_through(self) -> DataFrame:
         found = one_each(reduce(DataFrame.unionByName, self._findings()))
+        if self.rows.knows_states:
+            found = flagged_where_published(found, self.lake.read("account_state"))
         if self.held is None:
             return found
         came = [self.rows.fresh(name).select(*ACCOUNT) for name in ("valuation", "transaction", "position")]
@@ -126,13 +129,22 @@ class _Gate:
 
     def _value_days(self, valuations: DataFrame) -> DataFrame:
         if self.rows.knows_states and self.tolerances.has("value_jump", "flow_share"):
-            flows = self.rows.judged("transaction", "performance_date")
-            return days_of.value_days(valuations, self.lake.read("account_state"), flows)
+            return days_of.value_days(valuations, self.lake.read("account_state"), self._flows())
         return days_of.values_alone(valuations)
+
+    def _flows(self) -> DataFrame:
+        """Bookings since the values before tonight's, whichever run brought them."""
+        first = self.night.run.business_date - LONGEST_RHYTHM
+        if self.rows.whole is not None:
+            first = min(first, self.rows.whole[1])
+        return self.rows.current("transaction", F.col("performance_date") >= F.lit(first))
 
     def _position_days(self) -> DataFrame:
         positions = self.rows.judged("position", "as_of_date")
-        positions = positions.where(F.col("as_of_date") >= F.lit(self.night.run.business_date - RECENT))
+        first = self.night.run.business_date - RECENT
+        if self.rows.whole is not None:  # what is held for older holdings is looked at again
+            first = min(first, self.rows.whole[1])
+        positions = positions.where(F.col("as_of_date") >= F.lit(first))
         stale = None
         if self.tolerances.has("stale_price"):
             stale = unchanged(self._prices(positions), SECURITY, "price", self.rows.calendar)

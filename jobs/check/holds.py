@@ -14,6 +14,7 @@ from jobs.platform.local_rows import local_rows
 
 ACCOUNT = ["tenant_id", "account_id"]
 FINDING = [*ACCOUNT, "as_of_date", "rule"]
+OF_RULE = [*ACCOUNT, "rule"]
 CHECK, RECONCILE = "check", "reconcile"  # the steps that hold accounts: for what came in, and for what came out
 RELEASE = T.StructType([T.StructField(name, T.StringType()) for name in (*ACCOUNT, "by_person")])
 
@@ -29,19 +30,20 @@ def let_through(held: DataFrame, found: DataFrame, judged: DataFrame, releases: 
     """The held findings that hold no longer: columns of FINDING, reason, severity, state (`released`).
 
     held: as `present_holds` gives them. found: what the rules found in this run, in which all values of the `judged`
-    accounts (tenant_id, account_id) since their last published row were looked at again. A finding of the gate that is
-    not found again in a judged account was corrected or explained by a later file; a release by a person lets all of an
-    account through, also what `reconcile` holds.
+    accounts (tenant_id, account_id) since their last published row were looked at again. A finding of the gate whose
+    rule finds nothing more in a judged account, on no date, was corrected or explained by a later file: a value that
+    stands still does so on a later date each night. A release by a person lets all of an account through, also what
+    `reconcile` holds.
     """
     words = [(one.tenant_id, one.account_id, one.in_words) for one in releases]
     by_person = local_rows(held.sparkSession, words, RELEASE)
-    again = found.select(*FINDING, F.lit(True).alias("again"))
+    again = found.select(*OF_RULE).distinct().withColumn("again", F.lit(True))
     looked_at = judged.select(*ACCOUNT).distinct().withColumn("is_judged", F.lit(True))
     is_own = F.coalesce("step", F.lit(CHECK)) == CHECK
     return (
         held.join(F.broadcast(by_person), ACCOUNT, "left")
         .join(looked_at, ACCOUNT, "left")
-        .join(again, FINDING, "left")
+        .join(again, OF_RULE, "left")
         .where(F.col("by_person").isNotNull() | (is_own & F.col("is_judged") & F.col("again").isNull()))
         .select(
             *FINDING,
@@ -50,6 +52,17 @@ def let_through(held: DataFrame, found: DataFrame, judged: DataFrame, releases: 
             F.lit("released").alias("state"),
         )
     )
+
+
+def flagged_where_published(found: DataFrame, state: DataFrame) -> DataFrame:
+    """`found` (FINDING, reason, severity, state) where what is about a published date does not hold its account: it is
+    flagged. What is out cannot be held back, and its rows would go with it; the classes of restatements say whether
+    another figure takes its place. state: tenant_id, account_id, as_of_date of each account's last published row."""
+    published = state.select(*ACCOUNT, F.col("as_of_date").alias("_published"))
+    is_out = F.coalesce(F.col("as_of_date") <= F.col("_published"), F.lit(False))
+    mild = {"severity": "warn", "state": "flagged"}
+    kept = {name: F.when(is_out, F.lit(word)).otherwise(F.col(name)) for name, word in mild.items()}
+    return found.join(published, ACCOUNT, "left").withColumns(kept).drop("_published")
 
 
 def still_caught(found: DataFrame, let_through: DataFrame) -> DataFrame:

@@ -11,6 +11,7 @@ from operator import or_
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from jobs.calculate.unpublished import Unpublished
 from jobs.check import accounts, expectations, releases
 from jobs.check.data_docs import write_pages
 from jobs.check.expectations import Outcome, Slice
@@ -78,7 +79,9 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
         nothing: dict[str, int | str] = {"files": 0, "accepted": 0, "withheld": 0, "rules": 0, "findings": 0}
         if not (waiting or replayed):
             return nothing
-        return nothing | accounts.write(lake, settings, tolerances, Night(run, [run.run_no], replayed, waiting))
+        # An attempt before may have decided on files of a run that died: their rows are looked at again.
+        run_nos = list(range(Unpublished.of(settings, run).first, run.run_no + 1))
+        return nothing | accounts.write(lake, settings, tolerances, Night(run, run_nos, replayed, waiting))
     expectations.preload()
     slices = _slices(lake, settings, run, delivery, tolerances)
     night = settings.folder("data_docs") / run.business_date.isoformat() / f"run-{run.run_no}"
@@ -112,7 +115,8 @@ def _slices(lake: Lake, settings: Settings, run: Run, delivery: Delivery, tolera
     profiles = collect_profiles(parts, facts, delivery.rows)
     usual = _usual_counts(lake, profiles, tolerances, run.business_date)
     on = run.business_date
-    rates = _rate_moves(lake, delivery, tolerances, on)
+    withheld = [file.file_id for file in run.ledger.files(status=["withheld"])]
+    rates = _rate_moves(lake, delivery, tolerances, on, withheld)
     slices = [_delivery_slice(feed, files, tolerances, on) for feed, files in delivery.files.items()]
     slices += [expectations.table_slice(p, tolerances, usual.get(_series(p)), on) for p in profiles]
     return slices + [expectations.rate_slice(feed, found, tolerances, on) for feed, found in rates.items()]
@@ -130,14 +134,19 @@ def _written(lake: Lake, table: str, delivery: Delivery) -> DataFrame:
     return rows.where(reduce(or_, feeds) & of_files)
 
 
-def _rate_moves(lake: Lake, delivery: Delivery, tolerances: Tolerances, on: date) -> dict[Feed, Moves]:
-    """How far the night's exchange rates moved, where some came and a rule asks."""
+def _rate_moves(
+    lake: Lake, delivery: Delivery, tolerances: Tolerances, on: date, withheld: list[str]
+) -> dict[Feed, Moves]:
+    """How far the night's exchange rates moved from those of files that are not `withheld`, where some came and a rule
+    asks."""
     asked = tolerances.of("fx_move")
     if not asked or RATES not in delivery.tables() or lake.last_run(RATES) < min(delivery.run_nos):
         return {}
     limits = sorted({limit.max for rule in asked for limit in rule.limits if limit.max is not None})
     days = F.col("as_of_date").between(on - timedelta(days=LONGEST_PAUSE), on)
     before = lake.read(RATES).where(days & ~F.col("run_no").isin(delivery.run_nos))
+    if withheld:
+        before = before.where(~F.col("file_id").isin(withheld))
     return moves(_written(lake, RATES, delivery), latest(before, schemas.table(RATES)), limits)
 
 

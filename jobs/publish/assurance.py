@@ -27,15 +27,16 @@ WITH done AS (
 ), step (control, state, reason) AS (
     SELECT 'gate', CASE WHEN 'check' = ANY (steps) THEN 'ran' ELSE 'did_not_run' END, 'the gate did not run' FROM done
     UNION ALL
-    SELECT 'staleness', CASE WHEN NOT %(looks_for_stale)s THEN 'not_asked'
-                             WHEN 'check' = ANY (steps) THEN 'ran' ELSE 'did_not_run' END,
-           CASE WHEN %(looks_for_stale)s THEN 'nobody looked for values and prices that stand still'
-                ELSE 'no rule looks for values and prices that stand still' END FROM done
+    SELECT 'staleness', CASE WHEN 'check' = ANY (steps) THEN 'ran' ELSE 'did_not_run' END,
+           'nobody looked for values and prices that stand still' FROM done
     UNION ALL
     SELECT 'reconciliation', CASE WHEN 'reconcile' = ANY (steps) THEN 'ran' ELSE 'did_not_run' END,
            'the reconciliation did not run' FROM done
 ), control AS (
-    SELECT t.tenant_id, s.control, s.state, s.reason FROM unnest(%(tenants)s::text[]) t (tenant_id) CROSS JOIN step s
+    SELECT t.tenant_id, s.control, CASE WHEN u.unwatched THEN 'not_asked' ELSE s.state END,
+           CASE WHEN u.unwatched THEN 'no rule looks for values and prices that stand still' ELSE s.reason END
+    FROM unnest(%(tenants)s::text[]) t (tenant_id) CROSS JOIN step s
+    CROSS JOIN LATERAL (SELECT s.control = 'staleness' AND t.tenant_id <> ALL (%(watched)s::text[])) u (unwatched)
     UNION ALL
     SELECT t.tenant_id, 'comparison', CASE WHEN r.compared > 0 THEN 'ran' ELSE 'nothing_there' END,
            'nobody''s figures to compare with'
@@ -178,15 +179,16 @@ class Publishing:
 
 def note_controls(connection: psycopg.Connection, of: Publishing, tolerances: Tolerances) -> None:
     """Write which controls ran over what the run brings (marts.run_control), by the ledger of its steps."""
-    stale = sorted({rule.name for rule in tolerances.rules if str(rule.measure).startswith(STALE)})
-    connection.execute(RULES, {"rules": stale})
+    stale = [rule for rule in tolerances.rules if str(rule.measure).startswith(STALE)]
+    now = [rule for rule in stale if rule.in_force_on(of.published_at.date())]
+    connection.execute(RULES, {"rules": sorted({rule.name for rule in stale})})
     connection.execute(
         CONTROLS,
         {
             "run_id": of.run_id,
             "tenants": of.tenants,
             "published_at": of.published_at,
-            "looks_for_stale": bool(stale),
+            "watched": [tenant for tenant in of.tenants if any(rule.tenant in {None, tenant} for rule in now)],
         },
     )
 

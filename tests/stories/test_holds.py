@@ -17,6 +17,7 @@ from jobs.cli.main import app
 from jobs.pipeline import run_all
 from jobs.platform.ledger import Ledger
 from jobs.platform.settings import Settings
+from jobs.reconcile import held
 
 pytestmark = pytest.mark.system
 
@@ -64,19 +65,29 @@ NIGHTS = [
     (MONDAY, {
         "canonical_valuations_2.csv": VALUES + "A,2026-03-09,1800,USD\nB,2026-03-09,1010,USD\nC,2026-03-09,2500,USD\n"
         "D,2026-03-09,1400,USD\nE,2026-03-09,1250,USD\n",
+        "canonical_transactions_2.csv": "transaction_id,account_id,trade_date,type,amount,currency\n"
+        "T0,E,2026-03-10,DEPOSIT,1000,USD\n",  # a day before the value that it explains
         "canonical_reported_performance_2.csv": REPORT + "B,2026-03-09,0.01\nE,2026-03-09,0.01\n",
     }),
     # The deposit of A comes a day late; C goes on as it was; D's value and E's report are corrected. The rates of the
     # night are no rates.
     (TUESDAY, {
         "canonical_valuations_3.csv": VALUES + "A,2026-03-10,1818,USD\nB,2026-03-10,1020,USD\nC,2026-03-10,2525,USD\n"
-        "D,2026-03-09,1010,USD\nD,2026-03-10,1010,USD\nE,2026-03-10,1250,USD\n",
+        "D,2026-03-09,1010,USD\nD,2026-03-10,1010,USD\nE,2026-03-10,2250,USD\n",
         "canonical_transactions_3.csv": "transaction_id,account_id,trade_date,type,amount,currency\n"
         "T1,A,2026-03-09,DEPOSIT,800,USD\n",
         "canonical_reported_performance_3.csv": REPORT + "E,2026-03-09,0.25\n",
         "canonical_fx_rates_3.csv": RATES + "2026-03-10,EUR,USD,11.0\n",
     }),
 ]  # fmt: skip
+
+# Its night dies after its rows were calculated and compared, and before anybody was held for them.
+OF_A_DEAD_RUN = {
+    "canonical_accounts_9.csv": "account_id,base_currency\nX,USD\nY,USD\nZ,USD\n",
+    "canonical_valuations_9.csv": VALUES + "".join(f"{a},2026-03-06,1000,USD\n" for a in "XYZ")
+    + "X,2026-03-09,1400,USD\nY,2026-03-09,1250,USD\nZ,2026-03-09,1010,USD\n",
+    "canonical_reported_performance_9.csv": REPORT + "Y,2026-03-09,0.01\nZ,2026-03-09,0.01\n",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -106,21 +117,48 @@ def desk(spark: SparkSession, database_url: str, tmp_path_factory: pytest.TempPa
         listed = CliRunner().invoke(app, ["holds", "ls"]).output
         answers = [CliRunner().invoke(app, ["holds", "release", "C", "--why", "the client's bank confirms it"])]
         answers += [CliRunner().invoke(app, ["holds", "release", "C", "--why", "again"])]
+        missed = _missed(database_url)
+        (landing / "canonical_fx_rates_4.csv").write_text(RATES + "2026-03-11,EUR,USD,1.12\n")
         run_all(spark, settings, ledger.open_run(TUESDAY))
         marts.append(_published(database_url))
+        withheld = sorted(Path(file.path).name for file in ledger.files(status=["withheld"]))
+        listed_after = CliRunner().invoke(app, ["holds", "ls"]).output
+        beta = home / "landing" / "beta"
+        beta.mkdir()
+        for name, text in OF_A_DEAD_RUN.items():
+            (beta / name).write_text(text)
+        with pytest.MonkeyPatch.context() as kill:
+            kill.setattr(held, "write", _killed)
+            with pytest.raises(KeyboardInterrupt):
+                run_all(spark, settings, ledger.open_run(TUESDAY))
+        run_all(spark, settings, ledger.open_run(TUESDAY))
         yield SimpleNamespace(
             marts=marts, counters=counters, groups=groups, lists=lists, listed=listed, answers=answers,
-            url=database_url,
-            listed_after=CliRunner().invoke(app, ["holds", "ls"]).output,
+            url=database_url, missed=missed, withheld=withheld, listed_after=listed_after,
+            after_the_dead_run=_published(database_url, "beta"),
         )  # fmt: skip
 
 
-def _published(url: str) -> dict[tuple[str, date], tuple[Decimal, float | None]]:
+def _killed(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _published(url: str, tenant: str = "acme") -> dict[tuple[str, date], tuple[Decimal, float | None]]:
     with psycopg.connect(url) as connection:
         rows = connection.execute(
             "SELECT account_id, as_of_date, end_market_value, twrr_daily FROM marts.account_performance_daily"
+            " WHERE tenant_id = %s",
+            [tenant],
         ).fetchall()
     return {(account, day): (value, twrr) for account, day, value, twrr in rows}
+
+
+def _missed(url: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(url) as connection:
+        return connection.execute(
+            "SELECT table_name, column_name, missed_since, share_missed, nights FROM marts.data_quality_trend"
+            " WHERE missed"
+        ).fetchall()
 
 
 def _household(url: str) -> dict[date, tuple[Decimal, int]]:
@@ -135,6 +173,14 @@ def _household(url: str) -> dict[date, tuple[Decimal, int]]:
 def test_a_held_account_keeps_its_watermark_while_the_others_go_on(desk: SimpleNamespace) -> None:
     assert desk.counters[1]["check"]["accounts_held"] == 2
     assert set(desk.marts[1]) == {*((account, FRIDAY) for account in "ABCDE"), ("B", MONDAY)}
+
+
+def test_a_rate_is_compared_with_the_last_one_that_was_not_withheld(desk: SimpleNamespace) -> None:
+    assert desk.withheld == ["canonical_fx_rates_3.csv"]
+
+
+def test_what_a_dead_run_has_calculated_and_compared_is_held_by_the_next(desk: SimpleNamespace) -> None:
+    assert set(desk.after_the_dead_run) == {*((account, FRIDAY) for account in "XYZ"), ("Z", MONDAY)}
 
 
 def test_a_later_file_that_explains_the_value_lets_all_its_days_through(desk: SimpleNamespace) -> None:
@@ -189,12 +235,8 @@ def test_a_feed_that_fails_stops_nobody_else(desk: SimpleNamespace) -> None:
     assert {account for account, day in desk.marts[2] if day == TUESDAY} == {"A", "B", "D", "E"}
     with psycopg.connect(desk.url) as connection:
         [status] = connection.execute("SELECT status FROM ops.file WHERE path LIKE '%fx_rates_3%'").fetchone()
-        missed = connection.execute(
-            "SELECT table_name, column_name, missed_since, share_missed, nights FROM marts.data_quality_trend"
-            " WHERE missed"
-        ).fetchall()
     assert status == "withheld"
-    assert missed == [("fx_rate_moves", "rate", TUESDAY, 1.0, 1)]
+    assert desk.missed == [("fx_rate_moves", "rate", TUESDAY, 1.0, 1)]
 
 
 def test_the_list_says_since_when_and_why(desk: SimpleNamespace) -> None:

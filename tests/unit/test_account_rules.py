@@ -104,6 +104,27 @@ def test_a_value_that_moves_without_a_flow(of_values: Callable[..., DataFrame]) 
     assert (fate["held"], fate["jumps"]) == (("hold", "held"), ("warn", "flagged"))
 
 
+def test_each_of_two_vendors_is_beside_its_own_flows(of_values: Callable[..., DataFrame]) -> None:
+    """Both report one deposit; or only one delivers bookings at all; or one of the two values jumps."""
+    second = {"vendor": "zurich", "feed": "brokerage_positions"}
+    found = of_values(
+        Tolerances(
+            rules=[
+                rule("value_jump", [{"unit": "fraction", "max": 0.5}, {"unit": "money", "max": 100}]),
+                rule("flow_share", [{"unit": "fraction", "max": 1.25}]),
+            ]
+        ),
+        [
+            value("both", "1100"), value("both", "1100", **second),
+            value("one", "1100"), value("one", "1100", **second),
+            value("jumps", "100"), value("jumps", "1000", **second),
+        ],
+        dict.fromkeys(["both", "one", "jumps"], "100"),
+        [booking(name, "DEPOSIT", "1000", **by) for name, by in (("both", {}), ("both", second), ("one", {}))],
+    )  # fmt: skip
+    assert [(row["account_id"], row["rule"]) for row in found.collect()] == [("jumps", "value_jump")]
+
+
 def test_a_negative_value_and_a_flow_that_the_values_cannot_hold(of_values: Callable[..., DataFrame]) -> None:
     tolerances = Tolerances(
         rules=[

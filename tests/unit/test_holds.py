@@ -7,7 +7,7 @@ from datetime import date
 from chispa import assert_df_equality
 from pyspark.sql import SparkSession
 
-from jobs.check.holds import let_through, still_caught
+from jobs.check.holds import flagged_where_published, let_through, still_caught
 from jobs.check.releases import Release
 
 MONDAY, TUESDAY = date(2026, 1, 5), date(2026, 1, 6)
@@ -43,3 +43,28 @@ def test_a_hold_ends_by_a_file_or_a_person_and_stays_otherwise(spark: SparkSessi
     assert_df_equality(through, spark.createDataFrame(expected, THROUGH), ignore_row_order=True, ignore_nullable=True)
     caught = {(row["account_id"], row["as_of_date"]) for row in still_caught(found, through).collect()}
     assert caught == {("still_wrong", MONDAY), ("released_and_wrong", TUESDAY)}
+
+
+def test_a_value_that_stands_still_on_a_later_date_is_not_corrected(spark: SparkSession) -> None:
+    names = ["stands", "moves"]
+    held = spark.createDataFrame([("acme", name, MONDAY, "stale", "hold", "check") for name in names], HELD)
+    found = spark.createDataFrame([("acme", "stands", TUESDAY, "stale")], FOUND)
+    judged = spark.createDataFrame([("acme", name) for name in names], "tenant_id string, account_id string")
+    through = let_through(held, found, judged, [])
+    assert [row["account_id"] for row in through.collect()] == ["moves"]
+
+
+def test_what_is_published_is_flagged_and_not_held(spark: SparkSession) -> None:
+    found = [
+        ("acme", name, day, "sign", "wrong", "hold", "held") for name in ("old", "new") for day in (MONDAY, TUESDAY)
+    ]
+    state = spark.createDataFrame([("acme", "old", MONDAY)], "tenant_id string, account_id string, as_of_date date")
+    kept = flagged_where_published(spark.createDataFrame(found, THROUGH), state)
+    expected = [*found[1:], ("acme", "old", MONDAY, "sign", "wrong", "warn", "flagged")]
+    assert_df_equality(
+        kept,
+        spark.createDataFrame(expected, THROUGH),
+        ignore_row_order=True,
+        ignore_nullable=True,
+        ignore_column_order=True,
+    )
