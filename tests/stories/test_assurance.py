@@ -32,6 +32,7 @@ FLAG = {
     "tenant_id": "acme", "as_of_date": MONDAY, "severity": "warn", "state": "flagged", "reason": "found",
     "run_id": "n1", "published_at": EVENING,
 }  # fmt: skip
+OF_RUN = {"epoch": 1, "run_id": "n2", "published_at": EVENING}
 WORTH = {"OK": 500, "BRK": 300, "CASH": 100, "STALE": 200, "REL": 300, "ACC": 20, "FLAG": 10, "UNC": 5}
 MEMBERS = {
     "clean": ["OK"], "mixed": ["OK", "BRK", "STALE"], "cash": ["CASH"], "released": ["REL", "AWAY"],
@@ -223,6 +224,53 @@ def test_figures_that_nobody_s_were_beside_are_not_verified(desk: Desk) -> None:
     assert desk.groups("uncompared_share, assurance")["clean"] == (1, "unreconciled")
 
 
+def test_a_period_is_as_good_as_the_worst_of_its_days(desk: Desk) -> None:
+    """Against BRK something stands on Monday, nothing on Tuesday."""
+    daily = "marts.account_performance_daily"
+    desk.steps("n2", TUESDAY, *STEPS)
+    desk.put("ops.run_comparison", {"tenant_id": "acme", "run_id": "n2", "compared": 9})
+    later = EVENING + timedelta(hours=24)
+    group = {**GROUP, "group_id": "mixed", "end_market_value": 1000, "as_of_date": TUESDAY, "run_id": "n2"}
+    group["published_at"] = later
+    desk.put("marts.group_performance_daily", group)
+    for name in ("BRK", "OK"):
+        desk.put(daily, {**ROW, "account_id": name, "end_market_value": 300, "as_of_date": TUESDAY, "run_id": "n2"})
+    of_period = {"tenant_id": "acme", "as_of_date": TUESDAY, "status": "ok", **OF_RUN}
+    for name, start in (("MTD", date(2026, 1, 2)), ("1Y", MONDAY), ("ITD", None)):
+        period = {**of_period, "period": name, "start_date": start}
+        desk.put("marts.account_performance_period", {**period, "account_id": "BRK"})
+        desk.put("marts.group_performance_period", {**period, "group_type": "household", "group_id": "mixed"})
+    risk = {**of_period, "account_id": "BRK", "window_name": "1Y", "frequency": "daily"}
+    desk.put("marts.account_risk", risk)
+    desk.publish("n1", EVENING, MONDAY)
+    desk.publish("n2", later, TUESDAY)
+    columns = "assurance, unverified_days, break_share"
+    periods = desk.ask(f"SELECT period, {columns} FROM marts.assured_performance_period ORDER BY period")
+    assert periods == [
+        ("1Y", "unwatched", 1, 0),
+        ("ITD", "unknown", None, None),
+        ("MTD", "unreconciled", 2, 1),
+    ]
+    assert desk.ask(f"SELECT {columns} FROM marts.assured_risk") == [("unreconciled", 2, 1)]
+    groups = desk.ask(f"SELECT period, {columns} FROM marts.assured_group_performance_period ORDER BY period")
+    assert groups[1:] == [("ITD", "unknown", None, None), ("MTD", "unreconciled", 2, 0.3)]
+
+
+def test_a_rule_of_one_tenant_watches_no_other_and_one_that_has_ended_nobody(desk: Desk) -> None:
+    rule = {
+        "name": "stale", "measure": "stale_value", "limits": [{"unit": "days", "max": 5}], "severity": "warn",
+        "reason": "stands still", "tenant": "acme",
+    }  # fmt: skip
+
+    def watched(**more: Any) -> list[tuple[Any, ...]]:
+        rules = Tolerances.model_validate({"rules": [{**rule, **more}]})
+        assurance.note_controls(desk.admin, assurance.Publishing("n1", EVENING, ["acme", "other"]), rules)
+        return desk.ask("SELECT tenant_id, state FROM marts.run_control WHERE control = 'staleness' ORDER BY 1")
+
+    assert watched() == [("acme", "ran"), ("other", "not_asked")]
+    assert watched(valid_to="2025-12-31") == [("acme", "not_asked"), ("other", "not_asked")]
+
+
 def test_what_was_published_before_is_unknown_and_what_is_gone_is_told_no_more(desk: Desk) -> None:
     rows = "SELECT DISTINCT assurance FROM marts.assured_group_performance_daily WHERE tenant_id = 'acme'"
     assert desk.ask(rows) == [("unknown",)]
@@ -245,8 +293,14 @@ def test_an_analyst_sees_the_assurance_of_own_tenants_only(desk: Desk) -> None:
         "tenant_id": "other", "group_type": "household", "group_id": "x", "account_id": "OK",
         "from_date": MONDAY, "to_date": None,
     })  # fmt: skip
+    for tenant in ("acme", "other"):
+        of = {"tenant_id": tenant, "as_of_date": MONDAY, "status": "ok", **OF_RUN}
+        desk.put("marts.account_performance_period", {**of, "account_id": "OK", "period": "MTD"})
+        desk.put("marts.group_performance_period", {**of, "group_type": "household", "group_id": "x", "period": "MTD"})
+        desk.put("marts.account_risk", {**of, "account_id": "OK", "window_name": "1Y", "frequency": "daily"})
     desk.admin.execute("SET SESSION AUTHORIZATION eve_of_acme")
-    views = ["account_assurance", "account_exception", "assured_performance_daily", "assured_group_performance_daily"]
+    views = ["account_assurance", "account_exception", "assured_performance_daily", "assured_group_performance_daily",
+             "assured_performance_period", "assured_group_performance_period", "assured_risk"]  # fmt: skip
     for name in ["run_control", "group_member", "group_assurance", "uncompared_day", *views]:
         assert desk.ask(f"SELECT DISTINCT tenant_id FROM marts.{name}") == [("acme",)], name
     with pytest.raises(psycopg.errors.InsufficientPrivilege), desk.admin.transaction():
