@@ -217,7 +217,7 @@ def test_a_break_that_holds_lets_the_account_through_when_it_is_resolved(desk: S
     assert {day: row for (account, day), row in desk.marts[2].items() if account == "E"} == {
         FRIDAY: (Decimal(1000), None),
         MONDAY: (Decimal(1250), 0.25),
-        TUESDAY: (Decimal(1250), 0.0),
+        TUESDAY: (Decimal(2250), 0.0),  # 1,000 of it a deposit that had come the night before
     }
 
 
