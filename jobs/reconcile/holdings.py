@@ -11,6 +11,7 @@ from jobs.calculate.currency import in_base_currency, usable_rates
 from jobs.calculate.inputs import Silver, Span
 from jobs.calculate.policies import Policies
 from jobs.calculate.unpublished import Unpublished
+from jobs.check.account_days import CASH_SECURITY
 from jobs.check.tolerances import Tolerances, load_tolerances
 from jobs.check.verdict import verdict
 from jobs.platform.business_calendar import calendar_days, calendars_of
@@ -22,6 +23,7 @@ from jobs.platform.settings import Settings
 HOLDER = ["tenant_id", "vendor", "account_id", "as_of_date"]
 RECENT = timedelta(days=31)  # a history that is loaded at once is not added up day by day
 NOT_VALUED = "a position has no value"
+NO_CASH = "the vendor does not say how much of the value is cash"
 NO_RATE = "a position is in a currency that has no exchange rate to that of the value"
 
 
@@ -64,7 +66,8 @@ def holdings(
     (`theirs`), in the value's currency: columns of a difference, type holdings_value.
 
     valuations, positions: current rows of silver of the same vendors, accounts and dates. rates: as `usable_rates`
-    gives them. Some vendors list cash among the positions, some give it beside them: the sum that is nearer counts.
+    gives them. Some vendors list cash among the positions, some give it beside them: the sum that is nearer counts. Of
+    one that does neither only a sum that is the value says something: the rest may be cash.
     """
     value = valuations.selectExpr(
         *HOLDER,
@@ -78,11 +81,13 @@ def holdings(
         F.sum("market_value").alias("amount"),
         F.sum("accrued_income").alias("own_accrued"),
         F.count_if(F.col("market_value").isNull()).alias("not_valued"),
+        F.count_if(F.col("security_id").rlike(CASH_SECURITY)).alias("cash_positions"),
     )
     only = f"min(currency) OVER (PARTITION BY {', '.join(HOLDER)})"
     beside = held.join(value, HOLDER).selectExpr("*", f"coalesce(value_currency, {only}, '') AS base_currency")
     legs = beside.selectExpr(
-        *HOLDER, "feed", "value", "cash_value", "accrued", "not_valued", "as_of_date AS event_date", "base_currency",
+        *HOLDER, "feed", "value", "cash_value", "accrued", "not_valued", "cash_positions",
+        "as_of_date AS event_date", "base_currency",
         "coalesce(currency, base_currency) AS currency",
         "CAST(amount + IF(accrued IS NULL, coalesce(own_accrued, 0), 0) AS DECIMAL(28,8)) AS amount",
     )  # fmt: skip
@@ -92,13 +97,16 @@ def holdings(
         .agg(
             F.sum("amount").alias("amount"),
             F.sum("not_valued").alias("not_valued"),
+            F.sum("cash_positions").alias("cash_positions"),
             F.count_if(F.col("amount").isNull()).alias("not_converted"),
         )
         .selectExpr("*", "amount + coalesce(accrued, 0) AS listed")
         .selectExpr("*", "listed + coalesce(cash_value, 0) AS with_cash")
         .selectExpr("*", "IF(abs(with_cash - value) <= abs(listed - value), with_cash, listed) AS ours")
     )
+    tells_no_cash = F.col("cash_value").isNull() & (F.col("cash_positions") == 0) & (F.col("ours") != F.col("value"))
     obstacle = F.when(F.col("not_valued") > 0, NOT_VALUED).when(F.col("not_converted") > 0, NO_RATE)
+    obstacle = obstacle.when(tells_no_cash, NO_CASH)
     difference = F.when(F.col("obstacle").isNull(), (F.col("ours") - F.col("value")).cast(MONEY))
     bps = F.try_divide(F.col("difference").cast("double") * 10_000, F.abs("value").cast("double"))
     amounts = {"money": F.abs("difference"), "bps": F.abs("difference_bps")}

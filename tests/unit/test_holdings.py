@@ -12,7 +12,7 @@ from jobs.calculate.currency import usable_rates
 from jobs.check.expectations import rate_slice
 from jobs.check.rates import moves
 from jobs.check.tolerances import Rule, Tolerances
-from jobs.reconcile.holdings import NO_RATE, NOT_VALUED, holdings
+from jobs.reconcile.holdings import NO_CASH, NO_RATE, NOT_VALUED, holdings
 from tests.unit.test_account_rules import silver, value
 
 THURSDAY, FRIDAY, MONDAY = date(2026, 1, 1), date(2026, 1, 2), date(2026, 1, 5)
@@ -39,8 +39,10 @@ def test_what_is_held_adds_up_to_the_value(spark: SparkSession) -> None:
     values = [
         value("beside", "1000.00", **cash),
         value("among", "1000.00", **cash),  # cash is a position too
-        value("nearly", "1001.00", currency="USD"),
-        value("short", "1001.01", currency="USD"),
+        value("nearly", "1001.00", currency="USD", cash_value=Decimal(0)),
+        value("short", "1001.01", currency="USD", cash_value=Decimal(0)),
+        value("untold", "1001.01", currency="USD"),  # a dollar may be cash
+        value("listed", "1001.01", currency="USD"),  # a position is: there is no more of it
         value("accrues", "1005.00"),
         value("foreign", "1090.00", currency="USD"),
         value("no_rate", "1000.00", currency="USD"),
@@ -51,6 +53,7 @@ def test_what_is_held_adds_up_to_the_value(spark: SparkSession) -> None:
         held("beside", "A", "400"), held("beside", "B", "500"),
         held("among", "A", "900"), held("among", "CASH", "100"),
         held("nearly", "A", "1000", currency="USD"), held("short", "A", "1000", currency="USD"),
+        held("untold", "A", "1000"), held("listed", "A", "995"), held("listed", "CASH USD", "5"),
         held("accrues", "BOND", "1000", accrued_income=Decimal(5)),
         held("foreign", "A", "500", currency="EUR"), held("foreign", "B", "540"),
         held("no_rate", "A", "1000", currency="XTS"), held("no_rate", "B", "1", currency="USD"),
@@ -70,12 +73,14 @@ def test_what_is_held_adds_up_to_the_value(spark: SparkSession) -> None:
         "among": (Decimal(0), None),
         "nearly": (Decimal(-1), None),
         "short": (Decimal("-1.01"), None),
+        "untold": (None, NO_CASH),
+        "listed": (Decimal("-1.01"), None),
         "accrues": (Decimal(0), None),
         "foreign": (Decimal(0), None),  # 500 EUR at 1.1, and 540
         "no_rate": (None, NO_RATE),
         "unvalued": (None, NOT_VALUED),
     }
-    assert {row["account_id"] for row in found if row["verdict"]} == {"short"}
+    assert {row["account_id"] for row in found if row["verdict"]} == {"short", "listed"}
 
 
 def test_a_rate_that_moves_by_more_than_a_fifth(spark: SparkSession) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 FAULTED = "HT-000099"
+UNKNOWN = "A777777"  # a number that nobody knows
 # What the vendors call it; {n} is the fault's number.
 NUMBERS = {
     "hst": "A199{n:03d}", "brokerage": "F{n:02d}", "flex": "U7900{n:03d}", "apx": "9{n:03d}", "gcus": "HTB99{n:03d}91",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, timedelta
 
-from jobs.sample.faults.fault import FAULTED, NUMBERS, Fault, Lines, changed
+from jobs.sample.faults.fault import FAULTED, NUMBERS, UNKNOWN, Fault, Lines, changed
 from jobs.sample.feeds import hst
 from jobs.sample.market import cusip
 
@@ -53,7 +53,7 @@ def custodian(on: date) -> Iterator[Fault]:
     found = ("duplicate_key", "transaction_id")
     yield quarantined("duplicate key with other content", 6, same_id, reason="one row", found=found)
     found = ("unknown_account", "account_number")
-    yield quarantined("unknown account", 7, (2, "A777777"), reason="a number in account_xref", found=found)
+    yield quarantined("unknown account", 7, (2, UNKNOWN), reason="a number in account_xref", found=found)
     yield quarantined("unknown code", 8, (5, "ZZZ"), reason="a word of 'bookings'", found=("unknown_code", "code"))
 
 
