@@ -11,7 +11,6 @@ from pyspark.sql import functions as F
 from jobs.calculate.due import is_fresh
 from jobs.platform.lake import Lake
 from jobs.platform.ledger import Progress, Run
-from jobs.platform.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -22,8 +21,9 @@ class Unpublished:
     progress: Mapping[str, Progress]
 
     @classmethod
-    def of(cls, settings: Settings, run: Run) -> Unpublished:
-        tenants = [run.tenant] if run.tenant else sorted(p.name for p in settings.landing.iterdir() if p.is_dir())
+    def of(cls, run: Run) -> Unpublished:
+        # A folder of which nothing ever came would have all runs since the first count as unpublished.
+        tenants = [run.tenant] if run.tenant else sorted({file.tenant_id for file in run.ledger.files(run=run)})
         return cls(run, {tenant: run.ledger.progress(tenant) for tenant in tenants})
 
     @property

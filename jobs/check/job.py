@@ -80,7 +80,7 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
         if not (waiting or replayed):
             return nothing
         # An attempt before may have decided on files of a run that died: their rows are looked at again.
-        run_nos = list(range(Unpublished.of(settings, run).first, run.run_no + 1))
+        run_nos = list(range(Unpublished.of(run).first, run.run_no + 1))
         return nothing | accounts.write(lake, settings, tolerances, Night(run, run_nos, replayed, waiting))
     expectations.preload()
     slices = _slices(lake, settings, run, delivery, tolerances)

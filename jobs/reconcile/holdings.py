@@ -31,7 +31,7 @@ def differences(lake: Lake, settings: Settings, run: Run) -> DataFrame | None:
     """For the accounts and dates of the positions that were loaded since the last publication; None where none came, or
     no rule asks."""
     tolerances = load_tolerances(settings)
-    unpublished = Unpublished.of(settings, run)
+    unpublished = Unpublished.of(run)
     if not tolerances.has("holdings_difference") or lake.last_run("position") < unpublished.first:
         return None
     if not lake.exists("valuation"):

@@ -32,7 +32,7 @@ class Suspects:
 
     def __init__(self, lake: Lake, settings: Settings, run: Run, tolerances: Tolerances) -> None:
         self.lake, self.settings, self.run, self.tolerances = lake, settings, run, tolerances
-        self.unpublished = Unpublished.of(settings, run)
+        self.unpublished = Unpublished.of(run)
 
     @property
     def calculated(self) -> DataFrame | None:
