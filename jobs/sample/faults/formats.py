@@ -39,7 +39,7 @@ def faults(on: date) -> Iterator[Fault]:
         f":62F:C{balance}130,", "-", "",
     )  # fmt: skip
     name, reason = f"mt940/HARBOR_{on:%Y%m}_F.sta", "adds up to 125.00, the file states 130.00"
-    yield Fault("wrong closing balance", name, "control", reason, "\r\n".join(cash).encode(), rows=2)
+    yield Fault("wrong closing balance", name, "control", reason, "\r\n".join(cash).encode(), rows=4)
     name = f"adviser/PerfSummary_{on:%Y}-F27.xlsx"
     yield Fault("formula that was never calculated", name, "quarantine", "a number", _workbook(27, on), 5, "number",
                 "twrr_mtd", 1)  # fmt: skip
