@@ -20,8 +20,16 @@ RULES = """
 INSERT INTO marts.assurance_rule AS known (rule, kind) SELECT unnest(%(rules)s::text[]), 'stale'
 ON CONFLICT (rule) DO NOTHING"""
 
+# A run that died before it was published has left rows that this one's controls have looked at.
 CONTROLS = """
-WITH done AS (
+WITH covered AS (
+    SELECT t.tenant_id, r.run_id FROM unnest(%(tenants)s::text[]) t (tenant_id)
+    JOIN ops.run own ON own.run_id = %(run_id)s
+    JOIN ops.run r ON r.run_id = own.run_id OR r.run_no < own.run_no AND r.run_no > coalesce(
+        (SELECT max(o.run_no) FROM marts.run_control k JOIN ops.run o USING (run_id)
+         WHERE k.tenant_id = t.tenant_id AND k.run_id <> own.run_id),
+        (SELECT max(o.run_no) FROM ops.publication p JOIN ops.run o USING (run_id) WHERE o.run_no < own.run_no), 0)
+), done AS (
     SELECT coalesce(array_agg(DISTINCT step), '{}') AS steps
     FROM ops.step_run WHERE run_id = %(run_id)s AND status = 'done'
 ), step (control, state, reason) AS (
@@ -44,8 +52,8 @@ WITH done AS (
     LEFT JOIN ops.run_comparison r ON r.tenant_id = t.tenant_id AND r.run_id = %(run_id)s
 )
 INSERT INTO marts.run_control AS known (tenant_id, run_id, control, state, reason, published_at)
-SELECT tenant_id, %(run_id)s, control, state, CASE state WHEN 'ran' THEN '' ELSE reason END, %(published_at)s
-FROM control
+SELECT tenant_id, run_id, control, state, CASE state WHEN 'ran' THEN '' ELSE reason END, %(published_at)s
+FROM control JOIN covered USING (tenant_id)
 ON CONFLICT (tenant_id, run_id, control) DO UPDATE
 SET (state, reason, published_at) = ROW (excluded.state, excluded.reason, excluded.published_at)
 WHERE ROW (known.state, known.reason) IS DISTINCT FROM ROW (excluded.state, excluded.reason)"""
@@ -178,7 +186,8 @@ class Publishing:
 
 
 def note_controls(connection: psycopg.Connection, of: Publishing, tolerances: Tolerances) -> None:
-    """Write which controls ran over what the run brings (marts.run_control), by the ledger of its steps."""
+    """Write which controls ran over what the run brings (marts.run_control), by the ledger of its steps; the same of
+    the runs since the last publication, whose rows it brings as well."""
     stale = [rule for rule in tolerances.rules if str(rule.measure).startswith(STALE)]
     now = [rule for rule in stale if rule.in_force_on(of.published_at.date())]
     connection.execute(RULES, {"rules": sorted({rule.name for rule in stale})})

@@ -56,7 +56,7 @@ FAULTS = [
 TABLES = """
 SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname IN ('marts', 'history') AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-AND c.relname <> 'data_quality_result'  -- each run that has to decide says what it found
+AND c.relname NOT IN ('data_quality_result', 'run_control')  -- each run says what it found, and which controls ran
 """
 OF_THE_RUN = {"run_id", "run_no", "file_id", "published_at", "known_from", "known_to"}
 # One statement, so one snapshot: rows of the night, restated rows, periods, and whether the night is said to be done.
@@ -126,7 +126,7 @@ class Workspace:
         """Every row that analysts can read, sorted, less what is of the run and not of the result."""
         found = {}
         with psycopg.connect(database.url(self.settings)) as connection:
-            for (name,) in connection.execute(TABLES).fetchall():
+            for name in [*(row[0] for row in connection.execute(TABLES).fetchall()), "marts.account_assurance"]:
                 columns = connection.execute(f"SELECT * FROM {name} LIMIT 0").description or []
                 kept = [column.name for column in columns if column.name not in OF_THE_RUN]
                 rows = connection.execute(f"SELECT {', '.join(kept)} FROM {name}").fetchall()

@@ -217,6 +217,21 @@ def test_a_row_of_another_run_that_was_not_controlled_makes_its_group_unknown(de
     assert {group for group, word in desk.groups().items() if word == "unknown"} == {"flagged"}
 
 
+def test_what_a_run_that_died_has_left_is_as_good_as_the_run_that_publishes_it(desk: Desk) -> None:
+    desk.publish("n1", EVENING, MONDAY)
+    desk.steps("dead", TUESDAY, "detect", "ingest", "normalise", "check", "calculate")
+    row = {**ROW, "account_id": "OK", "end_market_value": 500, "as_of_date": TUESDAY, "run_id": "dead"}
+    desk.put("marts.account_performance_daily", row)
+    desk.steps("n2", TUESDAY, *STEPS)
+    desk.put("ops.run_comparison", {"tenant_id": "acme", "run_id": "n2", "compared": 9})
+    word = "SELECT assurance FROM marts.account_assurance WHERE account_id = 'OK' AND as_of_date = %s"
+    assert desk.ask(word, TUESDAY) == [("unknown",)]
+    desk.publish("n2", EVENING + timedelta(hours=24), TUESDAY)
+    assert desk.ask(word, TUESDAY) == [("unwatched",)]
+    controls = "SELECT count(*) FROM marts.run_control WHERE tenant_id = 'acme' AND run_id = %s"
+    assert [desk.ask(controls, run_id) for run_id in ("n1", "dead", "n2")] == [[(4,)]] * 3
+
+
 def test_figures_that_nobody_s_were_beside_are_not_verified(desk: Desk) -> None:
     desk.admin.execute("DELETE FROM ops.run_comparison WHERE tenant_id = 'acme'")
     desk.publish("n1", EVENING, MONDAY)
