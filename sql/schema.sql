@@ -429,6 +429,18 @@ $$;
 
 COMMENT ON FUNCTION marts.account_row_apart(tenant_id text, account_id text, after date, through date, known_at timestamp with time zone, in_chain boolean) IS 'marts.account_row, planned when it is called.';
 
+CREATE FUNCTION marts.assurance_place(word text) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN COALESCE(array_position(ARRAY['unknown'::text, 'unreconciled'::text, 'stale'::text, 'overridden'::text, 'carried'::text, 'flagged'::text, 'unwatched'::text, 'verified'::text], word), 1);
+
+COMMENT ON FUNCTION marts.assurance_place(word text) IS 'Place of an assurance word, from the worst (1); of none that of unknown.';
+
+CREATE FUNCTION marts.assurance_word(place integer) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (ARRAY['unknown'::text, 'unreconciled'::text, 'stale'::text, 'overridden'::text, 'carried'::text, 'flagged'::text, 'unwatched'::text, 'verified'::text])[place];
+
+COMMENT ON FUNCTION marts.assurance_word(place integer) IS 'The assurance word in a place, from the worst (1).';
+
 CREATE TABLE marts.group_performance_daily (
     tenant_id text NOT NULL,
     group_type text NOT NULL,
@@ -3229,6 +3241,179 @@ COMMENT ON COLUMN marts.assured_group_performance_daily.uncompared_share IS 'Sha
 
 COMMENT ON COLUMN marts.assured_group_performance_daily.published_at IS 'When the figures became visible; what is said of them changes nothing here.';
 
+CREATE TABLE marts.group_performance_period (
+    tenant_id text NOT NULL,
+    group_type text NOT NULL,
+    group_id text NOT NULL,
+    as_of_date date NOT NULL,
+    period text NOT NULL,
+    members integer,
+    carried_members integer,
+    start_date date,
+    begin_market_value numeric(28,8),
+    net_flow numeric(28,8),
+    fees numeric(28,8),
+    end_market_value numeric(28,8),
+    gain_loss numeric(28,8),
+    twrr double precision,
+    twrr_gross double precision,
+    twrr_annualised double precision,
+    mwr double precision,
+    modified_dietz double precision,
+    is_partial boolean,
+    status text NOT NULL,
+    mwr_status text,
+    epoch integer NOT NULL,
+    run_id text NOT NULL,
+    published_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY marts.group_performance_period FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE marts.group_performance_period IS 'One row per group, date and period that ends on it: what came in, what it earned and its returns. Dates: each group''s latest row and its month-ends.';
+
+COMMENT ON COLUMN marts.group_performance_period.tenant_id IS 'The client firm: the folder in landing.';
+
+COMMENT ON COLUMN marts.group_performance_period.group_type IS 'What the group is.';
+
+COMMENT ON COLUMN marts.group_performance_period.group_id IS 'Identifier of the group within its type.';
+
+COMMENT ON COLUMN marts.group_performance_period.as_of_date IS 'Date of the group''s row that the period ends with.';
+
+COMMENT ON COLUMN marts.group_performance_period.period IS 'The period: to date in month, fiscal quarter and fiscal year, trailing years, or since the track began.';
+
+COMMENT ON COLUMN marts.group_performance_period.members IS 'Members on as_of_date, carried ones included.';
+
+COMMENT ON COLUMN marts.group_performance_period.carried_members IS 'Members without a row of their own on as_of_date, carried at their last value.';
+
+COMMENT ON COLUMN marts.group_performance_period.start_date IS 'Where the period starts: the date of the row before its first one, of an opening row its own; NULL where status is not ok.';
+
+COMMENT ON COLUMN marts.group_performance_period.begin_market_value IS 'Market value at start_date; NULL where status is not ok.';
+
+COMMENT ON COLUMN marts.group_performance_period.net_flow IS 'External flows of the period''s rows; NULL where status is not ok.';
+
+COMMENT ON COLUMN marts.group_performance_period.fees IS 'Fees of the period''s rows, positive for a charge; NULL where status is not ok.';
+
+COMMENT ON COLUMN marts.group_performance_period.end_market_value IS 'Market value on as_of_date; NULL where status is not ok.';
+
+COMMENT ON COLUMN marts.group_performance_period.gain_loss IS 'end_market_value - begin_market_value - net_flow; NULL where status is not ok.';
+
+COMMENT ON COLUMN marts.group_performance_period.twrr IS 'Net returns of the track linked over the period''s rows, a fraction; NULL where status is not ok.';
+
+COMMENT ON COLUMN marts.group_performance_period.twrr_gross IS 'As twrr, before fees.';
+
+COMMENT ON COLUMN marts.group_performance_period.twrr_annualised IS 'twrr per year, a fraction; NULL for a period of up to one year.';
+
+COMMENT ON COLUMN marts.group_performance_period.mwr IS 'Money-weighted return, a fraction: of the period up to one year, beyond that per year; NULL where mwr_status is not ok.';
+
+COMMENT ON COLUMN marts.group_performance_period.modified_dietz IS 'Modified Dietz return of the period by calendar days, flows at end of day, a fraction; NULL where its divisor is not positive.';
+
+COMMENT ON COLUMN marts.group_performance_period.is_partial IS 'Whether the track began after the period did; NULL where status is not ok.';
+
+COMMENT ON COLUMN marts.group_performance_period.status IS 'ok, insufficient_history, or why the row itself has no track.';
+
+COMMENT ON COLUMN marts.group_performance_period.mwr_status IS 'ok, or why mwr is NULL: no_solution, no_period, or status.';
+
+COMMENT ON COLUMN marts.group_performance_period.epoch IS 'Version of the group''s history that the row was calculated from.';
+
+COMMENT ON COLUMN marts.group_performance_period.run_id IS 'The run that calculated the row, as in ops.run.';
+
+COMMENT ON COLUMN marts.group_performance_period.published_at IS 'When this version of the row became visible.';
+
+CREATE VIEW marts.assured_group_performance_period WITH (security_invoker='true') AS
+ SELECT p.tenant_id,
+    p.group_type,
+    p.group_id,
+    p.as_of_date,
+    p.period,
+    p.start_date,
+    p.begin_market_value,
+    p.net_flow,
+    p.end_market_value,
+    p.gain_loss,
+    p.twrr,
+    p.twrr_annualised,
+    p.mwr,
+    p.status,
+    COALESCE(w.assurance, 'unknown'::text) AS assurance,
+    COALESCE(w.reasons, 'none of its days is published'::text) AS reasons,
+    w.unverified_days,
+    w.stale_share,
+    w.break_share,
+    w.carried_share,
+    w.overridden_share,
+    w.uncompared_share,
+    p.published_at
+   FROM (marts.group_performance_period p
+     LEFT JOIN LATERAL ( SELECT marts.assurance_word(min(t.place)) AS assurance,
+            count(*) FILTER (WHERE (t.place < 8)) AS unverified_days,
+            (array_agg(t.reasons ORDER BY t.place, t.as_of_date))[1] AS reasons,
+            max(t.stale_share) AS stale_share,
+            max(t.break_share) AS break_share,
+            max(t.carried_share) AS carried_share,
+            max(t.overridden_share) AS overridden_share,
+            max(t.uncompared_share) AS uncompared_share
+           FROM ( SELECT d.as_of_date,
+                    marts.assurance_place(a.assurance) AS place,
+                    COALESCE(a.reasons, 'no control is known to have run'::text) AS reasons,
+                    a.stale_share,
+                    a.break_share,
+                    a.carried_share,
+                    a.overridden_share,
+                    a.uncompared_share
+                   FROM (marts.group_performance_daily d
+                     LEFT JOIN marts.group_assurance a USING (tenant_id, group_type, group_id, as_of_date))
+                  WHERE ((d.tenant_id = p.tenant_id) AND (d.group_type = p.group_type) AND (d.group_id = p.group_id) AND (d.as_of_date > COALESCE(p.start_date, 'infinity'::date)) AND (d.as_of_date <= p.as_of_date))) t
+         HAVING (count(*) > 0)) w ON (true));
+
+COMMENT ON VIEW marts.assured_group_performance_period IS 'Rows of marts.group_performance_period with the worst that stands against any of their days.';
+
+COMMENT ON COLUMN marts.assured_group_performance_period.tenant_id IS 'The client firm.';
+
+COMMENT ON COLUMN marts.assured_group_performance_period.group_type IS 'Kind of group.';
+
+COMMENT ON COLUMN marts.assured_group_performance_period.group_id IS 'The group; of the group tenant the tenant_id.';
+
+COMMENT ON COLUMN marts.assured_group_performance_period.as_of_date IS 'Last day of the period.';
+
+COMMENT ON COLUMN marts.assured_group_performance_period.period IS 'Name of the period.';
+
+COMMENT ON COLUMN marts.assured_group_performance_period.start_date IS 'As in marts.group_performance_period.';
+
+COMMENT ON COLUMN marts.assured_group_performance_period.begin_market_value IS 'As in marts.group_performance_period.';
+
+COMMENT ON COLUMN marts.assured_group_performance_period.net_flow IS 'As in marts.group_performance_period.';
+
+COMMENT ON COLUMN marts.assured_group_performance_period.end_market_value IS 'As in marts.group_performance_period.';
+
+COMMENT ON COLUMN marts.assured_group_performance_period.gain_loss IS 'As in marts.group_performance_period.';
+
+COMMENT ON COLUMN marts.assured_group_performance_period.twrr IS 'As in marts.group_performance_period.';
+
+COMMENT ON COLUMN marts.assured_group_performance_period.twrr_annualised IS 'As in marts.group_performance_period.';
+
+COMMENT ON COLUMN marts.assured_group_performance_period.mwr IS 'As in marts.group_performance_period.';
+
+COMMENT ON COLUMN marts.assured_group_performance_period.status IS 'As in marts.group_performance_period.';
+
+COMMENT ON COLUMN marts.assured_group_performance_period.assurance IS 'The worst word of any of its days, from the worst: unknown, unreconciled, stale, overridden, carried, flagged, unwatched, verified.';
+
+COMMENT ON COLUMN marts.assured_group_performance_period.reasons IS 'Why the first of its worst days is not verified; empty where all are.';
+
+COMMENT ON COLUMN marts.assured_group_performance_period.unverified_days IS 'Days with a row that are not verified.';
+
+COMMENT ON COLUMN marts.assured_group_performance_period.stale_share IS 'The largest share of the value on one of its days that was stale or stale-priced.';
+
+COMMENT ON COLUMN marts.assured_group_performance_period.break_share IS 'The largest share of a day that is in break.';
+
+COMMENT ON COLUMN marts.assured_group_performance_period.carried_share IS 'The largest share of a day that was carried.';
+
+COMMENT ON COLUMN marts.assured_group_performance_period.overridden_share IS 'The largest share of a day that a person has released or accepted.';
+
+COMMENT ON COLUMN marts.assured_group_performance_period.uncompared_share IS 'The largest share of a day that nobody''s figure was there to compare with.';
+
+COMMENT ON COLUMN marts.assured_group_performance_period.published_at IS 'When the figures became visible; what is said of them changes nothing here.';
+
 CREATE VIEW marts.assured_performance_daily WITH (security_invoker='true') AS
  SELECT d.tenant_id,
     d.account_id,
@@ -3300,6 +3485,183 @@ COMMENT ON COLUMN marts.assured_performance_daily.overridden_share IS 'Share tha
 COMMENT ON COLUMN marts.assured_performance_daily.uncompared_share IS 'Share that nobody''s figure was there to compare with.';
 
 COMMENT ON COLUMN marts.assured_performance_daily.published_at IS 'When the figures became visible; what is said of them changes nothing here.';
+
+CREATE VIEW marts.assured_performance_period WITH (security_invoker='true') AS
+ SELECT p.tenant_id,
+    p.account_id,
+    p.as_of_date,
+    p.period,
+    p.start_date,
+    p.begin_market_value,
+    p.net_flow,
+    p.end_market_value,
+    p.gain_loss,
+    p.twrr,
+    p.twrr_annualised,
+    p.mwr,
+    p.status,
+    COALESCE(w.assurance, 'unknown'::text) AS assurance,
+    COALESCE(w.reasons, 'none of its days is published'::text) AS reasons,
+    w.unverified_days,
+    w.stale_share,
+    w.break_share,
+    w.carried_share,
+    w.overridden_share,
+    w.uncompared_share,
+    p.published_at
+   FROM (marts.account_performance_period p
+     LEFT JOIN LATERAL ( SELECT marts.assurance_word(min(t.place)) AS assurance,
+            count(*) FILTER (WHERE (t.place < 8)) AS unverified_days,
+            (array_agg(t.reasons ORDER BY t.place, t.as_of_date))[1] AS reasons,
+            max(t.stale_share) AS stale_share,
+            max(t.break_share) AS break_share,
+            max(t.carried_share) AS carried_share,
+            max(t.overridden_share) AS overridden_share,
+            max(t.uncompared_share) AS uncompared_share
+           FROM ( SELECT a.as_of_date,
+                    marts.assurance_place(a.assurance) AS place,
+                    COALESCE(a.reasons, 'no control is known to have run'::text) AS reasons,
+                    a.stale_share,
+                    a.break_share,
+                    a.carried_share,
+                    a.overridden_share,
+                    a.uncompared_share
+                   FROM marts.account_assurance a
+                  WHERE ((a.tenant_id = p.tenant_id) AND (a.account_id = p.account_id) AND (a.as_of_date > COALESCE(p.start_date, 'infinity'::date)) AND (a.as_of_date <= p.as_of_date))) t
+         HAVING (count(*) > 0)) w ON (true));
+
+COMMENT ON VIEW marts.assured_performance_period IS 'Rows of marts.account_performance_period with the worst that stands against any of their days.';
+
+COMMENT ON COLUMN marts.assured_performance_period.tenant_id IS 'The client firm.';
+
+COMMENT ON COLUMN marts.assured_performance_period.account_id IS 'The firm''s own account identifier.';
+
+COMMENT ON COLUMN marts.assured_performance_period.as_of_date IS 'Last day of the period.';
+
+COMMENT ON COLUMN marts.assured_performance_period.period IS 'Name of the period.';
+
+COMMENT ON COLUMN marts.assured_performance_period.start_date IS 'As in marts.account_performance_period.';
+
+COMMENT ON COLUMN marts.assured_performance_period.begin_market_value IS 'As in marts.account_performance_period.';
+
+COMMENT ON COLUMN marts.assured_performance_period.net_flow IS 'As in marts.account_performance_period.';
+
+COMMENT ON COLUMN marts.assured_performance_period.end_market_value IS 'As in marts.account_performance_period.';
+
+COMMENT ON COLUMN marts.assured_performance_period.gain_loss IS 'As in marts.account_performance_period.';
+
+COMMENT ON COLUMN marts.assured_performance_period.twrr IS 'As in marts.account_performance_period.';
+
+COMMENT ON COLUMN marts.assured_performance_period.twrr_annualised IS 'As in marts.account_performance_period.';
+
+COMMENT ON COLUMN marts.assured_performance_period.mwr IS 'As in marts.account_performance_period.';
+
+COMMENT ON COLUMN marts.assured_performance_period.status IS 'As in marts.account_performance_period.';
+
+COMMENT ON COLUMN marts.assured_performance_period.assurance IS 'The worst word of any of its days, from the worst: unknown, unreconciled, stale, overridden, carried, flagged, unwatched, verified.';
+
+COMMENT ON COLUMN marts.assured_performance_period.reasons IS 'Why the first of its worst days is not verified; empty where all are.';
+
+COMMENT ON COLUMN marts.assured_performance_period.unverified_days IS 'Days with a row that are not verified.';
+
+COMMENT ON COLUMN marts.assured_performance_period.stale_share IS 'The largest share of the value on one of its days that was stale or stale-priced.';
+
+COMMENT ON COLUMN marts.assured_performance_period.break_share IS 'The largest share of a day that is in break.';
+
+COMMENT ON COLUMN marts.assured_performance_period.carried_share IS 'The largest share of a day that was carried.';
+
+COMMENT ON COLUMN marts.assured_performance_period.overridden_share IS 'The largest share of a day that a person has released or accepted.';
+
+COMMENT ON COLUMN marts.assured_performance_period.uncompared_share IS 'The largest share of a day that nobody''s figure was there to compare with.';
+
+COMMENT ON COLUMN marts.assured_performance_period.published_at IS 'When the figures became visible; what is said of them changes nothing here.';
+
+CREATE VIEW marts.assured_risk WITH (security_invoker='true') AS
+ SELECT p.tenant_id,
+    p.account_id,
+    p.as_of_date,
+    p.window_name,
+    p.frequency,
+    p.observations,
+    p.volatility,
+    p.sharpe,
+    p.max_drawdown,
+    p.status,
+    COALESCE(w.assurance, 'unknown'::text) AS assurance,
+    COALESCE(w.reasons, 'none of its days is published'::text) AS reasons,
+    w.unverified_days,
+    w.stale_share,
+    w.break_share,
+    w.carried_share,
+    w.overridden_share,
+    w.uncompared_share,
+    p.published_at
+   FROM (marts.account_risk p
+     LEFT JOIN LATERAL ( SELECT marts.assurance_word(min(t.place)) AS assurance,
+            count(*) FILTER (WHERE (t.place < 8)) AS unverified_days,
+            (array_agg(t.reasons ORDER BY t.place, t.as_of_date))[1] AS reasons,
+            max(t.stale_share) AS stale_share,
+            max(t.break_share) AS break_share,
+            max(t.carried_share) AS carried_share,
+            max(t.overridden_share) AS overridden_share,
+            max(t.uncompared_share) AS uncompared_share
+           FROM ( SELECT a.as_of_date,
+                    marts.assurance_place(a.assurance) AS place,
+                    COALESCE(a.reasons, 'no control is known to have run'::text) AS reasons,
+                    a.stale_share,
+                    a.break_share,
+                    a.carried_share,
+                    a.overridden_share,
+                    a.uncompared_share
+                   FROM marts.account_assurance a
+                  WHERE ((a.tenant_id = p.tenant_id) AND (a.account_id = p.account_id) AND (a.as_of_date > (p.as_of_date -
+                        CASE p.window_name
+                            WHEN '1Y'::text THEN 365
+                            WHEN '3Y'::text THEN 1096
+                            WHEN '5Y'::text THEN 1827
+                            ELSE 40000
+                        END)) AND (a.as_of_date <= p.as_of_date))) t
+         HAVING (count(*) > 0)) w ON (true));
+
+COMMENT ON VIEW marts.assured_risk IS 'Rows of marts.account_risk with the worst that stands against any of the days of their window.';
+
+COMMENT ON COLUMN marts.assured_risk.tenant_id IS 'The client firm.';
+
+COMMENT ON COLUMN marts.assured_risk.account_id IS 'The firm''s own account identifier.';
+
+COMMENT ON COLUMN marts.assured_risk.as_of_date IS 'Date of the statistics.';
+
+COMMENT ON COLUMN marts.assured_risk.window_name IS 'Name of the window.';
+
+COMMENT ON COLUMN marts.assured_risk.frequency IS 'monthly or daily: the returns that they are made from.';
+
+COMMENT ON COLUMN marts.assured_risk.observations IS 'As in marts.account_risk.';
+
+COMMENT ON COLUMN marts.assured_risk.volatility IS 'As in marts.account_risk.';
+
+COMMENT ON COLUMN marts.assured_risk.sharpe IS 'As in marts.account_risk.';
+
+COMMENT ON COLUMN marts.assured_risk.max_drawdown IS 'As in marts.account_risk.';
+
+COMMENT ON COLUMN marts.assured_risk.status IS 'As in marts.account_risk.';
+
+COMMENT ON COLUMN marts.assured_risk.assurance IS 'The worst word of any of its days, from the worst: unknown, unreconciled, stale, overridden, carried, flagged, unwatched, verified.';
+
+COMMENT ON COLUMN marts.assured_risk.reasons IS 'Why the first of its worst days is not verified; empty where all are.';
+
+COMMENT ON COLUMN marts.assured_risk.unverified_days IS 'Days with a row that are not verified.';
+
+COMMENT ON COLUMN marts.assured_risk.stale_share IS 'The largest share of the value on one of its days that was stale or stale-priced.';
+
+COMMENT ON COLUMN marts.assured_risk.break_share IS 'The largest share of a day that is in break.';
+
+COMMENT ON COLUMN marts.assured_risk.carried_share IS 'The largest share of a day that was carried.';
+
+COMMENT ON COLUMN marts.assured_risk.overridden_share IS 'The largest share of a day that a person has released or accepted.';
+
+COMMENT ON COLUMN marts.assured_risk.uncompared_share IS 'The largest share of a day that nobody''s figure was there to compare with.';
+
+COMMENT ON COLUMN marts.assured_risk.published_at IS 'When the figures became visible; what is said of them changes nothing here.';
 
 CREATE TABLE marts.period_closing (
     tenant_id text NOT NULL,
@@ -3622,85 +3984,6 @@ COMMENT ON COLUMN marts.data_quality_trend.average_share IS 'Mean of share_misse
 COMMENT ON COLUMN marts.data_quality_trend.largest_share IS 'Largest share_missed of these nights.';
 
 COMMENT ON COLUMN marts.data_quality_trend.missed_last IS 'Last of these nights that missed the rule; NULL where none did.';
-
-CREATE TABLE marts.group_performance_period (
-    tenant_id text NOT NULL,
-    group_type text NOT NULL,
-    group_id text NOT NULL,
-    as_of_date date NOT NULL,
-    period text NOT NULL,
-    members integer,
-    carried_members integer,
-    start_date date,
-    begin_market_value numeric(28,8),
-    net_flow numeric(28,8),
-    fees numeric(28,8),
-    end_market_value numeric(28,8),
-    gain_loss numeric(28,8),
-    twrr double precision,
-    twrr_gross double precision,
-    twrr_annualised double precision,
-    mwr double precision,
-    modified_dietz double precision,
-    is_partial boolean,
-    status text NOT NULL,
-    mwr_status text,
-    epoch integer NOT NULL,
-    run_id text NOT NULL,
-    published_at timestamp with time zone NOT NULL
-);
-
-ALTER TABLE ONLY marts.group_performance_period FORCE ROW LEVEL SECURITY;
-
-COMMENT ON TABLE marts.group_performance_period IS 'One row per group, date and period that ends on it: what came in, what it earned and its returns. Dates: each group''s latest row and its month-ends.';
-
-COMMENT ON COLUMN marts.group_performance_period.tenant_id IS 'The client firm: the folder in landing.';
-
-COMMENT ON COLUMN marts.group_performance_period.group_type IS 'What the group is.';
-
-COMMENT ON COLUMN marts.group_performance_period.group_id IS 'Identifier of the group within its type.';
-
-COMMENT ON COLUMN marts.group_performance_period.as_of_date IS 'Date of the group''s row that the period ends with.';
-
-COMMENT ON COLUMN marts.group_performance_period.period IS 'The period: to date in month, fiscal quarter and fiscal year, trailing years, or since the track began.';
-
-COMMENT ON COLUMN marts.group_performance_period.members IS 'Members on as_of_date, carried ones included.';
-
-COMMENT ON COLUMN marts.group_performance_period.carried_members IS 'Members without a row of their own on as_of_date, carried at their last value.';
-
-COMMENT ON COLUMN marts.group_performance_period.start_date IS 'Where the period starts: the date of the row before its first one, of an opening row its own; NULL where status is not ok.';
-
-COMMENT ON COLUMN marts.group_performance_period.begin_market_value IS 'Market value at start_date; NULL where status is not ok.';
-
-COMMENT ON COLUMN marts.group_performance_period.net_flow IS 'External flows of the period''s rows; NULL where status is not ok.';
-
-COMMENT ON COLUMN marts.group_performance_period.fees IS 'Fees of the period''s rows, positive for a charge; NULL where status is not ok.';
-
-COMMENT ON COLUMN marts.group_performance_period.end_market_value IS 'Market value on as_of_date; NULL where status is not ok.';
-
-COMMENT ON COLUMN marts.group_performance_period.gain_loss IS 'end_market_value - begin_market_value - net_flow; NULL where status is not ok.';
-
-COMMENT ON COLUMN marts.group_performance_period.twrr IS 'Net returns of the track linked over the period''s rows, a fraction; NULL where status is not ok.';
-
-COMMENT ON COLUMN marts.group_performance_period.twrr_gross IS 'As twrr, before fees.';
-
-COMMENT ON COLUMN marts.group_performance_period.twrr_annualised IS 'twrr per year, a fraction; NULL for a period of up to one year.';
-
-COMMENT ON COLUMN marts.group_performance_period.mwr IS 'Money-weighted return, a fraction: of the period up to one year, beyond that per year; NULL where mwr_status is not ok.';
-
-COMMENT ON COLUMN marts.group_performance_period.modified_dietz IS 'Modified Dietz return of the period by calendar days, flows at end of day, a fraction; NULL where its divisor is not positive.';
-
-COMMENT ON COLUMN marts.group_performance_period.is_partial IS 'Whether the track began after the period did; NULL where status is not ok.';
-
-COMMENT ON COLUMN marts.group_performance_period.status IS 'ok, insufficient_history, or why the row itself has no track.';
-
-COMMENT ON COLUMN marts.group_performance_period.mwr_status IS 'ok, or why mwr is NULL: no_solution, no_period, or status.';
-
-COMMENT ON COLUMN marts.group_performance_period.epoch IS 'Version of the group''s history that the row was calculated from.';
-
-COMMENT ON COLUMN marts.group_performance_period.run_id IS 'The run that calculated the row, as in ops.run.';
-
-COMMENT ON COLUMN marts.group_performance_period.published_at IS 'When this version of the row became visible.';
 
 CREATE VIEW marts.group_calendar_return WITH (security_invoker='true') AS
  WITH months AS (
@@ -6311,7 +6594,15 @@ GRANT SELECT ON TABLE marts.group_assurance TO dietz_analyst;
 
 GRANT SELECT ON TABLE marts.assured_group_performance_daily TO dietz_analyst;
 
+GRANT SELECT ON TABLE marts.group_performance_period TO dietz_analyst;
+
+GRANT SELECT ON TABLE marts.assured_group_performance_period TO dietz_analyst;
+
 GRANT SELECT ON TABLE marts.assured_performance_daily TO dietz_analyst;
+
+GRANT SELECT ON TABLE marts.assured_performance_period TO dietz_analyst;
+
+GRANT SELECT ON TABLE marts.assured_risk TO dietz_analyst;
 
 GRANT SELECT ON TABLE marts.period_closing TO dietz_analyst;
 
@@ -6324,8 +6615,6 @@ GRANT SELECT ON TABLE marts.data_quality_result TO dietz_analyst;
 GRANT SELECT ON TABLE marts.data_quality_night TO dietz_analyst;
 
 GRANT SELECT ON TABLE marts.data_quality_trend TO dietz_analyst;
-
-GRANT SELECT ON TABLE marts.group_performance_period TO dietz_analyst;
 
 GRANT SELECT ON TABLE marts.group_calendar_return TO dietz_analyst;
 
