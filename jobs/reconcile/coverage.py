@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
+from jobs.calculate.unpublished import Unpublished
 from jobs.platform.lake import Lake
 from jobs.platform.ledger import Run
 from jobs.reconcile.levels import STATES_OF_ACCOUNT
@@ -52,7 +53,7 @@ def tell(lake: Lake, run: Run, found: DataFrame | None) -> None:
     if not tenants:
         _write(lake, run, lambda: lake.read(UNCOMPARED).limit(0))
         return
-    rows = lake.written_by(DAILY, [run.run_no]).select(*ACCOUNT_DAY)
+    rows = Unpublished.of(run).of_table(lake, DAILY).select(*ACCOUNT_DAY).distinct()
     bounds = min(first for _, _, first, _ in tenants), max(last for _, _, _, last in tenants)
     earlier = (F.col("run_no") < run.run_no) & F.col("as_of_date").between(*bounds)
     days = uncompared_days(rows, compared, lake.read(UNCOMPARED).where(earlier)).localCheckpoint()

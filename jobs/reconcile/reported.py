@@ -153,9 +153,12 @@ def _roll_forward() -> Column:
     nearest = F.array_min(F.array(*[F.struct(F.abs(one - end).alias("apart"), one.alias("end")) for one in rolled]))
     theirs = F.when((begin + flow + F.col("twrr_daily")).isNotNull(), end)
     difference = (nearest["end"] - end).cast(MONEY)
-    before_fees = F.when(F.col("is_gross"), "their return is before fees, which their figures are after")
+    obstacle = F.when(F.col("is_gross"), "their return is before fees, which their figures are after").when(
+        (F.col("our_days") > 1) & ((flow != 0) | (F.col("our_weighted_capital") != F.col("our_begin_market_value"))),
+        "their figures are of several days, in which a flow was at work for some",
+    )
     sides = (nearest["end"], theirs)
-    return _figure(ROLL_FORWARD, sides, (difference, _bps(difference, "end_market_value")), end, before_fees)
+    return _figure(ROLL_FORWARD, sides, (difference, _bps(difference, "end_market_value")), end, obstacle)
 
 
 def _bps(difference: Column, base: str) -> Column:

@@ -147,6 +147,14 @@ def test_their_figures_roll_from_begin_to_end_or_contradict_each_other(spark: Sp
         (pytest.approx(1_111_000), Decimal("166.70"), "roll_forward"),
         (pytest.approx(1_110_500), Decimal("-250"), "roll_forward"),
     ]
+    # Of an account valued monthly nobody says for how many of the days a flow was at work.
+    ours = [{**OURS, "account_id": "A5", "days": 22}, {**OURS, "account_id": "A4", "days": 1}]
+    frames = frame(spark, "reported_performance", rows[4:6]), frame(spark, "account_performance_daily", ours)
+    rolled = reported.compared(*frames, TOLERANCES).where("type = 'roll_forward'").orderBy("account_id").collect()
+    assert [(row["verdict"] is not None, row["obstacle"] is not None) for row in rolled] == [
+        (True, False),
+        (False, True),
+    ]
 
 
 def test_what_the_mapping_declares_decides_what_is_comparable(
