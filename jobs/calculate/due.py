@@ -199,12 +199,7 @@ def _by_rate(  # noqa: PLR0917
     A rate serves the days from its own on, for as long as 5 business days can be; a pair counts for the amounts whose
     currency, base and pivot are its two.
     """
-    published = [
-        (F.col("tenant_id") == tenant_id) & (F.col("as_of_date") <= done.calculated_through)
-        for tenant_id, done in sorted(progress.items())
-        if done.calculated_through is not None
-    ]
-    late = fx_rates.where(is_fresh(progress) & reduce(or_, published, F.lit(False)))
+    late = fx_rates.where(is_fresh(progress) & is_published(progress, "as_of_date"))
     bounds = late.agg(F.min("as_of_date"), F.max("as_of_date")).first()
     if bounds is None or bounds[0] is None:
         return []
@@ -247,5 +242,15 @@ def is_fresh(progress: Mapping[str, Progress]) -> Column:
     tests = [
         (F.col("tenant_id") == tenant_id) & (F.col("run_no") > done.run_no)
         for tenant_id, done in sorted(progress.items())
+    ]
+    return reduce(or_, tests, F.lit(False))
+
+
+def is_published(progress: Mapping[str, Progress], day: str) -> Column:
+    """Whether the date `day` of a row is among those that its tenant has published."""
+    tests = [
+        (F.col("tenant_id") == tenant_id) & (F.col(day) <= done.calculated_through)
+        for tenant_id, done in sorted(progress.items())
+        if done.calculated_through is not None
     ]
     return reduce(or_, tests, F.lit(False))

@@ -21,6 +21,7 @@ from jobs.calculate.period_rows import flows_in_base_currency, month_ends, perio
 from jobs.calculate.reporting import affected_foreign, late_rates
 from jobs.calculate.restatement_rows import Restatements, with_waiting
 from jobs.calculate.risk_rows import MONTH, RISK, RiskRows
+from jobs.calculate.unpublished import Unpublished
 from jobs.platform.lake import Lake, latest
 from jobs.platform.ledger import Progress, Run
 from jobs.platform.logs import get_log
@@ -78,10 +79,10 @@ def _night(spark: SparkSession, settings: Settings, run: Run) -> Night | None:
     """None where there is nothing to calculate from, or the run is published already: nothing is due then, and its rows
     must stay."""
     lake = Lake(spark, settings.lake_root)
-    tenants = [run.tenant] if run.tenant else sorted({file.tenant_id for file in run.ledger.files(run=run)})
+    progress = Unpublished.of(run).progress
+    tenants = list(progress)
     if not tenants or not lake.exists("valuation"):
         return None
-    progress = {tenant: run.ledger.progress(tenant) for tenant in tenants}
     if all(done.run_no >= run.run_no for done in progress.values()):
         return None
     withheld = [file.file_id for file in run.ledger.files(status=["withheld"])]

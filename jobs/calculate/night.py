@@ -5,13 +5,11 @@ from __future__ import annotations
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date
-from functools import reduce
-from operator import or_
 
 from pyspark.sql import Column, DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 from jobs.calculate.currency import usable_rates
+from jobs.calculate.due import is_published
 from jobs.calculate.inputs import Silver, Span
 from jobs.calculate.policies import Policies
 from jobs.platform.business_calendar import calendar_days, calendars_of
@@ -56,12 +54,7 @@ class Night:
 
     def is_published(self, day: str) -> Column:
         """Whether the date `day` of a row is among those that its tenant has published."""
-        tests = [
-            (F.col("tenant_id") == tenant_id) & (F.col(day) <= done.calculated_through)
-            for tenant_id, done in sorted(self.progress.items())
-            if done.calculated_through is not None
-        ]
-        return reduce(or_, tests, F.lit(False))
+        return is_published(self.progress, day)
 
     def calendar(self) -> DataFrame | None:
         """To the end of the month, since whether a row is a month-end depends on the business days after it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame
@@ -18,7 +17,7 @@ class Unpublished:
     """`progress`: how far each tenant of the run is published."""
 
     run: Run
-    progress: Mapping[str, Progress]
+    progress: dict[str, Progress]
 
     @classmethod
     def of(cls, run: Run) -> Unpublished:

@@ -9,9 +9,9 @@ from pyspark.sql import functions as F
 
 FLOW_TYPES = ["DEPOSIT", "WITHDRAWAL", "TRANSFER_IN", "TRANSFER_OUT", "JOURNAL"]
 INWARD = ["DEPOSIT", "TRANSFER_IN", "SELL"]  # types whose amount is money in, but for a mistake
+OUTWARD = ["WITHDRAWAL", "TRANSFER_OUT", "BUY"]
 # Money among the holdings, as some custodians list it: its price is 1 and stays so.
 CASH_SECURITY = "(?i)^(CASH|MARGIN)([ _-]?[A-Z]{3})?$"
-OUTWARD = ["WITHDRAWAL", "TRANSFER_OUT", "BUY"]
 ACCOUNT = ["tenant_id", "account_id"]
 SOURCE = ["tenant_id", "vendor", "feed"]
 DAY = [*SOURCE, "account_id", "as_of_date"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from jobs.check.account_days import INWARD
 from jobs.check.tolerances import Measure, Tolerances
 from jobs.check.verdict import verdict
 
@@ -68,8 +69,8 @@ SIGN = AccountRule(
     "sign_of_type",
     {"money": "wrong_amount"},
     "wrong_amount IS NOT NULL",
-    """concat('a ', wrong_type, ' of ', format_number(wrong_amount, 2), ' goes ',
-       IF(wrong_type IN ('DEPOSIT', 'TRANSFER_IN', 'SELL'), 'out', 'in'))""",
+    f"""concat('a ', wrong_type, ' of ', format_number(wrong_amount, 2), ' goes ',
+       IF(wrong_type IN {tuple(INWARD)}, 'out', 'in'))""",
 )
 UNKNOWN = AccountRule(
     "unknown_security",

@@ -8,6 +8,7 @@ from functools import reduce
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
+from jobs.calculate.unpublished import Unpublished
 from jobs.check.tolerances import load_tolerances
 from jobs.platform.lake import Lake, latest
 from jobs.platform.ledger import Run
@@ -104,13 +105,13 @@ class AccountMaster:
 
 def differences(lake: Lake, settings: Settings, run: Run) -> DataFrame | None:
     """The comparer of the step: vendors' accounts against our records; None where nothing is to be said."""
-    tenants = [run.tenant] if run.tenant else sorted(p.name for p in settings.landing.iterdir() if p.is_dir())
+    progress = Unpublished.of(run).progress
     night = AccountNight(
         lake,
         run,
         load_tolerances(settings),
-        {tenant: settings.tenant(tenant) for tenant in tenants},
-        {tenant: run.ledger.progress(tenant) for tenant in tenants},
+        {tenant: settings.tenant(tenant) for tenant in progress},
+        progress,
         [file.file_id for file in run.ledger.files(status=["withheld"])],
     )
     parts = [as_differences(rows) for rows in AccountMaster(night).differences()]

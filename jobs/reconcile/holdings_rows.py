@@ -6,20 +6,19 @@ that were not delivered then, or that something of the past has come for, are lo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date, timedelta
 from functools import cached_property, reduce
-from operator import or_
 from typing import NamedTuple
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from jobs.calculate.due import is_fresh
+from jobs.calculate.due import is_published
+from jobs.calculate.unpublished import Unpublished
 from jobs.check.tolerances import Tolerances, load_tolerances
 from jobs.platform.lake import Lake, latest
-from jobs.platform.ledger import Progress, Run
+from jobs.platform.ledger import Run
 from jobs.platform.local_rows import local_rows
 from jobs.platform.mapping import load_mappings
 from jobs.platform.schemas import table
@@ -40,10 +39,8 @@ FRESH = T.StructType(
 
 def differences(lake: Lake, settings: Settings, run: Run) -> DataFrame | None:
     """The comparer of the step: cash and holdings of what this run touched; None where nothing came."""
-    tenants = [run.tenant] if run.tenant else sorted(p.name for p in settings.landing.iterdir() if p.is_dir())
-    progress = {tenant: run.ledger.progress(tenant) for tenant in tenants}
     withheld = [file.file_id for file in run.ledger.files(status=["withheld"], run=run)]
-    found = HoldingsRows(lake, run, progress, withheld).differences(load_tolerances(settings))
+    found = HoldingsRows(lake, Unpublished.of(run), withheld).differences(load_tolerances(settings))
     return reduce(DataFrame.unionByName, found) if found else None
 
 
@@ -57,10 +54,8 @@ class Dates(NamedTuple):
 class HoldingsRows:
     """What one run has to compare; `differences` gives a frame for each kind that something has come for."""
 
-    def __init__(self, lake: Lake, run: Run, progress: Mapping[str, Progress], withheld: list[str]) -> None:
-        self.lake, self.run, self.progress, self.withheld = lake, run, progress, withheld
-        first = min([done.run_no for done in progress.values()], default=run.run_no - 1) + 1
-        self.run_nos = list(range(min(first, run.run_no), run.run_no + 1))
+    def __init__(self, lake: Lake, unpublished: Unpublished, withheld: list[str]) -> None:
+        self.lake, self.run, self.unpublished, self.withheld = lake, unpublished.run, unpublished, withheld
 
     def differences(self, tolerances: Tolerances) -> list[DataFrame]:
         """Frames in the columns of a difference; none where no rule asks, or where neither came anything."""
@@ -95,7 +90,8 @@ class HoldingsRows:
         parts = [self._dated(name, "as_of_date") for name in DELIVERED if self._came(name)]
         there = [F.lit(name) for name in DELIVERED if self.lake.exists(name)]
         if there and self._came("transaction"):
-            late = self._dated("transaction", "performance_date").where(self._is_published())
+            # What a late booking explains may have been a break since.
+            late = self._dated("transaction", "performance_date").where(is_published(self.unpublished.progress, "on"))
             parts.append(late.withColumn("source", F.explode(F.array(*there))))
         if not parts:
             return local_rows(self.lake.spark, [], FRESH)
@@ -118,22 +114,12 @@ class HoldingsRows:
         return of_these.groupBy(*HOLDER).agg(F.min("since").alias("since"))
 
     def _came(self, name: str) -> bool:
-        return self.lake.last_run(name) >= self.run_nos[0]
+        return self.lake.last_run(name) >= self.unpublished.first
 
     def _dated(self, name: str, day: str) -> DataFrame:
-        is_fresh_row = (F.col("run_no") == self.run.run_no) | is_fresh(self.progress)
-        rows = self._counting(self.lake.written_by(name, self.run_nos), name).where(is_fresh_row)
+        rows = self._counting(self.unpublished.of_table(self.lake, name), name)
         dated = rows.select(*HOLDER, F.lit(name).alias("source"), F.col(day).alias("on"))
         return dated.where(F.col("on") <= self.run.business_date)
-
-    def _is_published(self) -> Column:
-        """Whether a booking is dated on a day that is published: what it explains may have been a break since."""
-        tests = [
-            (F.col("tenant_id") == tenant_id) & (F.col("on") <= done.calculated_through)
-            for tenant_id, done in sorted(self.progress.items())
-            if done.calculated_through is not None
-        ]
-        return reduce(or_, tests, F.lit(False))
 
     def _counting(self, rows: DataFrame, name: str) -> DataFrame:
         """Rows in the run's scope, of files that were not withheld, and of valuations those that state cash."""

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from datetime import date
 from functools import reduce
-from operator import and_, or_
+from operator import and_
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from jobs.calculate.epochs import current_rows
+from jobs.calculate.unpublished import Unpublished
 from jobs.check.tolerances import Tolerances, load_tolerances
 from jobs.check.verdict import VERDICT, verdict
 from jobs.platform import schemas
 from jobs.platform.lake import Lake, latest
-from jobs.platform.ledger import Progress, Run
+from jobs.platform.ledger import Run
 from jobs.platform.mapping import load_mappings
 from jobs.platform.schemas import MONEY
 from jobs.platform.settings import Settings
@@ -57,9 +58,10 @@ OURS = [
 
 def differences(lake: Lake, settings: Settings, run: Run) -> DataFrame | None:
     """The comparer of the step: the account-days that this run touched on either side; None where nothing came."""
-    if not lake.exists(REPORTED) or _nothing_came(lake, settings, run):
+    unpublished = Unpublished.of(run)
+    if not lake.exists(REPORTED) or _nothing_came(lake, unpublished):
         return None
-    theirs = _reported(lake, settings, run)
+    theirs = _reported(lake, unpublished)
     ours = lake.read(DAILY).where(F.col("as_of_date") <= run.business_date)
     dates = _dates_touched(theirs, ours, run)
     if dates is None:
@@ -263,20 +265,14 @@ def _other_timing() -> Column:
     return said
 
 
-def _nothing_came(lake: Lake, settings: Settings, run: Run) -> bool:
+def _nothing_came(lake: Lake, unpublished: Unpublished) -> bool:
     """Whether it is plain from the tables' last commits that neither side has rows which were not compared yet."""
-    compared_through = min([run.run_no - 1, *(progress.run_no for progress in _progress(settings, run).values())])
-    return lake.last_run(REPORTED) <= compared_through and lake.last_run(DAILY) < run.run_no
+    return lake.last_run(REPORTED) < unpublished.first and lake.last_run(DAILY) < unpublished.run.run_no
 
 
-def _progress(settings: Settings, run: Run) -> dict[str, Progress]:
-    """How far each tenant of the run is published."""
-    tenants = [run.tenant] if run.tenant else sorted(p.name for p in settings.landing.iterdir() if p.is_dir())
-    return {tenant: run.ledger.progress(tenant) for tenant in tenants}
-
-
-def _reported(lake: Lake, settings: Settings, run: Run) -> DataFrame:
+def _reported(lake: Lake, unpublished: Unpublished) -> DataFrame:
     """Reported rows up to the business date, of files that were not withheld, with _fresh: not yet reconciled."""
+    run = unpublished.run
     rows = lake.read(REPORTED).where(F.col("as_of_date") <= run.business_date)
     for column, wanted in (("tenant_id", run.tenant), ("vendor", run.vendor)):
         if wanted is not None:
@@ -284,15 +280,7 @@ def _reported(lake: Lake, settings: Settings, run: Run) -> DataFrame:
     withheld = [file.file_id for file in run.ledger.files(status=["withheld"], run=run)]
     if withheld:
         rows = rows.where(~F.col("file_id").isin(withheld))
-    return rows.withColumn("_fresh", _fresh(settings, run))
-
-
-def _fresh(settings: Settings, run: Run) -> Column:
-    """Loaded since what the tenant last published, or by this run itself (which may be run again after publishing)."""
-    tests = [F.col("run_no") == run.run_no]
-    for tenant, progress in _progress(settings, run).items():
-        tests.append((F.col("tenant_id") == tenant) & (F.col("run_no") > progress.run_no))
-    return reduce(or_, tests)
+    return rows.withColumn("_fresh", unpublished.is_so)
 
 
 def _dates_touched(theirs: DataFrame, ours: DataFrame, run: Run) -> tuple[date, date] | None:

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from jobs.calculate.benchmarks import with_benchmark, with_index_return
 from jobs.calculate.epochs import current_rows
-from jobs.calculate.inputs import FEW, Silver
+from jobs.calculate.inputs import Silver, named_few
 from jobs.calculate.market import market
 from jobs.calculate.policies import source_rank
 from jobs.calculate.unpublished import Unpublished
@@ -55,12 +55,12 @@ class Suspects:
         if rows is None:
             return None
         rows = suspects(rows, self.tolerances).localCheckpoint()
-        bounds = rows.agg(F.min("as_of_date"), F.max("as_of_date"), F.count("*")).first()
+        bounds = rows.agg(F.min("as_of_date"), F.max("as_of_date")).first()
         if bounds is None or bounds[0] is None:
             return None
-        first, last, count = bounds
-        named = rows.select("account_id").distinct().collect() if count <= FEW else []
-        few = F.col("account_id").isin([one for (one,) in named]) if named else F.lit(True)
+        first, last = bounds
+        named = named_few(rows)
+        few = F.lit(True) if named is None else F.col("account_id").isin(named)
         rows = self._with_source(rows, F.col("as_of_date").between(first, last) & few)
         rows = self._with_past(rows, few, first, last)
         rows = self._with_benchmark(rows, last)
@@ -68,8 +68,11 @@ class Suspects:
         return flagged_where_published(found, self.lake.read(STATE))
 
     def _silver(self) -> Silver:
-        tenants = sorted(folder.name for folder in self.settings.landing.iterdir() if folder.is_dir())
-        return Silver(self.lake, tenants, [one.file_id for one in self.run.ledger.files(status=["withheld"])])
+        return Silver(
+            self.lake,
+            list(self.unpublished.progress),
+            [one.file_id for one in self.run.ledger.files(status=["withheld"])],
+        )
 
     def _with_source(self, rows: DataFrame, wanted: F.Column) -> DataFrame:
         """With vendor and feed of the value that counts on the row's date."""
