@@ -8,27 +8,32 @@ CREATE FUNCTION marts.assurance_word(place integer) RETURNS text LANGUAGE sql IM
     (ARRAY['unknown', 'unreconciled', 'stale', 'overridden', 'carried', 'flagged', 'unwatched', 'verified'])[place];
 COMMENT ON FUNCTION marts.assurance_word IS 'The assurance word in a place, from the worst (1).';
 
+CREATE FUNCTION marts.account_assurance_between(of_tenant text, of_account text, since date, until date)
+RETURNS TABLE (assurance text, unverified_days bigint, reasons text, stale_share double precision,
+    break_share double precision, carried_share double precision, overridden_share double precision,
+    uncompared_share double precision)
+LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC
+    SELECT marts.assurance_word(min(t.place)), count(*) FILTER (WHERE t.assurance <> 'verified'),
+           (array_agg(t.reasons ORDER BY t.place, t.as_of_date))[1],
+           max(t.stale_share), max(t.break_share), max(t.carried_share), max(t.overridden_share),
+           max(t.uncompared_share)
+    FROM (
+        SELECT a.*, marts.assurance_place(a.assurance) AS place FROM marts.account_assurance a
+        WHERE a.tenant_id = of_tenant AND a.account_id = of_account
+        AND a.as_of_date > since AND a.as_of_date <= until
+    ) t HAVING count(*) > 0;
+END;
+COMMENT ON FUNCTION marts.account_assurance_between IS
+    'The worst that stands against an account''s rows after `since` up to `until`; no row where it has none then.';
+
 CREATE VIEW marts.assured_performance_period WITH (security_invoker) AS
 SELECT p.tenant_id, p.account_id, p.as_of_date, p.period, p.start_date, p.begin_market_value, p.net_flow,
        p.end_market_value, p.gain_loss, p.twrr, p.twrr_annualised, p.mwr, p.status,
        coalesce(w.assurance, 'unknown') AS assurance, coalesce(w.reasons, 'none of its days is published') AS reasons,
        w.unverified_days, w.stale_share, w.break_share, w.carried_share, w.overridden_share,
        w.uncompared_share, p.published_at
-FROM marts.account_performance_period p LEFT JOIN LATERAL (
-    SELECT marts.assurance_word(min(t.place)) AS assurance, count(*) FILTER (WHERE t.place < 8) AS unverified_days,
-           (array_agg(t.reasons ORDER BY t.place, t.as_of_date))[1] AS reasons,
-           max(t.stale_share) AS stale_share, max(t.break_share) AS break_share,
-           max(t.carried_share) AS carried_share, max(t.overridden_share) AS overridden_share,
-           max(t.uncompared_share) AS uncompared_share
-    FROM (
-        SELECT a.as_of_date, marts.assurance_place(a.assurance) AS place,
-               coalesce(a.reasons, 'no control is known to have run') AS reasons,
-               a.stale_share, a.break_share, a.carried_share, a.overridden_share, a.uncompared_share
-        FROM marts.account_assurance a
-        WHERE a.tenant_id = p.tenant_id AND a.account_id = p.account_id
-        AND a.as_of_date > coalesce(p.start_date, 'infinity') AND a.as_of_date <= p.as_of_date
-    ) t HAVING count(*) > 0
-) w ON true;
+FROM marts.account_performance_period p
+LEFT JOIN LATERAL marts.account_assurance_between(p.tenant_id, p.account_id, p.start_date, p.as_of_date) w ON true;
 COMMENT ON VIEW marts.assured_performance_period IS 'Rows of marts.account_performance_period with the worst that stands against any of their days.';
 COMMENT ON COLUMN marts.assured_performance_period.tenant_id IS 'The client firm.';
 COMMENT ON COLUMN marts.assured_performance_period.account_id IS 'The firm''s own account identifier.';
@@ -108,23 +113,11 @@ SELECT p.tenant_id, p.account_id, p.as_of_date, p.window_name, p.frequency, p.ob
        coalesce(w.assurance, 'unknown') AS assurance, coalesce(w.reasons, 'none of its days is published') AS reasons,
        w.unverified_days, w.stale_share, w.break_share, w.carried_share, w.overridden_share,
        w.uncompared_share, p.published_at
-FROM marts.account_risk p LEFT JOIN LATERAL (
-    SELECT marts.assurance_word(min(t.place)) AS assurance, count(*) FILTER (WHERE t.place < 8) AS unverified_days,
-           (array_agg(t.reasons ORDER BY t.place, t.as_of_date))[1] AS reasons,
-           max(t.stale_share) AS stale_share, max(t.break_share) AS break_share,
-           max(t.carried_share) AS carried_share, max(t.overridden_share) AS overridden_share,
-           max(t.uncompared_share) AS uncompared_share
-    FROM (
-        SELECT a.as_of_date, marts.assurance_place(a.assurance) AS place,
-               coalesce(a.reasons, 'no control is known to have run') AS reasons,
-               a.stale_share, a.break_share, a.carried_share, a.overridden_share, a.uncompared_share
-        FROM marts.account_assurance a
-        WHERE a.tenant_id = p.tenant_id AND a.account_id = p.account_id
-        AND a.as_of_date > 
-            p.as_of_date - CASE p.window_name WHEN '1Y' THEN 365 WHEN '3Y' THEN 1096 WHEN '5Y' THEN 1827 ELSE 40000 END
-         AND a.as_of_date <= p.as_of_date
-    ) t HAVING count(*) > 0
-) w ON true;
+FROM marts.account_risk p
+LEFT JOIN LATERAL marts.account_assurance_between(
+    p.tenant_id, p.account_id,
+    p.as_of_date - CASE p.window_name WHEN '1Y' THEN 365 WHEN '3Y' THEN 1096 WHEN '5Y' THEN 1827 ELSE 40000 END,
+    p.as_of_date) w ON true;
 COMMENT ON VIEW marts.assured_risk IS 'Rows of marts.account_risk with the worst that stands against any of the days of their window.';
 COMMENT ON COLUMN marts.assured_risk.tenant_id IS 'The client firm.';
 COMMENT ON COLUMN marts.assured_risk.account_id IS 'The firm''s own account identifier.';
