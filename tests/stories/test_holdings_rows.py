@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
+from jobs.calculate.unpublished import Unpublished
 from jobs.check.tolerances import load_tolerances
 from jobs.platform.lake import Lake
 from jobs.platform.ledger import Progress, Run
@@ -37,7 +38,7 @@ def test_a_run_looks_at_what_it_touched_and_the_delivery_before(spark: SparkSess
     def found(run_no: int, night: date, through: date, withheld: list[str]) -> Differences:
         run = Run("test", run_no, night, None, None, None, None)  # type: ignore[arg-type]
         progress = {"acme": Progress(through, run_no - 1)}
-        frames = HoldingsRows(lake, run, progress, withheld).differences(tolerances)
+        frames = HoldingsRows(lake, Unpublished(run, progress), withheld).differences(tolerances)
         rows = reduce(DataFrame.unionByName, frames).collect()
         assert not [row for row in rows if row["obstacle"]]
         return {(row["account_id"], row["as_of_date"], row["type"]): row["difference"] for row in rows}
@@ -77,7 +78,7 @@ def test_where_nothing_came_nothing_is_read(
     monkeypatch.setattr(Lake, "read", _refused)
     monkeypatch.setattr(Lake, "written_by", _refused)
     run = Run("test", 9, TUESDAY, None, None, None, None)  # type: ignore[arg-type]
-    rows = HoldingsRows(lake, run, {"acme": Progress(MONDAY, 8)}, [])
+    rows = HoldingsRows(lake, Unpublished(run, {"acme": Progress(MONDAY, 8)}), [])
     assert rows.differences(load_tolerances(settings)) == []
 
 
