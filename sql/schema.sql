@@ -266,266 +266,21 @@ $_$;
 
 COMMENT ON FUNCTION history.keep_closed() IS 'Trigger: keeps the period and risk figures of a period that is closed.';
 
-CREATE FUNCTION marts.assurance_place(word text) RETURNS integer
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN COALESCE(array_position(ARRAY['unknown'::text, 'unreconciled'::text, 'stale'::text, 'overridden'::text, 'carried'::text, 'flagged'::text, 'unwatched'::text, 'verified'::text], word), 1);
-
-COMMENT ON FUNCTION marts.assurance_place(word text) IS 'Place of an assurance word, from the worst (1); of none that of unknown.';
-
-CREATE FUNCTION marts.assurance_word(place integer) RETURNS text
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN (ARRAY['unknown'::text, 'unreconciled'::text, 'stale'::text, 'overridden'::text, 'carried'::text, 'flagged'::text, 'unwatched'::text, 'verified'::text])[place];
-
-COMMENT ON FUNCTION marts.assurance_word(place integer) IS 'The assurance word in a place, from the worst (1).';
-
-CREATE TABLE marts.assurance_rule (
-    rule text NOT NULL,
-    kind text NOT NULL,
-    CONSTRAINT assurance_rule_kind_check CHECK ((kind = 'stale'::text))
-);
-
-COMMENT ON TABLE marts.assurance_rule IS 'Rules of conf/tolerances.yaml whose flags say more than that something was flagged.';
-
-COMMENT ON COLUMN marts.assurance_rule.rule IS 'The rule, as in marts.held_account.';
-
-COMMENT ON COLUMN marts.assurance_rule.kind IS 'stale: the rule is about values or prices that stand still.';
-
-CREATE TABLE marts.held_account (
-    tenant_id text NOT NULL,
-    account_id text NOT NULL,
-    as_of_date date NOT NULL,
-    rule text NOT NULL,
-    reason text NOT NULL,
-    severity text NOT NULL,
-    state text NOT NULL,
-    run_id text NOT NULL,
-    published_at timestamp with time zone NOT NULL
-);
-
-ALTER TABLE ONLY marts.held_account FORCE ROW LEVEL SECURITY;
-
-COMMENT ON TABLE marts.held_account IS 'An account that a rule caught: held back from publication, or published with a flag.';
-
-COMMENT ON COLUMN marts.held_account.tenant_id IS 'The client firm.';
-
-COMMENT ON COLUMN marts.held_account.account_id IS 'The firm''s own account identifier.';
-
-COMMENT ON COLUMN marts.held_account.as_of_date IS 'Date of the row that the rule is about.';
-
-COMMENT ON COLUMN marts.held_account.rule IS 'The rule of conf/tolerances.yaml.';
-
-COMMENT ON COLUMN marts.held_account.reason IS 'What was found and what was expected, in words.';
-
-COMMENT ON COLUMN marts.held_account.severity IS 'warn: published with a flag; hold: kept back until a good file or a release.';
-
-COMMENT ON COLUMN marts.held_account.state IS 'flagged (warn), held, or released by a person or a later file.';
-
-COMMENT ON COLUMN marts.held_account.run_id IS 'The run that wrote the row, by name.';
-
-COMMENT ON COLUMN marts.held_account.published_at IS 'When this version of the row became visible.';
-
-CREATE TABLE marts.reconciliation_break (
-    tenant_id text NOT NULL,
-    break_id text NOT NULL,
-    account_id text NOT NULL,
-    as_of_date date NOT NULL,
-    source_vendor text NOT NULL,
-    type text NOT NULL,
-    ours double precision,
-    theirs double precision,
-    difference numeric(28,8),
-    difference_bps double precision,
-    severity text,
-    state text NOT NULL,
-    first_seen_on date NOT NULL,
-    last_seen_on date NOT NULL,
-    reason text NOT NULL,
-    run_id text NOT NULL,
-    published_at timestamp with time zone NOT NULL,
-    item text,
-    through_date date,
-    ended_on date,
-    age_days integer,
-    age_band text,
-    materiality text,
-    cause text,
-    owner text,
-    assigned_by text,
-    comment text,
-    accepted_until date,
-    accepted_by text,
-    accepted_difference numeric(28,8),
-    accepted_bps double precision,
-    reopened_on date,
-    reopened_by text,
-    changed_on date,
-    event_no bigint
-);
-
-ALTER TABLE ONLY marts.reconciliation_break FORCE ROW LEVEL SECURITY;
-
-COMMENT ON TABLE marts.reconciliation_break IS 'A difference beyond tolerance between a vendor and us, or a figure that could not be compared: one row each time that something happens to it; the latest run''s row counts.';
-
-COMMENT ON COLUMN marts.reconciliation_break.tenant_id IS 'The client firm.';
-
-COMMENT ON COLUMN marts.reconciliation_break.break_id IS 'Identifier that stays the same from night to night: a hash of tenant, account, type, first date, vendor and item.';
-
-COMMENT ON COLUMN marts.reconciliation_break.account_id IS 'The firm''s own account identifier.';
-
-COMMENT ON COLUMN marts.reconciliation_break.as_of_date IS 'First date that the break is about.';
-
-COMMENT ON COLUMN marts.reconciliation_break.source_vendor IS 'The vendor that delivered the other figure.';
-
-COMMENT ON COLUMN marts.reconciliation_break.type IS 'What differs.';
-
-COMMENT ON COLUMN marts.reconciliation_break.ours IS 'Our figure of through_date: an amount in the account''s currency, a quantity, or a return as a fraction (0.0125 is 1.25 %).';
-
-COMMENT ON COLUMN marts.reconciliation_break.theirs IS 'The vendor''s figure, in the same unit.';
-
-COMMENT ON COLUMN marts.reconciliation_break.difference IS 'Ours less theirs, for amounts and quantities; empty for returns.';
-
-COMMENT ON COLUMN marts.reconciliation_break.difference_bps IS 'Ours less theirs in basis points: of the vendor''s end (or begin) value for amounts, of 1 for returns.';
-
-COMMENT ON COLUMN marts.reconciliation_break.severity IS 'warn: published with a flag; hold: the account is kept back; empty where nothing could be compared.';
-
-COMMENT ON COLUMN marts.reconciliation_break.state IS 'open until explained, accepted by a person or resolved by a later file; one that opens again is open, see reopened_on; not_comparable is no break.';
-
-COMMENT ON COLUMN marts.reconciliation_break.first_seen_on IS 'Business date of the run that first found it: its age counts from here.';
-
-COMMENT ON COLUMN marts.reconciliation_break.last_seen_on IS 'Business date of the run that last found it.';
-
-COMMENT ON COLUMN marts.reconciliation_break.reason IS 'Why it is in this state, in words.';
-
-COMMENT ON COLUMN marts.reconciliation_break.run_id IS 'The run that wrote the row, by name.';
-
-COMMENT ON COLUMN marts.reconciliation_break.published_at IS 'When this version of the row became visible.';
-
-COMMENT ON COLUMN marts.reconciliation_break.item IS 'What within the account differs: a security, a currency, an attribute, another account number; empty where the type says it all.';
-
-COMMENT ON COLUMN marts.reconciliation_break.through_date IS 'Last date on which the figures differ by this amount: of a level that lasts, one row stands for all its dates.';
-
-COMMENT ON COLUMN marts.reconciliation_break.ended_on IS 'Of a level, the next compared date, on which the figures agree or differ by another amount; empty while it lasts. The dates until then stay wrong until a file corrects them.';
-
-COMMENT ON COLUMN marts.reconciliation_break.age_days IS 'Business days since first_seen_on; of what is resolved, when it was last open.';
-
-COMMENT ON COLUMN marts.reconciliation_break.age_band IS 'Band by age, as conf/breaks.yaml names it.';
-
-COMMENT ON COLUMN marts.reconciliation_break.materiality IS 'Band by size, as conf/breaks.yaml names it; empty where the break has no size.';
-
-COMMENT ON COLUMN marts.reconciliation_break.cause IS 'What clears the difference within tolerance, where something was found; reason has it in words.';
-
-COMMENT ON COLUMN marts.reconciliation_break.owner IS 'The desk or person that looks after it.';
-
-COMMENT ON COLUMN marts.reconciliation_break.assigned_by IS 'The login that assigned it, or rule: conf/breaks.yaml did.';
-
-COMMENT ON COLUMN marts.reconciliation_break.comment IS 'What a person said of it last; everything that was said is in ops.break_event.';
-
-COMMENT ON COLUMN marts.reconciliation_break.accepted_until IS 'Last date on which the acceptance holds.';
-
-COMMENT ON COLUMN marts.reconciliation_break.accepted_by IS 'The login that accepted it.';
-
-COMMENT ON COLUMN marts.reconciliation_break.accepted_difference IS 'The difference that was accepted: the acceptance ends when it moves beyond tolerance.';
-
-COMMENT ON COLUMN marts.reconciliation_break.accepted_bps IS 'The same in basis points.';
-
-COMMENT ON COLUMN marts.reconciliation_break.reopened_on IS 'Business date on which it was last open again after it had been resolved, accepted or explained.';
-
-COMMENT ON COLUMN marts.reconciliation_break.reopened_by IS 'The login that opened it again: no cause explains it any more until it is resolved.';
-
-COMMENT ON COLUMN marts.reconciliation_break.changed_on IS 'Business date on which it came into its state.';
-
-COMMENT ON COLUMN marts.reconciliation_break.event_no IS 'Number of the last entry of ops.break_event that the row takes into account.';
-
-CREATE TABLE marts.uncompared_day (
-    tenant_id text NOT NULL,
-    account_id text NOT NULL,
-    as_of_date date NOT NULL,
-    is_uncompared boolean NOT NULL,
-    run_id text NOT NULL,
-    published_at timestamp with time zone NOT NULL
-);
-
-ALTER TABLE ONLY marts.uncompared_day FORCE ROW LEVEL SECURITY;
-
-COMMENT ON TABLE marts.uncompared_day IS 'An account''s day that nobody''s figures could be compared with, though the night brought figures of other accounts: one row each time that a run finds it so, or no longer so.';
-
-COMMENT ON COLUMN marts.uncompared_day.tenant_id IS 'The client firm.';
-
-COMMENT ON COLUMN marts.uncompared_day.account_id IS 'The firm''s own account identifier.';
-
-COMMENT ON COLUMN marts.uncompared_day.as_of_date IS 'Date of the account''s row.';
-
-COMMENT ON COLUMN marts.uncompared_day.is_uncompared IS 'Whether it is so still: false once a figure of the day has come and was compared.';
-
-COMMENT ON COLUMN marts.uncompared_day.run_id IS 'The run that wrote the row, by name.';
-
-COMMENT ON COLUMN marts.uncompared_day.published_at IS 'When this version of the row became visible.';
-
-CREATE VIEW marts.account_exception WITH (security_invoker='true') AS
- SELECT b.tenant_id,
-    b.account_id,
-    b.as_of_date AS from_date,
-    COALESCE(b.through_date, b.as_of_date) AS to_date,
-        CASE
-            WHEN (b.type ~~ 'account\_%'::text) THEN 'flagged'::text
-            WHEN (b.state = 'accepted'::text) THEN 'overridden'::text
-            ELSE 'break'::text
-        END AS kind,
-        CASE
-            WHEN (b.type = ANY (ARRAY['cash_roll'::text, 'cash_balance'::text])) THEN GREATEST(abs(b.ours), abs(b.theirs))
-            ELSE NULL::double precision
-        END AS amount,
-        CASE
-            WHEN (b.type = ANY (ARRAY['cash_roll'::text, 'cash_balance'::text])) THEN b.item
-            ELSE NULL::text
-        END AS currency,
-    concat_ws(' '::text, b.state, b.type, b.item, 'against', b.source_vendor) AS reason
-   FROM marts.reconciliation_break b
-  WHERE ((b.state = ANY (ARRAY['open'::text, 'explained'::text, 'accepted'::text])) AND (NOT ((b.type ~~ 'account\_%'::text) AND (b.state = 'accepted'::text))))
-UNION ALL
- SELECT u.tenant_id,
-    u.account_id,
-    u.as_of_date AS from_date,
-    u.as_of_date AS to_date,
-    'uncompared'::text AS kind,
-    NULL::double precision AS amount,
-    NULL::text AS currency,
-    'nobody''s figures to compare with'::text AS reason
-   FROM marts.uncompared_day u
-  WHERE u.is_uncompared
-UNION ALL
- SELECT h.tenant_id,
-    h.account_id,
-    h.as_of_date AS from_date,
-    h.as_of_date AS to_date,
-        CASE
-            WHEN (h.state = 'released'::text) THEN 'overridden'::text
-            ELSE COALESCE(r.kind, 'flagged'::text)
-        END AS kind,
-    NULL::double precision AS amount,
-    NULL::text AS currency,
-    concat_ws(' '::text, h.state, h.rule) AS reason
-   FROM (marts.held_account h
-     LEFT JOIN marts.assurance_rule r ON ((r.rule = h.rule)))
-  WHERE ((h.state = ANY (ARRAY['flagged'::text, 'held'::text])) OR ((h.state = 'released'::text) AND (h.reason ~~ 'released by %'::text)));
-
-COMMENT ON VIEW marts.account_exception IS 'What stands against an account''s rows at present: one row per break, flag, acceptance or release, with the dates that it is about.';
-
-COMMENT ON COLUMN marts.account_exception.tenant_id IS 'The client firm.';
-
-COMMENT ON COLUMN marts.account_exception.account_id IS 'The firm''s own account identifier.';
-
-COMMENT ON COLUMN marts.account_exception.from_date IS 'First date that it is about.';
-
-COMMENT ON COLUMN marts.account_exception.to_date IS 'Last date that it is about.';
-
-COMMENT ON COLUMN marts.account_exception.kind IS 'break, uncompared (nobody''s figure to compare with), stale, overridden (accepted or released by a person) or flagged (any other warning, and what is open about the account''s record).';
-
-COMMENT ON COLUMN marts.account_exception.amount IS 'How much of the account it is about, in `currency`; empty: the whole account.';
-
-COMMENT ON COLUMN marts.account_exception.currency IS 'Currency of the amount.';
-
-COMMENT ON COLUMN marts.account_exception.reason IS 'State, type or rule, and the other source.';
+CREATE FUNCTION marts.account_assurance_between(of_tenant text, of_account text, since date, until date) RETURNS TABLE(assurance text, unverified_days bigint, reasons text, stale_share double precision, break_share double precision, carried_share double precision, overridden_share double precision, uncompared_share double precision)
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$  -- as text: a column that is widened makes the views below it anew
+    SELECT marts.assurance_word(min(t.place)), count(*) FILTER (WHERE t.assurance <> 'verified'),
+           (array_agg(t.reasons ORDER BY t.place, t.as_of_date))[1],
+           max(t.stale_share), max(t.break_share), max(t.carried_share), max(t.overridden_share),
+           max(t.uncompared_share)
+    FROM (
+        SELECT a.*, marts.assurance_place(a.assurance) AS place FROM marts.account_assurance a
+        WHERE a.tenant_id = of_tenant AND a.account_id = of_account
+        AND a.as_of_date > since AND a.as_of_date <= until
+    ) t HAVING count(*) > 0
+$$;
+
+COMMENT ON FUNCTION marts.account_assurance_between(of_tenant text, of_account text, since date, until date) IS 'The worst that stands against an account''s rows after `since` up to `until`; no row where it has none then.';
 
 CREATE TABLE marts.account_performance_daily (
     tenant_id text NOT NULL,
@@ -646,134 +401,6 @@ COMMENT ON COLUMN marts.account_performance_daily.wiped_out_on IS 'Date of the t
 
 COMMENT ON COLUMN marts.account_performance_daily.wiped_out_gross_on IS 'As wiped_out_on, before fees.';
 
-CREATE TABLE marts.run_control (
-    tenant_id text NOT NULL,
-    run_id text NOT NULL,
-    control text NOT NULL,
-    state text NOT NULL,
-    reason text NOT NULL,
-    published_at timestamp with time zone NOT NULL,
-    CONSTRAINT run_control_control_check CHECK ((control = ANY (ARRAY['gate'::text, 'staleness'::text, 'reconciliation'::text, 'comparison'::text]))),
-    CONSTRAINT run_control_state_check CHECK ((state = ANY (ARRAY['ran'::text, 'did_not_run'::text, 'not_asked'::text, 'nothing_there'::text])))
-);
-
-ALTER TABLE ONLY marts.run_control FORCE ROW LEVEL SECURITY;
-
-COMMENT ON TABLE marts.run_control IS 'One row per tenant, run and control: whether it ran over what the run published. No row: it is not known to have run.';
-
-COMMENT ON COLUMN marts.run_control.tenant_id IS 'The client firm.';
-
-COMMENT ON COLUMN marts.run_control.run_id IS 'The run, as in the rows that it calculated.';
-
-COMMENT ON COLUMN marts.run_control.control IS 'gate (the inputs), staleness (values and prices that stand still), reconciliation (the step), comparison (whether anybody''s figures were there to compare with).';
-
-COMMENT ON COLUMN marts.run_control.state IS 'ran; did_not_run, though it should have; not_asked: no rule of the firm asks for it; nothing_there: nobody''s figures had come.';
-
-COMMENT ON COLUMN marts.run_control.reason IS 'What it means for the figures; empty where it ran.';
-
-COMMENT ON COLUMN marts.run_control.published_at IS 'When this version of the row became visible.';
-
-CREATE VIEW marts.account_assurance WITH (security_invoker='true') AS
- SELECT d.tenant_id,
-    d.account_id,
-    d.as_of_date,
-    LEAST(COALESCE(x.stale, (0)::double precision), (1)::double precision) AS stale_share,
-    LEAST(COALESCE(x.broken, (0)::double precision), (1)::double precision) AS break_share,
-    (0)::double precision AS carried_share,
-    LEAST(COALESCE(x.overridden, (0)::double precision), (1)::double precision) AS overridden_share,
-        CASE
-            WHEN c.has_nothing_to_compare THEN (1)::double precision
-            ELSE LEAST(COALESCE(x.uncompared, (0)::double precision), (1)::double precision)
-        END AS uncompared_share,
-        CASE
-            WHEN (c.is_controlled IS NOT TRUE) THEN 'unknown'::text
-            WHEN ((x.broken IS NOT NULL) OR (x.uncompared IS NOT NULL) OR c.has_nothing_to_compare) THEN 'unreconciled'::text
-            WHEN (x.stale IS NOT NULL) THEN 'stale'::text
-            WHEN (x.overridden IS NOT NULL) THEN 'overridden'::text
-            WHEN x.flagged THEN 'flagged'::text
-            WHEN c.is_unwatched THEN 'unwatched'::text
-            ELSE 'verified'::text
-        END AS assurance,
-    concat_ws('; '::text,
-        CASE
-            WHEN (c.is_controlled IS NULL) THEN 'no control is known to have run'::text
-            ELSE NULL::text
-        END, c.reasons, x.reasons) AS reasons
-   FROM ((marts.account_performance_daily d
-     LEFT JOIN LATERAL ( SELECT (count(*) FILTER (WHERE (r.state <> 'did_not_run'::text)) = 4) AS is_controlled,
-            bool_or((r.state = 'nothing_there'::text)) AS has_nothing_to_compare,
-            bool_or((r.state = 'not_asked'::text)) AS is_unwatched,
-            NULLIF(string_agg(r.reason, '; '::text ORDER BY r.control) FILTER (WHERE (r.state <> 'ran'::text)), ''::text) AS reasons
-           FROM marts.run_control r
-          WHERE ((r.tenant_id = d.tenant_id) AND (r.run_id = d.run_id))
-         HAVING (count(*) > 0)) c ON (true))
-     LEFT JOIN LATERAL ( SELECT sum(s.share) FILTER (WHERE (s.kind = 'stale'::text)) AS stale,
-            sum(s.share) FILTER (WHERE (s.kind = 'break'::text)) AS broken,
-            sum(s.share) FILTER (WHERE (s.kind = 'overridden'::text)) AS overridden,
-            sum(s.share) FILTER (WHERE (s.kind = 'uncompared'::text)) AS uncompared,
-            bool_or((s.kind = 'flagged'::text)) AS flagged,
-            string_agg(DISTINCT s.reason, '; '::text) AS reasons
-           FROM ( SELECT e.kind,
-                    e.reason,
-                        CASE
-                            WHEN ((e.currency = d.currency) AND (d.end_market_value <> (0)::numeric)) THEN LEAST((e.amount / abs((d.end_market_value)::double precision)), (1)::double precision)
-                            ELSE (1)::double precision
-                        END AS share
-                   FROM marts.account_exception e
-                  WHERE ((e.tenant_id = d.tenant_id) AND (e.account_id = d.account_id) AND ((d.as_of_date >= e.from_date) AND (d.as_of_date <= e.to_date)))) s) x ON (true));
-
-COMMENT ON VIEW marts.account_assurance IS 'How far each row of marts.account_performance_daily can be relied on, at the moment of reading: shares of the account''s value, and the worst in one word.';
-
-COMMENT ON COLUMN marts.account_assurance.tenant_id IS 'The client firm.';
-
-COMMENT ON COLUMN marts.account_assurance.account_id IS 'The firm''s own account identifier.';
-
-COMMENT ON COLUMN marts.account_assurance.as_of_date IS 'Valuation date of the row.';
-
-COMMENT ON COLUMN marts.account_assurance.stale_share IS 'Share of the value that is or is priced as before for longer than tolerated, from 0 to 1.';
-
-COMMENT ON COLUMN marts.account_assurance.break_share IS 'Share that is in a break that nobody has accepted: of a break about cash the cash, else the whole account.';
-
-COMMENT ON COLUMN marts.account_assurance.carried_share IS 'Always 0: an account''s row has a value of its own date.';
-
-COMMENT ON COLUMN marts.account_assurance.overridden_share IS 'Share that a person has released or whose break a person has accepted.';
-
-COMMENT ON COLUMN marts.account_assurance.uncompared_share IS 'Share for which there was nobody''s figure to compare with.';
-
-COMMENT ON COLUMN marts.account_assurance.assurance IS 'The worst that holds, from the worst: unknown (a control did not run), unreconciled (a break, or nothing to compare with), stale, overridden, flagged (another warning), unwatched (no rule looks for what stands still), verified.';
-
-COMMENT ON COLUMN marts.account_assurance.reasons IS 'Why it is not verified; empty where it is.';
-
-CREATE FUNCTION marts.account_assurance_between(of_tenant text, of_account text, since date, until date) RETURNS TABLE(assurance text, unverified_days bigint, reasons text, stale_share double precision, break_share double precision, carried_share double precision, overridden_share double precision, uncompared_share double precision)
-    LANGUAGE sql STABLE PARALLEL SAFE
-    BEGIN ATOMIC
- SELECT marts.assurance_word(min(t.place)) AS assurance_word,
-     count(*) FILTER (WHERE (t.assurance <> 'verified'::text)) AS count,
-     (array_agg(t.reasons ORDER BY t.place, t.as_of_date))[1] AS array_agg,
-     max(t.stale_share) AS max,
-     max(t.break_share) AS max,
-     max(t.carried_share) AS max,
-     max(t.overridden_share) AS max,
-     max(t.uncompared_share) AS max
-    FROM ( SELECT a.tenant_id,
-             a.account_id,
-             a.as_of_date,
-             a.stale_share,
-             a.break_share,
-             a.carried_share,
-             a.overridden_share,
-             a.uncompared_share,
-             a.assurance,
-             a.reasons,
-             marts.assurance_place(a.assurance) AS place
-            FROM marts.account_assurance a
-           WHERE ((a.tenant_id = account_assurance_between.of_tenant) AND (a.account_id = account_assurance_between.of_account) AND (a.as_of_date > account_assurance_between.since) AND (a.as_of_date <= account_assurance_between.until))) t
-  HAVING (count(*) > 0);
-
-END;
-
-COMMENT ON FUNCTION marts.account_assurance_between(of_tenant text, of_account text, since date, until date) IS 'The worst that stands against an account''s rows after `since` up to `until`; no row where it has none then.';
-
 CREATE FUNCTION marts.account_performance_as_known(known_at timestamp with time zone) RETURNS SETOF marts.account_performance_daily
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$ SELECT tenant_id, account_id, as_of_date, currency, begin_market_value, contributions, distributions, net_flow, cumulative_net_flow, fees, end_market_value, gain_loss, weighted_capital, days, method, twrr_daily, twrr_daily_gross, twrr_mtd, twrr_qtd, twrr_ytd, twrr_itd, twrr_mtd_gross, twrr_qtd_gross, twrr_ytd_gross, twrr_itd_gross, track_no, inception_date, status, quality_flags, epoch, run_id, published_at, begin_date, chain_net, chain_gross, wiped_out_on, wiped_out_gross_on FROM marts.account_performance_daily WHERE published_at <= known_at UNION ALL SELECT tenant_id, account_id, as_of_date, currency, begin_market_value, contributions, distributions, net_flow, cumulative_net_flow, fees, end_market_value, gain_loss, weighted_capital, days, method, twrr_daily, twrr_daily_gross, twrr_mtd, twrr_qtd, twrr_ytd, twrr_itd, twrr_mtd_gross, twrr_qtd_gross, twrr_ytd_gross, twrr_itd_gross, track_no, inception_date, status, quality_flags, epoch, run_id, published_at, begin_date, chain_net, chain_gross, wiped_out_on, wiped_out_gross_on FROM history.account_performance_daily WHERE known_from <= known_at AND known_to > known_at $$;
@@ -817,6 +444,18 @@ CREATE FUNCTION marts.account_row_apart(tenant_id text, account_id text, after d
 $$;
 
 COMMENT ON FUNCTION marts.account_row_apart(tenant_id text, account_id text, after date, through date, known_at timestamp with time zone, in_chain boolean) IS 'marts.account_row, planned when it is called.';
+
+CREATE FUNCTION marts.assurance_place(word text) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN COALESCE(array_position(ARRAY['unknown'::text, 'unreconciled'::text, 'stale'::text, 'overridden'::text, 'carried'::text, 'flagged'::text, 'unwatched'::text, 'verified'::text], word), 1);
+
+COMMENT ON FUNCTION marts.assurance_place(word text) IS 'Place of an assurance word, from the worst (1); of none that of unknown.';
+
+CREATE FUNCTION marts.assurance_word(place integer) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (ARRAY['unknown'::text, 'unreconciled'::text, 'stale'::text, 'overridden'::text, 'carried'::text, 'flagged'::text, 'unwatched'::text, 'verified'::text])[place];
+
+COMMENT ON FUNCTION marts.assurance_word(place integer) IS 'The assurance word in a place, from the worst (1).';
 
 CREATE TABLE marts.group_performance_daily (
     tenant_id text NOT NULL,
@@ -2297,6 +1936,353 @@ COMMENT ON COLUMN marts.account.effective_from IS 'First day on which these attr
 COMMENT ON COLUMN marts.account.source_vendor IS 'Vendor whose record this is: the one that the tenant puts first.';
 
 COMMENT ON COLUMN marts.account.published_at IS 'When this version of the row became visible.';
+
+CREATE TABLE marts.assurance_rule (
+    rule text NOT NULL,
+    kind text NOT NULL,
+    CONSTRAINT assurance_rule_kind_check CHECK ((kind = 'stale'::text))
+);
+
+COMMENT ON TABLE marts.assurance_rule IS 'Rules of conf/tolerances.yaml whose flags say more than that something was flagged.';
+
+COMMENT ON COLUMN marts.assurance_rule.rule IS 'The rule, as in marts.held_account.';
+
+COMMENT ON COLUMN marts.assurance_rule.kind IS 'stale: the rule is about values or prices that stand still.';
+
+CREATE TABLE marts.held_account (
+    tenant_id text NOT NULL,
+    account_id text NOT NULL,
+    as_of_date date NOT NULL,
+    rule text NOT NULL,
+    reason text NOT NULL,
+    severity text NOT NULL,
+    state text NOT NULL,
+    run_id text NOT NULL,
+    published_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY marts.held_account FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE marts.held_account IS 'An account that a rule caught: held back from publication, or published with a flag.';
+
+COMMENT ON COLUMN marts.held_account.tenant_id IS 'The client firm.';
+
+COMMENT ON COLUMN marts.held_account.account_id IS 'The firm''s own account identifier.';
+
+COMMENT ON COLUMN marts.held_account.as_of_date IS 'Date of the row that the rule is about.';
+
+COMMENT ON COLUMN marts.held_account.rule IS 'The rule of conf/tolerances.yaml.';
+
+COMMENT ON COLUMN marts.held_account.reason IS 'What was found and what was expected, in words.';
+
+COMMENT ON COLUMN marts.held_account.severity IS 'warn: published with a flag; hold: kept back until a good file or a release.';
+
+COMMENT ON COLUMN marts.held_account.state IS 'flagged (warn), held, or released by a person or a later file.';
+
+COMMENT ON COLUMN marts.held_account.run_id IS 'The run that wrote the row, by name.';
+
+COMMENT ON COLUMN marts.held_account.published_at IS 'When this version of the row became visible.';
+
+CREATE TABLE marts.reconciliation_break (
+    tenant_id text NOT NULL,
+    break_id text NOT NULL,
+    account_id text NOT NULL,
+    as_of_date date NOT NULL,
+    source_vendor text NOT NULL,
+    type text NOT NULL,
+    ours double precision,
+    theirs double precision,
+    difference numeric(28,8),
+    difference_bps double precision,
+    severity text,
+    state text NOT NULL,
+    first_seen_on date NOT NULL,
+    last_seen_on date NOT NULL,
+    reason text NOT NULL,
+    run_id text NOT NULL,
+    published_at timestamp with time zone NOT NULL,
+    item text,
+    through_date date,
+    ended_on date,
+    age_days integer,
+    age_band text,
+    materiality text,
+    cause text,
+    owner text,
+    assigned_by text,
+    comment text,
+    accepted_until date,
+    accepted_by text,
+    accepted_difference numeric(28,8),
+    accepted_bps double precision,
+    reopened_on date,
+    reopened_by text,
+    changed_on date,
+    event_no bigint
+);
+
+ALTER TABLE ONLY marts.reconciliation_break FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE marts.reconciliation_break IS 'A difference beyond tolerance between a vendor and us, or a figure that could not be compared: one row each time that something happens to it; the latest run''s row counts.';
+
+COMMENT ON COLUMN marts.reconciliation_break.tenant_id IS 'The client firm.';
+
+COMMENT ON COLUMN marts.reconciliation_break.break_id IS 'Identifier that stays the same from night to night: a hash of tenant, account, type, first date, vendor and item.';
+
+COMMENT ON COLUMN marts.reconciliation_break.account_id IS 'The firm''s own account identifier.';
+
+COMMENT ON COLUMN marts.reconciliation_break.as_of_date IS 'First date that the break is about.';
+
+COMMENT ON COLUMN marts.reconciliation_break.source_vendor IS 'The vendor that delivered the other figure.';
+
+COMMENT ON COLUMN marts.reconciliation_break.type IS 'What differs.';
+
+COMMENT ON COLUMN marts.reconciliation_break.ours IS 'Our figure of through_date: an amount in the account''s currency, a quantity, or a return as a fraction (0.0125 is 1.25 %).';
+
+COMMENT ON COLUMN marts.reconciliation_break.theirs IS 'The vendor''s figure, in the same unit.';
+
+COMMENT ON COLUMN marts.reconciliation_break.difference IS 'Ours less theirs, for amounts and quantities; empty for returns.';
+
+COMMENT ON COLUMN marts.reconciliation_break.difference_bps IS 'Ours less theirs in basis points: of the vendor''s end (or begin) value for amounts, of 1 for returns.';
+
+COMMENT ON COLUMN marts.reconciliation_break.severity IS 'warn: published with a flag; hold: the account is kept back; empty where nothing could be compared.';
+
+COMMENT ON COLUMN marts.reconciliation_break.state IS 'open until explained, accepted by a person or resolved by a later file; one that opens again is open, see reopened_on; not_comparable is no break.';
+
+COMMENT ON COLUMN marts.reconciliation_break.first_seen_on IS 'Business date of the run that first found it: its age counts from here.';
+
+COMMENT ON COLUMN marts.reconciliation_break.last_seen_on IS 'Business date of the run that last found it.';
+
+COMMENT ON COLUMN marts.reconciliation_break.reason IS 'Why it is in this state, in words.';
+
+COMMENT ON COLUMN marts.reconciliation_break.run_id IS 'The run that wrote the row, by name.';
+
+COMMENT ON COLUMN marts.reconciliation_break.published_at IS 'When this version of the row became visible.';
+
+COMMENT ON COLUMN marts.reconciliation_break.item IS 'What within the account differs: a security, a currency, an attribute, another account number; empty where the type says it all.';
+
+COMMENT ON COLUMN marts.reconciliation_break.through_date IS 'Last date on which the figures differ by this amount: of a level that lasts, one row stands for all its dates.';
+
+COMMENT ON COLUMN marts.reconciliation_break.ended_on IS 'Of a level, the next compared date, on which the figures agree or differ by another amount; empty while it lasts. The dates until then stay wrong until a file corrects them.';
+
+COMMENT ON COLUMN marts.reconciliation_break.age_days IS 'Business days since first_seen_on; of what is resolved, when it was last open.';
+
+COMMENT ON COLUMN marts.reconciliation_break.age_band IS 'Band by age, as conf/breaks.yaml names it.';
+
+COMMENT ON COLUMN marts.reconciliation_break.materiality IS 'Band by size, as conf/breaks.yaml names it; empty where the break has no size.';
+
+COMMENT ON COLUMN marts.reconciliation_break.cause IS 'What clears the difference within tolerance, where something was found; reason has it in words.';
+
+COMMENT ON COLUMN marts.reconciliation_break.owner IS 'The desk or person that looks after it.';
+
+COMMENT ON COLUMN marts.reconciliation_break.assigned_by IS 'The login that assigned it, or rule: conf/breaks.yaml did.';
+
+COMMENT ON COLUMN marts.reconciliation_break.comment IS 'What a person said of it last; everything that was said is in ops.break_event.';
+
+COMMENT ON COLUMN marts.reconciliation_break.accepted_until IS 'Last date on which the acceptance holds.';
+
+COMMENT ON COLUMN marts.reconciliation_break.accepted_by IS 'The login that accepted it.';
+
+COMMENT ON COLUMN marts.reconciliation_break.accepted_difference IS 'The difference that was accepted: the acceptance ends when it moves beyond tolerance.';
+
+COMMENT ON COLUMN marts.reconciliation_break.accepted_bps IS 'The same in basis points.';
+
+COMMENT ON COLUMN marts.reconciliation_break.reopened_on IS 'Business date on which it was last open again after it had been resolved, accepted or explained.';
+
+COMMENT ON COLUMN marts.reconciliation_break.reopened_by IS 'The login that opened it again: no cause explains it any more until it is resolved.';
+
+COMMENT ON COLUMN marts.reconciliation_break.changed_on IS 'Business date on which it came into its state.';
+
+COMMENT ON COLUMN marts.reconciliation_break.event_no IS 'Number of the last entry of ops.break_event that the row takes into account.';
+
+CREATE TABLE marts.uncompared_day (
+    tenant_id text NOT NULL,
+    account_id text NOT NULL,
+    as_of_date date NOT NULL,
+    is_uncompared boolean NOT NULL,
+    run_id text NOT NULL,
+    published_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY marts.uncompared_day FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE marts.uncompared_day IS 'An account''s day that nobody''s figures could be compared with, though the night brought figures of other accounts: one row each time that a run finds it so, or no longer so.';
+
+COMMENT ON COLUMN marts.uncompared_day.tenant_id IS 'The client firm.';
+
+COMMENT ON COLUMN marts.uncompared_day.account_id IS 'The firm''s own account identifier.';
+
+COMMENT ON COLUMN marts.uncompared_day.as_of_date IS 'Date of the account''s row.';
+
+COMMENT ON COLUMN marts.uncompared_day.is_uncompared IS 'Whether it is so still: false once a figure of the day has come and was compared.';
+
+COMMENT ON COLUMN marts.uncompared_day.run_id IS 'The run that wrote the row, by name.';
+
+COMMENT ON COLUMN marts.uncompared_day.published_at IS 'When this version of the row became visible.';
+
+CREATE VIEW marts.account_exception WITH (security_invoker='true') AS
+ SELECT b.tenant_id,
+    b.account_id,
+    b.as_of_date AS from_date,
+    COALESCE(b.through_date, b.as_of_date) AS to_date,
+        CASE
+            WHEN (b.type ~~ 'account\_%'::text) THEN 'flagged'::text
+            WHEN (b.state = 'accepted'::text) THEN 'overridden'::text
+            ELSE 'break'::text
+        END AS kind,
+        CASE
+            WHEN (b.type = ANY (ARRAY['cash_roll'::text, 'cash_balance'::text])) THEN GREATEST(abs(b.ours), abs(b.theirs))
+            ELSE NULL::double precision
+        END AS amount,
+        CASE
+            WHEN (b.type = ANY (ARRAY['cash_roll'::text, 'cash_balance'::text])) THEN b.item
+            ELSE NULL::text
+        END AS currency,
+    concat_ws(' '::text, b.state, b.type, b.item, 'against', b.source_vendor) AS reason
+   FROM marts.reconciliation_break b
+  WHERE ((b.state = ANY (ARRAY['open'::text, 'explained'::text, 'accepted'::text])) AND (NOT ((b.type ~~ 'account\_%'::text) AND (b.state = 'accepted'::text))))
+UNION ALL
+ SELECT u.tenant_id,
+    u.account_id,
+    u.as_of_date AS from_date,
+    u.as_of_date AS to_date,
+    'uncompared'::text AS kind,
+    NULL::double precision AS amount,
+    NULL::text AS currency,
+    'nobody''s figures to compare with'::text AS reason
+   FROM marts.uncompared_day u
+  WHERE u.is_uncompared
+UNION ALL
+ SELECT h.tenant_id,
+    h.account_id,
+    h.as_of_date AS from_date,
+    h.as_of_date AS to_date,
+        CASE
+            WHEN (h.state = 'released'::text) THEN 'overridden'::text
+            ELSE COALESCE(r.kind, 'flagged'::text)
+        END AS kind,
+    NULL::double precision AS amount,
+    NULL::text AS currency,
+    concat_ws(' '::text, h.state, h.rule) AS reason
+   FROM (marts.held_account h
+     LEFT JOIN marts.assurance_rule r ON ((r.rule = h.rule)))
+  WHERE ((h.state = ANY (ARRAY['flagged'::text, 'held'::text])) OR ((h.state = 'released'::text) AND (h.reason ~~ 'released by %'::text)));
+
+COMMENT ON VIEW marts.account_exception IS 'What stands against an account''s rows at present: one row per break, flag, acceptance or release, with the dates that it is about.';
+
+COMMENT ON COLUMN marts.account_exception.tenant_id IS 'The client firm.';
+
+COMMENT ON COLUMN marts.account_exception.account_id IS 'The firm''s own account identifier.';
+
+COMMENT ON COLUMN marts.account_exception.from_date IS 'First date that it is about.';
+
+COMMENT ON COLUMN marts.account_exception.to_date IS 'Last date that it is about.';
+
+COMMENT ON COLUMN marts.account_exception.kind IS 'break, uncompared (nobody''s figure to compare with), stale, overridden (accepted or released by a person) or flagged (any other warning, and what is open about the account''s record).';
+
+COMMENT ON COLUMN marts.account_exception.amount IS 'How much of the account it is about, in `currency`; empty: the whole account.';
+
+COMMENT ON COLUMN marts.account_exception.currency IS 'Currency of the amount.';
+
+COMMENT ON COLUMN marts.account_exception.reason IS 'State, type or rule, and the other source.';
+
+CREATE TABLE marts.run_control (
+    tenant_id text NOT NULL,
+    run_id text NOT NULL,
+    control text NOT NULL,
+    state text NOT NULL,
+    reason text NOT NULL,
+    published_at timestamp with time zone NOT NULL,
+    CONSTRAINT run_control_control_check CHECK ((control = ANY (ARRAY['gate'::text, 'staleness'::text, 'reconciliation'::text, 'comparison'::text]))),
+    CONSTRAINT run_control_state_check CHECK ((state = ANY (ARRAY['ran'::text, 'did_not_run'::text, 'not_asked'::text, 'nothing_there'::text])))
+);
+
+ALTER TABLE ONLY marts.run_control FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE marts.run_control IS 'One row per tenant, run and control: whether it ran over what the run published. No row: it is not known to have run.';
+
+COMMENT ON COLUMN marts.run_control.tenant_id IS 'The client firm.';
+
+COMMENT ON COLUMN marts.run_control.run_id IS 'The run, as in the rows that it calculated.';
+
+COMMENT ON COLUMN marts.run_control.control IS 'gate (the inputs), staleness (values and prices that stand still), reconciliation (the step), comparison (whether anybody''s figures were there to compare with).';
+
+COMMENT ON COLUMN marts.run_control.state IS 'ran; did_not_run, though it should have; not_asked: no rule of the firm asks for it; nothing_there: nobody''s figures had come.';
+
+COMMENT ON COLUMN marts.run_control.reason IS 'What it means for the figures; empty where it ran.';
+
+COMMENT ON COLUMN marts.run_control.published_at IS 'When this version of the row became visible.';
+
+CREATE VIEW marts.account_assurance WITH (security_invoker='true') AS
+ SELECT d.tenant_id,
+    d.account_id,
+    d.as_of_date,
+    LEAST(COALESCE(x.stale, (0)::double precision), (1)::double precision) AS stale_share,
+    LEAST(COALESCE(x.broken, (0)::double precision), (1)::double precision) AS break_share,
+    (0)::double precision AS carried_share,
+    LEAST(COALESCE(x.overridden, (0)::double precision), (1)::double precision) AS overridden_share,
+        CASE
+            WHEN c.has_nothing_to_compare THEN (1)::double precision
+            ELSE LEAST(COALESCE(x.uncompared, (0)::double precision), (1)::double precision)
+        END AS uncompared_share,
+        CASE
+            WHEN (c.is_controlled IS NOT TRUE) THEN 'unknown'::text
+            WHEN ((x.broken IS NOT NULL) OR (x.uncompared IS NOT NULL) OR c.has_nothing_to_compare) THEN 'unreconciled'::text
+            WHEN (x.stale IS NOT NULL) THEN 'stale'::text
+            WHEN (x.overridden IS NOT NULL) THEN 'overridden'::text
+            WHEN x.flagged THEN 'flagged'::text
+            WHEN c.is_unwatched THEN 'unwatched'::text
+            ELSE 'verified'::text
+        END AS assurance,
+    concat_ws('; '::text,
+        CASE
+            WHEN (c.is_controlled IS NULL) THEN 'no control is known to have run'::text
+            ELSE NULL::text
+        END, c.reasons, x.reasons) AS reasons
+   FROM ((marts.account_performance_daily d
+     LEFT JOIN LATERAL ( SELECT (count(*) FILTER (WHERE (r.state <> 'did_not_run'::text)) = 4) AS is_controlled,
+            bool_or((r.state = 'nothing_there'::text)) AS has_nothing_to_compare,
+            bool_or((r.state = 'not_asked'::text)) AS is_unwatched,
+            NULLIF(string_agg(r.reason, '; '::text ORDER BY r.control) FILTER (WHERE (r.state <> 'ran'::text)), ''::text) AS reasons
+           FROM marts.run_control r
+          WHERE ((r.tenant_id = d.tenant_id) AND (r.run_id = d.run_id))
+         HAVING (count(*) > 0)) c ON (true))
+     LEFT JOIN LATERAL ( SELECT sum(s.share) FILTER (WHERE (s.kind = 'stale'::text)) AS stale,
+            sum(s.share) FILTER (WHERE (s.kind = 'break'::text)) AS broken,
+            sum(s.share) FILTER (WHERE (s.kind = 'overridden'::text)) AS overridden,
+            sum(s.share) FILTER (WHERE (s.kind = 'uncompared'::text)) AS uncompared,
+            bool_or((s.kind = 'flagged'::text)) AS flagged,
+            string_agg(DISTINCT s.reason, '; '::text) AS reasons
+           FROM ( SELECT e.kind,
+                    e.reason,
+                        CASE
+                            WHEN ((e.currency = d.currency) AND (d.end_market_value <> (0)::numeric)) THEN LEAST((e.amount / abs((d.end_market_value)::double precision)), (1)::double precision)
+                            ELSE (1)::double precision
+                        END AS share
+                   FROM marts.account_exception e
+                  WHERE ((e.tenant_id = d.tenant_id) AND (e.account_id = d.account_id) AND ((d.as_of_date >= e.from_date) AND (d.as_of_date <= e.to_date)))) s) x ON (true));
+
+COMMENT ON VIEW marts.account_assurance IS 'How far each row of marts.account_performance_daily can be relied on, at the moment of reading: shares of the account''s value, and the worst in one word.';
+
+COMMENT ON COLUMN marts.account_assurance.tenant_id IS 'The client firm.';
+
+COMMENT ON COLUMN marts.account_assurance.account_id IS 'The firm''s own account identifier.';
+
+COMMENT ON COLUMN marts.account_assurance.as_of_date IS 'Valuation date of the row.';
+
+COMMENT ON COLUMN marts.account_assurance.stale_share IS 'Share of the value that is or is priced as before for longer than tolerated, from 0 to 1.';
+
+COMMENT ON COLUMN marts.account_assurance.break_share IS 'Share that is in a break that nobody has accepted: of a break about cash the cash, else the whole account.';
+
+COMMENT ON COLUMN marts.account_assurance.carried_share IS 'Always 0: an account''s row has a value of its own date.';
+
+COMMENT ON COLUMN marts.account_assurance.overridden_share IS 'Share that a person has released or whose break a person has accepted.';
+
+COMMENT ON COLUMN marts.account_assurance.uncompared_share IS 'Share for which there was nobody''s figure to compare with.';
+
+COMMENT ON COLUMN marts.account_assurance.assurance IS 'The worst that holds, from the worst: unknown (a control did not run), unreconciled (a break, or nothing to compare with), stale, overridden, flagged (another warning), unwatched (no rule looks for what stands still), verified.';
+
+COMMENT ON COLUMN marts.account_assurance.reasons IS 'Why it is not verified; empty where it is.';
 
 CREATE TABLE marts.account_benchmark_return (
     tenant_id text NOT NULL,
@@ -6520,21 +6506,7 @@ REVOKE ALL ON FUNCTION history.define_official(mart regclass, past regclass, own
 
 REVOKE ALL ON FUNCTION history.keep_closed() FROM PUBLIC;
 
-GRANT SELECT ON TABLE marts.assurance_rule TO dietz_analyst;
-
-GRANT SELECT ON TABLE marts.held_account TO dietz_analyst;
-
-GRANT SELECT ON TABLE marts.reconciliation_break TO dietz_analyst;
-
-GRANT SELECT ON TABLE marts.uncompared_day TO dietz_analyst;
-
-GRANT SELECT ON TABLE marts.account_exception TO dietz_analyst;
-
 GRANT SELECT ON TABLE marts.account_performance_daily TO dietz_analyst;
-
-GRANT SELECT ON TABLE marts.run_control TO dietz_analyst;
-
-GRANT SELECT ON TABLE marts.account_assurance TO dietz_analyst;
 
 GRANT SELECT ON TABLE marts.group_performance_daily TO dietz_analyst;
 
@@ -6567,6 +6539,20 @@ GRANT SELECT ON TABLE history.closed_group_performance_period TO dietz_analyst;
 GRANT SELECT ON TABLE history.group_performance_daily TO dietz_analyst;
 
 GRANT SELECT ON TABLE marts.account TO dietz_analyst;
+
+GRANT SELECT ON TABLE marts.assurance_rule TO dietz_analyst;
+
+GRANT SELECT ON TABLE marts.held_account TO dietz_analyst;
+
+GRANT SELECT ON TABLE marts.reconciliation_break TO dietz_analyst;
+
+GRANT SELECT ON TABLE marts.uncompared_day TO dietz_analyst;
+
+GRANT SELECT ON TABLE marts.account_exception TO dietz_analyst;
+
+GRANT SELECT ON TABLE marts.run_control TO dietz_analyst;
+
+GRANT SELECT ON TABLE marts.account_assurance TO dietz_analyst;
 
 GRANT SELECT ON TABLE marts.account_benchmark_return TO dietz_analyst;
 

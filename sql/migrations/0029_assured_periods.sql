@@ -12,7 +12,7 @@ CREATE FUNCTION marts.account_assurance_between(of_tenant text, of_account text,
 RETURNS TABLE (assurance text, unverified_days bigint, reasons text, stale_share double precision,
     break_share double precision, carried_share double precision, overridden_share double precision,
     uncompared_share double precision)
-LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC
+LANGUAGE sql STABLE PARALLEL SAFE AS $$  -- as text: a column that is widened makes the views below it anew
     SELECT marts.assurance_word(min(t.place)), count(*) FILTER (WHERE t.assurance <> 'verified'),
            (array_agg(t.reasons ORDER BY t.place, t.as_of_date))[1],
            max(t.stale_share), max(t.break_share), max(t.carried_share), max(t.overridden_share),
@@ -21,8 +21,8 @@ LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC
         SELECT a.*, marts.assurance_place(a.assurance) AS place FROM marts.account_assurance a
         WHERE a.tenant_id = of_tenant AND a.account_id = of_account
         AND a.as_of_date > since AND a.as_of_date <= until
-    ) t HAVING count(*) > 0;
-END;
+    ) t HAVING count(*) > 0
+$$;
 COMMENT ON FUNCTION marts.account_assurance_between IS
     'The worst that stands against an account''s rows after `since` up to `until`; no row where it has none then.';
 
