@@ -22,9 +22,8 @@ SMALL_SPARK = {
     "driver_memory": "4g",
     "shuffle_partitions": 1,
     "conf": {
-        # Tests are short: the second compiler never earns back what it costs. Without it the JVM keeps too little room
-        # for code, and stops compiling when that is full.
-        "spark.driver.extraJavaOptions": "-XX:ReservedCodeCacheSize=400m",
+        # What one test has had compiled the next one finds again.
+        "spark.sql.codegen.cache.maxEntries": "5000",
         "spark.default.parallelism": "1",
         "spark.sql.adaptive.enabled": "false",
     },
