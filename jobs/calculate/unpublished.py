@@ -1,8 +1,11 @@
-"""What no publication has shown yet: of the run, and of runs before it that died."""
+"""What no publication has shown yet: of the run, of runs before it that died, and what came before its date was due."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -14,16 +17,20 @@ from jobs.platform.ledger import Progress, Run
 
 @dataclass(frozen=True)
 class Unpublished:
-    """`progress`: how far each tenant of the run is published."""
+    """`progress`: how far each tenant of the run is published. `ahead`: by tenant the runs in it that loaded rows of
+    later dates, as those of a file do that comes on its own evening."""
 
     run: Run
     progress: dict[str, Progress]
+    ahead: Mapping[str, list[int]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, run: Run) -> Unpublished:
         # A folder of which nothing ever came would have all runs since the first count as unpublished.
         tenants = [run.tenant] if run.tenant else sorted({file.tenant_id for file in run.ledger.files(run=run)})
-        return cls(run, {tenant: run.ledger.progress(tenant) for tenant in tenants})
+        progress = {tenant: run.ledger.progress(tenant) for tenant in tenants}
+        ahead = {tenant: run.ledger.runs_ahead(tenant, done) for tenant, done in progress.items()}
+        return cls(run, progress, {tenant: runs for tenant, runs in ahead.items() if runs})
 
     @property
     def first(self) -> int:
@@ -35,6 +42,29 @@ class Unpublished:
         """Whether a row's run is among them, of the row's tenant."""
         return (F.col("run_no") == self.run.run_no) | is_fresh(self.progress)
 
-    def of_table(self, lake: Lake, name: str) -> DataFrame:
-        """The table's rows that are so, read from the files of their runs."""
-        return lake.written_by(name, list(range(self.first, self.run.run_no + 1))).where(self.is_so)
+    @property
+    def runs_ahead(self) -> list[int]:
+        """The published runs that loaded rows of dates that are not."""
+        return sorted({run_no for runs in self.ahead.values() for run_no in runs})
+
+    def is_ahead(self, day: str) -> Column:
+        """Whether such a run loaded the row, which is dated by `day`, and its date is not published."""
+        tests = [
+            (F.col("tenant_id") == tenant)
+            & F.col("run_no").isin(runs)
+            & (F.col(day) > F.lit(self.progress[tenant].calculated_through))
+            for tenant, runs in sorted(self.ahead.items())
+        ]
+        return reduce(or_, tests, F.lit(False))
+
+    def came(self, lake: Lake, name: str) -> bool:
+        """Whether a dated table may have rows that are so: a look at its last commit."""
+        return lake.last_run(name) >= min([self.first, *self.runs_ahead])
+
+    def of_table(self, lake: Lake, name: str, day: str | None = None) -> DataFrame:
+        """The table's rows that are so, read from the files of their runs; of input that is dated by `day` also those
+        that came before their date was due."""
+        runs = list(range(self.first, self.run.run_no + 1))
+        if day is None or not self.ahead:
+            return lake.written_by(name, runs).where(self.is_so)
+        return lake.written_by(name, sorted({*runs, *self.runs_ahead})).where(self.is_so | self.is_ahead(day))

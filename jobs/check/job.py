@@ -68,20 +68,22 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
 
     Writes gold.data_quality_result, gold.held_account and the Data Docs, then the files' new status. Without files to
     decide on nothing is written, so that a step run again leaves the results of the first time; a release of a held
-    account needs no files, nor does a replay, whose rows may be those of files that were accepted without them.
+    account needs no files, nor does a replay, whose rows may be those of files that were accepted without them, nor do
+    rows that came before their date.
     """
     delivery = _delivery(run)
     lake = Lake(spark, settings.lake_root)
     tolerances = load_tolerances(settings)
     waiting = releases.due(run.ledger.connection, run.run_no, run.tenant)
     replayed = run.ledger.unpublished_replays(run)
+    unpublished = Unpublished.of(run)
     if not delivery.files:
         nothing: dict[str, int | str] = {"files": 0, "accepted": 0, "withheld": 0, "rules": 0, "findings": 0}
-        if not (waiting or replayed):
+        if not (waiting or replayed or unpublished.ahead):
             return nothing
         # An attempt before may have decided on files of a run that died: their rows are looked at again.
-        run_nos = list(range(Unpublished.of(run).first, run.run_no + 1))
-        return nothing | accounts.write(lake, settings, tolerances, Night(run, run_nos, replayed, waiting))
+        run_nos = list(range(unpublished.first, run.run_no + 1))
+        return nothing | accounts.write(lake, settings, tolerances, Night(unpublished, run_nos, replayed, waiting))
     expectations.preload()
     slices = _slices(lake, settings, run, delivery, tolerances)
     night = settings.folder("data_docs") / run.business_date.isoformat() / f"run-{run.run_no}"
@@ -90,7 +92,7 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
         write_pages(settings.folder("data_docs"), night, outcomes)
     lake.write_run(_result_rows(spark, outcomes, run), "data_quality_result", run.run_no, run.run_id)
     withheld = sorted({(o.slice.tenant_id, o.slice.vendor, o.slice.feed) for o in outcomes if _fails(o)})
-    looked_at = Night(run, sorted({run.run_no, *delivery.run_nos}), replayed, waiting, withheld)
+    looked_at = Night(unpublished, sorted({run.run_no, *delivery.run_nos}), replayed, waiting, withheld)
     caught = accounts.write(lake, settings, tolerances, looked_at)
     return _decide(run, delivery, outcomes) | caught | {"data_docs": str(night / "index.html")}
 

@@ -9,6 +9,8 @@ from functools import cached_property
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from jobs.calculate.due import is_published
+from jobs.calculate.unpublished import Unpublished
 from jobs.check.account_days import ACCOUNT
 from jobs.check.releases import Release
 from jobs.platform import schemas
@@ -20,15 +22,23 @@ from jobs.platform.settings import Settings
 
 @dataclass(frozen=True)
 class Night:
-    """What the step has to look at: the runs that wrote rows of its files (`run_nos`) and of replays (`replayed`), the
-    accounts that somebody released (`waiting`), and the feeds that the gate withholds (`withheld`: tenant, vendor,
-    feed), whose rows say nothing."""
+    """What the step has to look at: the runs that wrote rows of its files (`run_nos`) and of replays (`replayed`), what
+    came before its date was due (which `unpublished` knows), the accounts that somebody released (`waiting`), and the
+    feeds that the gate withholds (`withheld`: tenant, vendor, feed), whose rows say nothing."""
 
-    run: Run
+    unpublished: Unpublished
     run_nos: list[int]
     replayed: list[int] = field(default_factory=list)
     waiting: list[Release] = field(default_factory=list)
     withheld: list[tuple[str, str, str]] = field(default_factory=list)
+
+    @property
+    def run(self) -> Run:
+        return self.unpublished.run
+
+    @property
+    def came_now(self) -> list[int]:
+        return [*self.run_nos, *self.replayed]
 
 
 class NightRows:
@@ -56,18 +66,27 @@ class NightRows:
 
     def wrote(self, name: str) -> bool:
         """Whether one of the night's runs may have written rows of the table."""
-        first = min([*self.night.run_nos, *self.night.replayed])
+        first = min([*self.night.came_now, *self.night.unpublished.runs_ahead])
         return self.lake.exists(name) and self.lake.last_run(name) >= first
 
     def fresh(self, name: str) -> DataFrame:
         """The night's rows of a table that count; of a firm's first files all rows, since sorting them costs more than
         what the few that were corrected on the same night are worth."""
-        rows = self._usable(self.lake.written_by(name, [*self.night.run_nos, *self.night.replayed]))
+        runs = sorted({*self.night.came_now, *self.night.unpublished.runs_ahead})
+        rows = self._usable(self.lake.written_by(name, runs)).where(self._is_judged(str(schemas.table(name).date)))
         if self.night.run.vendor is not None:
             rows = rows.where(F.col("vendor") == self.night.run.vendor)
         if not self.knows_states:
             return rows.where("NOT coalesce(retired, false)")
         return latest(rows, schemas.table(name))
+
+    def _is_judged(self, day: str) -> Column:
+        """A row is judged on the night of its date, also where it came earlier, or when it comes after that."""
+        night = self.night
+        is_due = F.col(day) <= night.run.business_date
+        is_late = is_published(night.unpublished.progress, day)
+        came_now = F.col("run_no").isin(night.came_now) & (is_due | is_late)
+        return came_now | (night.unpublished.is_ahead(day) & is_due)
 
     def current(self, name: str, where: Column) -> DataFrame:
         """The rows of a table that count, of the dates that `where` asks for."""

@@ -6,6 +6,7 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property
 
 from pyspark.sql import DataFrame, SparkSession
@@ -54,6 +55,7 @@ class Batch:
     decided: list[Decision] = field(default_factory=list)  # those of them that this run carries into the lake
     judged: dict[str, DataFrame] = field(default_factory=dict)  # by table, where not every row goes to silver
     loaded: set[str] = field(default_factory=set)
+    dates: dict[str, tuple[date, date]] = field(default_factory=dict)  # by file: first and last of its dated rows
     stopped: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))  # by file: why columns are
     waiting: DataFrame | None = None
     replayed_files: dict[str, list[FileRecord]] = field(default_factory=lambda: defaultdict(list))
@@ -116,6 +118,12 @@ class Batch:
         """Note why columns of a file are stopped."""
         with self._lock:
             self.stopped[file_id] += reasons
+
+    def enter_dates(self, file_id: str, first: date, last: date) -> None:
+        """Enter the first and last date of a file's rows of one table."""
+        with self._lock:
+            known = self.dates.get(file_id, (first, last))
+            self.dates[file_id] = min(known[0], first), max(known[1], last)
 
     def enter(self, counted: Iterable[tuple[str, str, int]]) -> None:
         """Enter (file_id, outcome, records) in the files' books."""

@@ -82,6 +82,7 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
 
 def _counts(batch: Batch, file: FileRecord) -> dict[str, object]:
     books, refused = batch.accounts[file.file_id], batch.refused.get(file.file_id)
+    first, last = batch.dates.get(file.file_id, (None, None))
     return {
         "status": "refused" if refused else "normalised",
         "message": refused.in_words() if refused else "; ".join(batch.stopped[file.file_id]) or file.message,
@@ -89,6 +90,8 @@ def _counts(batch: Batch, file: FileRecord) -> dict[str, object]:
         "silver": books.silver,
         "quarantined": books.quarantined,
         "skipped": books.skipped,
+        "first_date": first,
+        "last_date": last,
     }
 
 

@@ -45,6 +45,10 @@ def load(batch: Batch, name: str, parts: list[DataFrame]) -> None:
         per_file = seen.collect()
         if not per_file:
             return
+        if described.date in {"as_of_date", "performance_date"}:  # not those from which on a fact holds
+            for row in per_file:
+                if row["first"] is not None:
+                    batch.enter_dates(row["file_id"], row["first"], row["last"])
         typed = stopped.without(read, _stop(batch, described, per_file))
         bounds = [row["first"] for row in per_file if row["first"]], [row["last"] for row in per_file if row["last"]]
         before = _before(batch, described, typed, *((min(bounds[0]), max(bounds[1])) if bounds[0] else (None, None)))

@@ -43,6 +43,8 @@ class FileRecord:
     feed: str | None = None
     mapping_version: str | None = None
     business_date: date | None = None
+    first_date: date | None = None
+    last_date: date | None = None
     run_no: int | None = None
     arrival_no: int | None = None
     detection: dict[str, Any] = field(default_factory=dict)
@@ -380,6 +382,15 @@ class Ledger:
             "SELECT calculated_through, run_no FROM ops.tenant_progress WHERE tenant_id = %s", [tenant_id]
         ).fetchone()
         return Progress(*found) if found else Progress()
+
+    def runs_ahead(self, tenant_id: str, done: Progress) -> list[int]:
+        """The runs in `done` that loaded rows of dates after it: what came on its own evening, before its night."""
+        rows = self.connection.execute(
+            "SELECT DISTINCT run_no FROM ops.file WHERE tenant_id = %s AND status = 'accepted' AND last_date > %s"
+            " AND run_no <= %s ORDER BY run_no",
+            [tenant_id, done.calculated_through, done.run_no],
+        ).fetchall()
+        return [run_no for (run_no,) in rows]
 
     def due_again(self, tenant_id: str, run_no: int) -> None:
         """Make everything due that this run and later ones loaded, since rows of it could not be used until now."""

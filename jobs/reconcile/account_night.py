@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -11,6 +10,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from jobs.calculate.policies import Policies, literal
+from jobs.calculate.unpublished import Unpublished
 from jobs.check.tolerances import Tolerances
 from jobs.platform.lake import Lake, latest
 from jobs.platform.ledger import Progress, Run
@@ -20,14 +20,22 @@ from jobs.reconcile import deliveries
 
 @dataclass
 class AccountNight:
-    """`progress` has the run's tenants and says how far each is published; `withheld` are files that do not count."""
+    """`unpublished` has the run's tenants and says how far each is published; `withheld` are files that do not
+    count."""
 
     lake: Lake
-    run: Run
+    unpublished: Unpublished
     tolerances: Tolerances
     policies: Policies
-    progress: Mapping[str, Progress]
     withheld: list[str] = field(default_factory=list)
+
+    @property
+    def run(self) -> Run:
+        return self.unpublished.run
+
+    @property
+    def progress(self) -> dict[str, Progress]:
+        return self.unpublished.progress
 
     @property
     def through(self) -> date:
@@ -43,6 +51,13 @@ class AccountNight:
         return self.lake.exists(name) and self.lake.last_run(name) >= self.first
 
     @property
+    def values_came(self) -> bool:
+        """The same of values, which may also have come before their date."""
+        return self.came("valuation") or (
+            bool(self.unpublished.ahead) and self.unpublished.came(self.lake, "valuation")
+        )
+
+    @property
     def first(self) -> int:
         """The first run whose rows no reconciliation may have seen."""
         return min(map(self._fresh_from, self.progress.values()))
@@ -52,6 +67,13 @@ class AccountNight:
         """The run from which on rows of the tenant are new."""
         cases = [f"WHEN {literal(name)} THEN {self._fresh_from(done)}" for name, done in sorted(self.progress.items())]
         return F.expr(f"CASE tenant_id {' '.join(cases)} END")
+
+    @cached_property
+    def published_through(self) -> Column:
+        """The last date that the row's tenant has published; NULL where it has none."""
+        days = {name: done.calculated_through for name, done in sorted(self.progress.items())}
+        cases = [f"WHEN {literal(name)} THEN DATE '{day}'" for name, day in days.items() if day is not None]
+        return F.expr(f"CASE tenant_id {' '.join(cases)} END" if cases else "CAST(NULL AS DATE)")
 
     def read(self, name: str) -> DataFrame:
         rows = self.lake.read(name).where(F.col("tenant_id").isin(list(self.progress)))

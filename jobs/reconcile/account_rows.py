@@ -34,7 +34,7 @@ class AccountMaster:
         """All differences of the night; writes what is proposed about account numbers to gold.account_proposal."""
         if not self.night.progress:
             return []
-        values_came = self.night.came("valuation")
+        values_came = self.night.values_came
         found = self._notable() if values_came else None
         counts: Row | None = None
         parts: list[DataFrame] = []
@@ -56,8 +56,7 @@ class AccountMaster:
 
     def _notable(self) -> DataFrame:
         night = self.night
-        published = [name for name, done in night.progress.items() if done.calculated_through is not None]
-        found = deliveries.notable(night.pairs, night.closed, since=night.since, published=published)
+        found = deliveries.notable(night.pairs, night.closed, since=night.since, through=night.published_through)
         return found.localCheckpoint()
 
     def _of_deliveries(self, found: DataFrame, counts: Row) -> list[DataFrame]:
@@ -89,7 +88,8 @@ class AccountMaster:
         rows = night.read("valuation").where(
             F.col("tenant_id").isin([tenant for (tenant,) in several]) & (F.col("as_of_date") <= F.lit(night.through))
         )
-        touched = rows.where(F.col("run_no") >= night.since).select(*sources.ACCOUNT_DAY).distinct()
+        is_new = (F.col("run_no") >= night.since) | night.unpublished.is_ahead("as_of_date")
+        touched = rows.where(is_new).select(*sources.ACCOUNT_DAY).distinct()
         bounds = touched.agg(F.min("as_of_date"), F.max("as_of_date")).first()
         if bounds is None or bounds[0] is None:
             return []
@@ -105,13 +105,12 @@ class AccountMaster:
 
 def differences(lake: Lake, settings: Settings, run: Run) -> DataFrame | None:
     """The comparer of the step: vendors' accounts against our records; None where nothing is to be said."""
-    progress = Unpublished.of(run).progress
+    unpublished = Unpublished.of(run)
     night = AccountNight(
         lake,
-        run,
+        unpublished,
         load_tolerances(settings),
-        {tenant: settings.tenant(tenant) for tenant in progress},
-        progress,
+        {tenant: settings.tenant(tenant) for tenant in unpublished.progress},
         [file.file_id for file in run.ledger.files(status=["withheld"])],
     )
     parts = [as_differences(rows) for rows in AccountMaster(night).differences()]

@@ -38,12 +38,12 @@ def deliveries(valuations: DataFrame) -> DataFrame:
     )
 
 
-def notable(pairs: DataFrame, closed: DataFrame | None, *, since: Column, published: list[str]) -> DataFrame:
+def notable(pairs: DataFrame, closed: DataFrame | None, *, since: Column, through: Column) -> DataFrame:
     """The pairs of vendor and account that something is to be said of, with FLAGS that say what.
 
     pairs: as `deliveries` gives them. closed: tenant_id, account_id, closed_on of closed accounts, None where there are
-    none. since: the run from which on a row is new. published: tenants of whom an earlier night is published; of the
-    others every account is new, and none is.
+    none. since: the run from which on a row is new. through: the tenant's last published date, after which a row is new
+    whenever it came; of a tenant that has none (NULL) every account is new, and none is.
 
     is_absent   the vendor has delivered its accounts since it last valued this one; `missed` are the dates
     is_missing  that, and it had valued it on REGULAR_DATES dates and half of its own
@@ -66,8 +66,9 @@ def notable(pairs: DataFrame, closed: DataFrame | None, *, since: Column, publis
         .withColumn("is_absent", (F.size("missed") > 0) & ~F.coalesce(has_ended, F.lit(False)))
         .withColumns({
             "is_missing": F.col("is_absent") & is_regular,
-            "is_closed": F.coalesce(F.col("closed_on") < F.col("last_on"), F.lit(False)) & (F.col("last_run") >= since),
-            "is_new": (F.col("first_run") >= since) & F.col("tenant_id").isin(published),
+            "is_closed": F.coalesce(F.col("closed_on") < F.col("last_on"), F.lit(False))
+            & ((F.col("last_run") >= since) | F.coalesce(F.col("last_on") > through, F.lit(False))),
+            "is_new": through.isNotNull() & ((F.col("first_run") >= since) | (F.element_at("dates", 1) > through)),
         })
         .where(" OR ".join(FLAGS))
         .drop("delivered_on")

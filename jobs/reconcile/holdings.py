@@ -32,7 +32,7 @@ def differences(lake: Lake, settings: Settings, run: Run) -> DataFrame | None:
     no rule asks."""
     tolerances = load_tolerances(settings)
     unpublished = Unpublished.of(run)
-    if not tolerances.has("holdings_difference") or lake.last_run("position") < unpublished.first:
+    if not tolerances.has("holdings_difference") or not unpublished.came(lake, "position"):
         return None
     if not lake.exists("valuation"):
         return None
@@ -40,7 +40,9 @@ def differences(lake: Lake, settings: Settings, run: Run) -> DataFrame | None:
     withheld = [file.file_id for file in run.ledger.files(status=["withheld"])]
     silver = Silver(lake, tenants, withheld)
     first = run.business_date - RECENT
-    new = unpublished.of_table(lake, "position").where(F.col("as_of_date").between(first, run.business_date))
+    new = unpublished.of_table(lake, "position", "as_of_date").where(
+        F.col("as_of_date").between(first, run.business_date)
+    )
     if run.vendor is not None:
         new = new.where(F.col("vendor") == run.vendor)
     touched = new.select(*HOLDER).distinct().localCheckpoint()

@@ -114,10 +114,10 @@ class HoldingsRows:
         return of_these.groupBy(*HOLDER).agg(F.min("since").alias("since"))
 
     def _came(self, name: str) -> bool:
-        return self.lake.last_run(name) >= self.unpublished.first
+        return self.unpublished.came(self.lake, name)
 
     def _dated(self, name: str, day: str) -> DataFrame:
-        rows = self._counting(self.unpublished.of_table(self.lake, name), name)
+        rows = self._counting(self.unpublished.of_table(self.lake, name, day), name)
         dated = rows.select(*HOLDER, F.lit(name).alias("source"), F.col(day).alias("on"))
         return dated.where(F.col("on") <= self.run.business_date)
 

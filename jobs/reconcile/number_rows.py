@@ -49,7 +49,7 @@ class Numbers:
         before = before.join(by_person, ["tenant_id", "proposal_id"], "left_anti")
         tonight = self._proposed(reduce(DataFrame.unionByName, parts), before).localCheckpoint() if parts else None
         delivered = None
-        if night.came("valuation"):
+        if night.values_came:
             delivered = night.pairs.select(*PAIR, F.element_at("dates", -1).alias("last_on"))
         back = proposals.withdrawn(before, delivered, self._known_numbers(), tonight, business_date=on)
         ended = by_person.unionByName(back).localCheckpoint()

@@ -267,7 +267,7 @@ def _other_timing() -> Column:
 
 def _nothing_came(lake: Lake, unpublished: Unpublished) -> bool:
     """Whether it is plain from the tables' last commits that neither side has rows which were not compared yet."""
-    return lake.last_run(REPORTED) < unpublished.first and lake.last_run(DAILY) < unpublished.run.run_no
+    return not unpublished.came(lake, REPORTED) and lake.last_run(DAILY) < unpublished.run.run_no
 
 
 def _reported(lake: Lake, unpublished: Unpublished) -> DataFrame:
@@ -280,7 +280,7 @@ def _reported(lake: Lake, unpublished: Unpublished) -> DataFrame:
     withheld = [file.file_id for file in run.ledger.files(status=["withheld"], run=run)]
     if withheld:
         rows = rows.where(~F.col("file_id").isin(withheld))
-    return rows.withColumn("_fresh", unpublished.is_so)
+    return rows.withColumn("_fresh", unpublished.is_so | unpublished.is_ahead("as_of_date"))
 
 
 def _dates_touched(theirs: DataFrame, ours: DataFrame, run: Run) -> tuple[date, date] | None:

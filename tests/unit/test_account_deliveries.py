@@ -72,7 +72,7 @@ def found(spark: SparkSession) -> dict[str, Row]:
     }
     closed = spark.createDataFrame([("acme", account, day) for account, day in closings.items()], CLOSED)
     pairs = deliveries.deliveries(valuations)
-    notable = deliveries.notable(pairs, closed, since=F.lit(TONIGHT), published=["acme"]).localCheckpoint()
+    notable = deliveries.notable(pairs, closed, since=F.lit(TONIGHT), through=F.lit(THU)).localCheckpoint()
     told = [deliveries.missing(notable, TOLERANCES), deliveries.closed_with_balance(notable, TOLERANCES)]
     breaks = told[0].unionByName(told[1], allowMissingColumns=True)
     beside = notable.join(
