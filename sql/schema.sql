@@ -1977,7 +1977,7 @@ COMMENT ON COLUMN marts.held_account.reason IS 'What was found and what was expe
 
 COMMENT ON COLUMN marts.held_account.severity IS 'warn: published with a flag; hold: kept back until a good file or a release.';
 
-COMMENT ON COLUMN marts.held_account.state IS 'flagged (warn), held, or released by a person or a later file.';
+COMMENT ON COLUMN marts.held_account.state IS 'flagged (warn), held, released by a person or a later file, or cleared: flagged before, of a result that is another now.';
 
 COMMENT ON COLUMN marts.held_account.run_id IS 'The run that wrote the row, by name.';
 
@@ -5670,6 +5670,8 @@ CREATE TABLE ops.file (
     skipped bigint,
     message text,
     registered_at timestamp with time zone DEFAULT now() NOT NULL,
+    first_date date,
+    last_date date,
     CONSTRAINT file_status_check CHECK ((status = ANY (ARRAY['waiting'::text, 'duplicate'::text, 'unrecognised'::text, 'refused'::text, 'detected'::text, 'ingested'::text, 'normalised'::text, 'accepted'::text, 'withheld'::text])))
 );
 
@@ -5718,6 +5720,10 @@ COMMENT ON COLUMN ops.file.skipped IS 'Records that were declared skips: header,
 COMMENT ON COLUMN ops.file.message IS 'Why the file waits, was refused or withheld.';
 
 COMMENT ON COLUMN ops.file.registered_at IS 'When the file was first seen.';
+
+COMMENT ON COLUMN ops.file.first_date IS 'First date of its dated rows (values, positions, prices, bookings, figures); NULL without.';
+
+COMMENT ON COLUMN ops.file.last_date IS 'Last date of its dated rows; NULL without.';
 
 CREATE TABLE ops.group_epoch (
     tenant_id text NOT NULL,
@@ -6195,6 +6201,8 @@ CREATE INDEX uncompared_day_date ON marts.uncompared_day USING btree (tenant_id,
 CREATE INDEX break_event_break ON ops.break_event USING btree (tenant_id, break_id, event_no);
 
 CREATE INDEX file_content ON ops.file USING btree (tenant_id, sha256);
+
+CREATE INDEX file_last_date ON ops.file USING btree (tenant_id, last_date) WHERE (status = 'accepted'::text);
 
 CREATE INDEX file_path ON ops.file USING btree (tenant_id, path, member, arrival_no);
 

@@ -19,11 +19,16 @@ CHECK, RECONCILE = "check", "reconcile"  # the steps that hold accounts: for wha
 RELEASE = T.StructType([T.StructField(name, T.StringType()) for name in (*ACCOUNT, "by_person")])
 
 
-def present_holds(rows: DataFrame) -> DataFrame:
-    """Of gold.held_account the findings that are held now: per account, date and rule the latest run's row counts, of
-    one run that of its later step."""
+def latest_findings(rows: DataFrame) -> DataFrame:
+    """Of gold.held_account what counts now: per account, date and rule the latest run's row, of one run that of its
+    later step."""
     latest = Window.partitionBy(*FINDING).orderBy(F.desc("run_no"), F.desc("step"))
-    return rows.withColumn("_place", F.row_number().over(latest)).where("_place = 1 AND state = 'held'").drop("_place")
+    return rows.withColumn("_place", F.row_number().over(latest)).where("_place = 1").drop("_place")
+
+
+def present_holds(rows: DataFrame) -> DataFrame:
+    """Of gold.held_account the findings that are held now."""
+    return latest_findings(rows).where("state = 'held'")
 
 
 def let_through(held: DataFrame, found: DataFrame, judged: DataFrame, releases: Sequence[Release]) -> DataFrame:

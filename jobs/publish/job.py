@@ -21,7 +21,7 @@ from pyspark.sql import types as T
 from jobs.calculate.holds import holds
 from jobs.calculate.policies import Policies
 from jobs.calculate.state import next_state
-from jobs.check.holds import RECONCILE
+from jobs.check.holds import RECONCILE, latest_findings
 from jobs.check.tolerances import load_tolerances
 from jobs.platform import database, fencing, tenant_policy
 from jobs.platform.errors import AccountingError
@@ -197,7 +197,7 @@ class Publication:
 
     def _stage_small(self, one: small.Small, part: Slice) -> Slice:
         if part.sources:
-            self._stage_like(one.table, _staging(one), {one.newest_by: "bigint"})
+            self._stage_like(one.table, _staging(one), one.further)
             self.copied[one.table] = self._copy(part.sources, _staging(one))
             for name in one.key:  # a key column may be empty in the lake, not in a primary key
                 if column_types(self.connection, _staging(one))[name] == "text":
@@ -223,7 +223,7 @@ class Publication:
     def _stage_monthly(self, one: monthly.Monthly) -> Slice:
         """As a small table, with the rows of accounts that are held no longer."""
         part = self._slice(one.source, one.table)
-        self._stage_like(one.table, _staging(one), {one.newest_by: "bigint"})
+        self._stage_like(one.table, _staging(one), one.further)
         self.copied[one.table] = self._copy([*part.sources, *self._late(one.chain, one.source, part)], _staging(one))
         monthly.settle(self.connection, one, _staging(one), HOLDS)
         return part
@@ -291,7 +291,7 @@ class Publication:
         """What `reconcile` flagged after the rows were written; whether there is anything."""
         if not self.lake.exists("held_account"):
             return False
-        flagged = self.lake.read("held_account").where(
+        flagged = latest_findings(self.lake.read("held_account")).where(
             F.col("step").eqNullSafe(RECONCILE) & (F.col("state") == "flagged")
         )
         if flagged.isEmpty():
@@ -362,16 +362,15 @@ class Publication:
                     "INSERT INTO ops.publication VALUES (%s, %s, %s, %s, %s)",
                     [part.target, part.through, self.run.run_id, self.copied.get(part.target, 0), self.published_at],
                 )
-        for tenant_id, account_id in self.released:
-            self.connection.execute(
-                "DELETE FROM ops.held_back WHERE (table_name, tenant_id, account_id) = (%s, %s, %s)",
-                [ACCOUNTS.table, tenant_id, account_id],
-            )
-        for tenant_id, account_id in self.held:
-            self.connection.execute(
-                "INSERT INTO ops.held_back VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
-                [ACCOUNTS.table, tenant_id, account_id, self.chains[0].slice.after],
-            )
+        self.connection.execute(
+            "DELETE FROM ops.held_back WHERE table_name = %s AND (tenant_id, account_id) IN ("
+            "SELECT * FROM unnest(%s::text[], %s::text[]))",
+            [ACCOUNTS.table, *_columns(self.released)],
+        )
+        self.connection.execute(
+            "INSERT INTO ops.held_back SELECT %s, *, %s FROM unnest(%s::text[], %s::text[]) ON CONFLICT DO NOTHING",
+            [ACCOUNTS.table, self.chains[0].slice.after, *_columns(self.held)],
+        )
         found = self.connection.execute(
             "SELECT DISTINCT tenant_id FROM ops.file WHERE status = 'accepted'"
             " AND (%(tenant)s::text IS NULL OR tenant_id = %(tenant)s) ORDER BY 1",
@@ -395,6 +394,11 @@ class Publication:
         [groups] = [staged for staged in self.chains if staged.chain is GROUPS]
         assurance.tell_groups(self.connection, publishing, dates_in(groups.slice.sources, GROUPS.date))
         write_night_status(self.connection, tenants, self.run.business_date, self.run.run_id, self.published_at)
+
+
+def _columns(accounts: list[tuple[str, str]]) -> tuple[list[str], list[str]]:
+    """Tenants and account_ids apart, as arrays for Postgres."""
+    return [tenant_id for tenant_id, _ in accounts], [account_id for _, account_id in accounts]
 
 
 def _staging(one: small.Small) -> str:

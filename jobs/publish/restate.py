@@ -123,7 +123,7 @@ def upsert(connection: psycopg.Connection, small: Small, staging: str, published
     return connection.execute(
         sql.SQL(
             "INSERT INTO {table} AS known ({names}, published_at)"
-            " SELECT DISTINCT ON ({keys}) {names}, {stamp} FROM {staging} ORDER BY {keys}, {newest} DESC"
+            " SELECT DISTINCT ON ({keys}) {names}, {stamp} FROM {staging} ORDER BY {keys}, {newest}"
             " ON CONFLICT ({keys}) DO UPDATE SET ({others}, published_at) = ROW ({given}, excluded.published_at)"
             " WHERE {differ}"
         ).format(
@@ -132,7 +132,7 @@ def upsert(connection: psycopg.Connection, small: Small, staging: str, published
             keys=keys,
             stamp=sql.Literal(published_at),
             staging=named(staging),
-            newest=sql.Identifier(small.newest_by),
+            newest=sql.SQL(", ").join(sql.SQL("{} DESC").format(sql.Identifier(name)) for name in small.newest_by),
             others=sql.SQL(", ").join(map(sql.Identifier, others)),
             given=given,
             differ=differ,

@@ -13,17 +13,23 @@ from jobs.calculate.policies import Policies, source_rank
 
 @dataclass(frozen=True)
 class Small:
-    """A table of the lake that is published by upsert: of its rows per key the one of the latest run counts."""
+    """A table of the lake that is published by upsert: of its rows per key the latest run's counts, or what is the
+    newest by other columns."""
 
     source: str
     table: str
     key: list[str]
-    newest_by: str = "run_no"
+    newest_by: tuple[str, ...] = ("run_no",)
+
+    @property
+    def further(self) -> dict[str, str]:
+        """Columns that say what is the newest and are not published, with their types."""
+        return {name: kind for name, kind in {"run_no": "bigint", "step": "text"}.items() if name in self.newest_by}
 
 
 SMALL = [
     Small("reconciliation_break", "marts.reconciliation_break", ["tenant_id", "break_id"]),
-    Small("held_account", "marts.held_account", ["tenant_id", "account_id", "as_of_date", "rule"]),
+    Small("held_account", "marts.held_account", ["tenant_id", "account_id", "as_of_date", "rule"], ("run_no", "step")),
     Small(
         "data_quality_result",
         "marts.data_quality_result",
@@ -39,7 +45,7 @@ SMALL = [
     Small("restatement", "marts.restatement", ["tenant_id", "restatement_id"]),
     Small("quarantine", "marts.quarantined_row", ["tenant_id", "file_id", "line_no", "record_no", "target"]),
 ]
-ACCOUNT = Small("account", "marts.account", ["tenant_id", "account_id"], "effective_from")
+ACCOUNT = Small("account", "marts.account", ["tenant_id", "account_id"], ("effective_from",))
 
 
 def account_master(accounts: DataFrame, as_of: Column, policies: Policies) -> DataFrame:

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from jobs.calculate.job import groups_again
 from jobs.calculate.unpublished import Unpublished
-from jobs.check.holds import ACCOUNT, FINDING, RECONCILE, one_each, present_holds
+from jobs.check.holds import ACCOUNT, FINDING, RECONCILE, latest_findings, one_each
 from jobs.check.tolerances import MASTER, RECONCILED, Tolerances, load_tolerances
 from jobs.platform.lake import Lake
 from jobs.platform.ledger import Run
@@ -29,7 +29,7 @@ def write(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | 
     Where an account is held or let through, the groups are calculated once more, since they carry a held one.
     """
     lake, tolerances = Lake(spark, settings.lake_root), load_tolerances(settings)
-    counts = {"held": 0, "flagged": 0, "released": 0}
+    counts = {"held": 0, "flagged": 0, "released": 0, "cleared": 0}
     suspects = Suspects(lake, settings, run, tolerances)
     triggered = _triggered(lake, suspects.unpublished, tolerances)
     parts = [one for one in (suspects.found(), triggered) if one is not None]
@@ -88,7 +88,7 @@ def ended(present: DataFrame, breaks: DataFrame) -> DataFrame:
 
 
 def recalculated(present: DataFrame, rows: DataFrame, epochs: DataFrame, found: DataFrame | None) -> DataFrame:
-    """Of the holds of results those whose row the run has calculated otherwise, and not found again: FOUND.
+    """Of the holds and flags of results those whose row the run has calculated otherwise, and not found again: FOUND.
 
     rows: tenant_id, account_id, as_of_date of the run's daily rows. epochs: those that it opened (tenant_id,
     account_id, from_date), for dates that have no row any more.
@@ -96,11 +96,13 @@ def recalculated(present: DataFrame, rows: DataFrame, epochs: DataFrame, found: 
     of_results = present.where(~F.col("rule").startswith(BREAK))
     anew = of_results.join(rows.select(*ACCOUNT, "as_of_date"), [*ACCOUNT, "as_of_date"], "left_semi")
     opened = of_results.join(epochs.select(*ACCOUNT, "from_date"), ACCOUNT).where("as_of_date >= from_date")
-    judged = anew.select(*FINDING, "severity").unionByName(opened.select(*FINDING, "severity")).distinct()
+    what = [*FINDING, "severity", "state"]
+    judged = anew.select(*what).unionByName(opened.select(*what)).distinct()
     if found is not None:
         judged = judged.join(found.select(*FINDING), FINDING, "left_anti")
     reason = F.lit("the result is another now").alias("reason")
-    return judged.select(*FINDING, reason, "severity", F.lit("released").alias("state"))
+    state = F.when(F.col("state") == "held", "released").otherwise("cleared").alias("state")
+    return judged.select(*FINDING, reason, "severity", state)
 
 
 def _triggered(lake: Lake, unpublished: Unpublished, tolerances: Tolerances) -> DataFrame | None:
@@ -127,20 +129,21 @@ def _from_tomorrow(lake: Lake, found: DataFrame) -> DataFrame:
 
 
 def _present(lake: Lake, run: Run) -> DataFrame | None:
-    """What `reconcile` has held and nobody has let through; None where there is nothing."""
+    """What `reconcile` has held and nobody has let through, and what it has flagged; None where there is nothing."""
     if not lake.exists(HELD):
         return None
     own = F.col("step") == RECONCILE
     rows = lake.read(HELD).where(~(own & (F.col("run_no") == run.run_no)))
     if run.tenant is not None:
         rows = rows.where(F.col("tenant_id") == run.tenant)
-    present = present_holds(rows).where(own).localCheckpoint()
+    present = latest_findings(rows).where(own & F.col("state").isin("held", "flagged")).localCheckpoint()
     return None if present.isEmpty() else present
 
 
 def _let_through(lake: Lake, present: DataFrame, suspects: Suspects, found: list[DataFrame]) -> DataFrame:
-    accounts = F.broadcast(present.select(*ACCOUNT).distinct())
-    through = ended(present, lake.read(BREAKS).join(accounts, ACCOUNT, "left_semi"))
+    held = present.where("state = 'held'")
+    accounts = F.broadcast(held.select(*ACCOUNT).distinct())
+    through = ended(held, lake.read(BREAKS).join(accounts, ACCOUNT, "left_semi"))
     rows = suspects.calculated
     if rows is None:
         return through

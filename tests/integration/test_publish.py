@@ -153,6 +153,16 @@ def test_held_accounts_are_left_out_until_they_are_released(bench: Bench) -> Non
     assert bench.marts("SELECT account_id, state FROM marts.held_account") == [("A", "released")]
 
 
+def test_of_one_run_the_later_step_says_whether_an_account_is_held(bench: Bench) -> None:
+    night = bench.run(MON)
+    found = {"as_of_date": MON, "rule": "jump", "reason": "half as much again", "severity": "hold"}
+    let_through, held = {**found, "state": "released", "step": "check"}, {**found, "state": "held", "step": "reconcile"}
+    rows = [{**one, "account_id": account} for account in ("A", "B") for one in (let_through, held)]
+    bench.write("held_account", night, rows[:2] + rows[:1:-1])  # in either order
+    bench.publish(night)
+    assert bench.marts("SELECT account_id, state FROM marts.held_account ORDER BY 1") == [("A", "held"), ("B", "held")]
+
+
 def test_a_login_sees_its_tenants_only_by_every_road(bench: Bench, database_url: str) -> None:
     first = bench.run(MON)
     bench.daily(first, value("A", MON, "1"), value("Z", MON, "9", tenant_id="zeta"))

@@ -21,7 +21,7 @@ RULES = """rules:
   - name: stale
     applies_to: valuation
     measure: stale_value
-    limits: [{unit: days, max: 1}]
+    limits: [{unit: days, max: 0}]
     severity: hold
     reason: A value that stands still is an old one.
   - name: jump

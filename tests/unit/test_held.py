@@ -11,7 +11,9 @@ from jobs.platform import schemas
 from jobs.reconcile.held import ended, holds_of_breaks, recalculated
 
 MONDAY, TUESDAY = date(2026, 1, 5), date(2026, 1, 6)
-PRESENT = "tenant_id string, account_id string, as_of_date date, rule string, reason string, severity string"
+PRESENT = (
+    "tenant_id string, account_id string, as_of_date date, rule string, reason string, severity string, state string"
+)
 DAY = "tenant_id string, account_id string, as_of_date date"
 
 
@@ -49,8 +51,8 @@ def test_a_break_holds_when_it_opens_and_not_again_while_it_stays_open(spark: Sp
 def test_a_hold_ends_with_its_break(spark: SparkSession) -> None:
     names = ["open", "resolved", "accepted"]
     present = spark.createDataFrame(
-        [("acme", one, TUESDAY, "break_twrr_daily", "far apart", "hold") for one in names]
-        + [("acme", "open", MONDAY, "return_beyond", "far", "hold")],
+        [("acme", one, TUESDAY, "break_twrr_daily", "far apart", "hold", "held") for one in names]
+        + [("acme", "open", MONDAY, "return_beyond", "far", "hold", "held")],
         PRESENT,
     )
     every = breaks(spark, *[(one, "hold", "open", 6) for one in names], *[(one, "hold", one, 7) for one in names[1:]])
@@ -59,13 +61,15 @@ def test_a_hold_ends_with_its_break(spark: SparkSession) -> None:
 
 
 def test_a_result_that_comes_out_otherwise_is_judged_anew(spark: SparkSession) -> None:
-    """right: its row is another and is not found again. gone: its epoch has no row for the date any more."""
+    """right: its row is another and is not found again. gone: its epoch has no row for the date any more. A flag ends
+    with the result that it was for, as a hold does."""
     present = spark.createDataFrame(
         [
-            ("acme", one, MONDAY, "return_beyond", "far", "hold")
+            ("acme", one, MONDAY, "return_beyond", "far", "hold", "held")
             for one in ("right", "still_wrong", "not_calculated", "gone", "gone_later")
         ]
-        + [("acme", "right", MONDAY, "break_end_value", "far", "hold")],
+        + [("acme", "right", MONDAY, "break_end_value", "far", "hold", "held")]
+        + [("acme", one, MONDAY, "tiny_capital", "far", "warn", "flagged") for one in ("right", "not_calculated")],
         PRESENT,
     )
     rows = spark.createDataFrame([("acme", one, MONDAY) for one in ("right", "still_wrong")], DAY)
@@ -75,7 +79,9 @@ def test_a_result_that_comes_out_otherwise_is_judged_anew(spark: SparkSession) -
     )
     found = spark.createDataFrame([("acme", "still_wrong", MONDAY, "return_beyond")], f"{DAY}, rule string")
     through = recalculated(present, rows, epochs, found).collect()
-    assert {(row["account_id"], row["rule"], row["reason"]) for row in through} == {
-        ("right", "return_beyond", "the result is another now"),
-        ("gone", "return_beyond", "the result is another now"),
+    assert {row["reason"] for row in through} == {"the result is another now"}
+    assert {(row["account_id"], row["rule"], row["state"]) for row in through} == {
+        ("right", "return_beyond", "released"),
+        ("right", "tiny_capital", "cleared"),
+        ("gone", "return_beyond", "released"),
     }
