@@ -155,7 +155,7 @@ def test_held_accounts_are_left_out_until_they_are_released(bench: Bench) -> Non
 
 def test_of_one_run_the_later_step_says_whether_an_account_is_held(bench: Bench) -> None:
     night = bench.run(MON)
-    found = {"as_of_date": MON, "rule": "jump", "reason": "half as much again", "severity": "hold"}
+    found = {"tenant_id": "acme", "as_of_date": MON, "rule": "jump", "reason": "half as much again", "severity": "hold"}
     let_through, held = {**found, "state": "released", "step": "check"}, {**found, "state": "held", "step": "reconcile"}
     rows = [{**one, "account_id": account} for account in ("A", "B") for one in (let_through, held)]
     bench.write("held_account", night, rows[:2] + rows[:1:-1])  # in either order
