@@ -42,8 +42,13 @@ class Books:
     done: Progress = field(default_factory=Progress)
 
     def files(self, *, status: list[str] | None = None, run: Run | None = None) -> list[File]:
-        names = self.withheld if status == ["withheld"] else ["any"]
-        return [File("acme", name) for name in names]
+        return [File("acme", "any")]
+
+    def withheld_files(self, run: Run | None = None) -> list[str]:
+        return self.withheld
+
+    def runs_ahead(self, tenant_id: str, done: Progress) -> list[int]:
+        return []
 
     def files_by_id(self, file_ids: list[str]) -> list[FileRecord]:
         return []

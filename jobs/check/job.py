@@ -117,7 +117,7 @@ def _slices(lake: Lake, settings: Settings, run: Run, delivery: Delivery, tolera
     profiles = collect_profiles(parts, facts, delivery.rows)
     usual = _usual_counts(lake, profiles, tolerances, run.business_date)
     on = run.business_date
-    withheld = [file.file_id for file in run.ledger.files(status=["withheld"])]
+    withheld = run.ledger.withheld_files()
     rates = _rate_moves(lake, delivery, tolerances, on, withheld)
     slices = [_delivery_slice(feed, files, tolerances, on) for feed, files in delivery.files.items()]
     slices += [expectations.table_slice(p, tolerances, usual.get(_series(p)), on) for p in profiles]

@@ -109,7 +109,7 @@ class NightRows:
 
     @cached_property
     def _withheld_files(self) -> list[str]:
-        return [file.file_id for file in self.night.run.ledger.files(status=["withheld"])]
+        return self.night.run.ledger.withheld_files()
 
     def _usable(self, rows: DataFrame) -> DataFrame:
         """Rows of files that are used: not of those that the gate has withheld or withholds tonight."""

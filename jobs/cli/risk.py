@@ -36,7 +36,7 @@ def risk(
     from jobs.platform.spark import get_spark
 
     settings = Settings()
-    withheld = [file.file_id for file in Ledger(settings).files(status=["withheld"])]
+    withheld = Ledger(settings).withheld_files()
     lake = Lake(get_spark(settings, "dietz risk"), settings.lake_root)
     rows = daily_risk(lake, settings, account, through or date.max, tenant=tenant, withheld=withheld)
     if as_json:

@@ -68,7 +68,7 @@ def explained(
     previous = next((one for one in reversed(earlier) if one["status"] != "no_fx"), None)
     track = next((one for one in reversed(earlier) if one["track_no"] is not None), None)
     read, tenant, calendar = reader(settings), settings.tenant(tenant_id), calendar_of(settings, tenant_id)
-    withheld = [file.file_id for file in ledger.files(status=["withheld"])]
+    withheld = ledger.withheld_files()
     silver = Silver(read, tenant_id, account_id, _inputs_through(ledger, row), withheld)
     rates = Rates(
         silver.rates(day), calendar, tenant.pivot_currency, lambda vendor: source_rank(vendor, tenant.source_priority)

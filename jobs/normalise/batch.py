@@ -73,7 +73,7 @@ class Batch:
     @cached_property
     def withheld_ids(self) -> list[str]:
         """The files whose rows the gate lets nobody use."""
-        return [] if self.ledger is None else [file.file_id for file in self.ledger.files(status=["withheld"])]
+        return [] if self.ledger is None else self.ledger.withheld_files()
 
     @property
     def tenants(self) -> list[str]:

@@ -229,6 +229,10 @@ class Ledger:
                 {"status": status, "tenant": run.tenant if run else None, "vendor": run.vendor if run else None},
             ).fetchall()
 
+    def withheld_files(self, run: Run | None = None) -> list[str]:
+        """file_id of the files whose rows the gate lets nobody use, within the run's tenant and vendor."""
+        return [file.file_id for file in self.files(status=["withheld"], run=run)]
+
     def files_by_id(self, file_ids: list[str]) -> list[FileRecord]:
         """These files, in order of arrival."""
         with self.connection.cursor(row_factory=class_row(FileRecord)) as cursor:

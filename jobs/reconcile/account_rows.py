@@ -111,7 +111,7 @@ def differences(lake: Lake, settings: Settings, run: Run) -> DataFrame | None:
         unpublished,
         load_tolerances(settings),
         {tenant: settings.tenant(tenant) for tenant in unpublished.progress},
-        [file.file_id for file in run.ledger.files(status=["withheld"])],
+        run.ledger.withheld_files(),
     )
     parts = [as_differences(rows) for rows in AccountMaster(night).differences()]
     return reduce(DataFrame.unionByName, parts) if parts else None

@@ -37,7 +37,7 @@ def differences(lake: Lake, settings: Settings, run: Run) -> DataFrame | None:
     if not lake.exists("valuation"):
         return None
     tenants = list(unpublished.progress)
-    withheld = [file.file_id for file in run.ledger.files(status=["withheld"])]
+    withheld = run.ledger.withheld_files()
     silver = Silver(lake, tenants, withheld)
     first = run.business_date - RECENT
     new = unpublished.of_table(lake, "position", "as_of_date").where(

@@ -39,7 +39,7 @@ FRESH = T.StructType(
 
 def differences(lake: Lake, settings: Settings, run: Run) -> DataFrame | None:
     """The comparer of the step: cash and holdings of what this run touched; None where nothing came."""
-    withheld = [file.file_id for file in run.ledger.files(status=["withheld"], run=run)]
+    withheld = run.ledger.withheld_files(run)
     found = HoldingsRows(lake, Unpublished.of(run), withheld).differences(load_tolerances(settings))
     return reduce(DataFrame.unionByName, found) if found else None
 

@@ -277,7 +277,7 @@ def _reported(lake: Lake, unpublished: Unpublished) -> DataFrame:
     for column, wanted in (("tenant_id", run.tenant), ("vendor", run.vendor)):
         if wanted is not None:
             rows = rows.where(F.col(column) == wanted)
-    withheld = [file.file_id for file in run.ledger.files(status=["withheld"], run=run)]
+    withheld = run.ledger.withheld_files(run)
     if withheld:
         rows = rows.where(~F.col("file_id").isin(withheld))
     return rows.withColumn("_fresh", unpublished.is_so | unpublished.is_ahead("as_of_date"))

@@ -71,7 +71,7 @@ class Suspects:
         return Silver(
             self.lake,
             list(self.unpublished.progress),
-            [one.file_id for one in self.run.ledger.files(status=["withheld"])],
+            self.run.ledger.withheld_files(),
         )
 
     def _with_source(self, rows: DataFrame, wanted: F.Column) -> DataFrame:
