@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -28,10 +29,13 @@ SMALL_SPARK = {
         "spark.sql.adaptive.enabled": "false",
     },
 }
+# To compile each plan costs more than it saves on a few rows: a quarter of the suite. The night of tests/end_to_end and
+# those of all system tests are compiled, as real ones are.
+INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
 
 
 @pytest.fixture(scope="session")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+def spark(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[SparkSession]:
     """The one Spark session of the test run."""
     home = tmp_path_factory.mktemp("spark")
     with pytest.MonkeyPatch.context() as patch:
@@ -39,8 +43,24 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         patch.setenv("DIETZ_CONF", str(_small_conf(home)))
         patch.delenv("SPARK_MASTER", raising=False)
         session = get_spark(Settings(), "tests")
+    if not any(item.get_closest_marker("system") for item in request.session.items):
+        for name, value in INTERPRETED.items():
+            session.conf.set(name, value)
     yield session
     session.stop()
+
+
+@contextmanager
+def compiled(spark: SparkSession) -> Iterator[None]:
+    """Plans are compiled, as on a real night."""
+    before = {name: spark.conf.get(name) for name in INTERPRETED}
+    for name in INTERPRETED:
+        spark.conf.unset(name)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            spark.conf.set(name, str(value))
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ from jobs.pipeline import run_all
 from jobs.platform.ledger import Ledger
 from jobs.platform.settings import Settings
 from jobs.sample.write import write_sample
+from tests.conftest import compiled
 from tests.golden.cases import Case, assert_as_expected, cases, differences
 
 CASES = list(cases("daily"))
@@ -52,9 +53,10 @@ def book(spark: SparkSession, database_url: str, tmp_path_factory: pytest.TempPa
         patch.setenv("DIETZ_CONF", str(conf / "local.yaml"))
         settings = Settings()
     ledger = Ledger(settings)
-    first = run_all(spark, settings, ledger.open_run(FIRST_NIGHT))
-    after_first = _marts(database_url)
-    second = run_all(spark, settings, ledger.open_run(LAST_NIGHT))
+    with compiled(spark):
+        first = run_all(spark, settings, ledger.open_run(FIRST_NIGHT))
+        after_first = _marts(database_url)
+        second = run_all(spark, settings, ledger.open_run(LAST_NIGHT))
     return SimpleNamespace(
         spark=spark, settings=settings, ledger=ledger, home=home, url=database_url,
         counters=[first, second], after_first=after_first, rows=_marts(database_url),
