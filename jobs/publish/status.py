@@ -15,7 +15,8 @@ WITH delivered AS (
     SELECT f.tenant_id, f.vendor, f.feed, r.business_date, f.status,
            f.status = 'accepted' AND (
                r.business_date = %(night)s AND coalesce(f.first_date <= %(night)s, true)
-               OR r.business_date < f.first_date AND %(night)s BETWEEN f.first_date AND f.last_date) AS tonight
+               OR coalesce(r.business_date < f.first_date AND %(night)s BETWEEN f.first_date AND f.last_date, false)
+           ) AS tonight
     FROM ops.file f JOIN ops.run r USING (run_no)
     WHERE f.status IN ('accepted', 'withheld', 'refused') AND f.vendor IS NOT NULL
     AND r.business_date BETWEEN %(night)s::date - 31 AND %(night)s AND f.tenant_id = ANY (%(tenants)s)
