@@ -23,8 +23,8 @@ import numpy as np
 
 from jobs.platform.errors import DietzError
 from jobs.sample.anomalies.kinds import COLUMNS as ANOMALY_COLUMNS
-from jobs.sample.anomalies.kinds import Anomaly, chosen, rate_moved
-from jobs.sample.anomalies.plant import Planted, listed_breaks, listed_members, with_move
+from jobs.sample.anomalies.kinds import OF_FEEDS, Anomaly, chosen, of_feed
+from jobs.sample.anomalies.plant import Planted, listed_breaks, listed_members, with_move, write_further_prices
 from jobs.sample.brokerage_files import BrokerageFiles
 from jobs.sample.canonical_files import KINDS, CanonicalFiles, write_market
 from jobs.sample.deliveries import Deliveries, Delivery
@@ -217,8 +217,10 @@ class _TenantSample:
             in_francs = franc / dollar
             if self.anomalies_each:
                 in_francs = with_move(in_francs)
-                self.anomalies.append(rate_moved(self.to.tenant, self.to.days[-1]))
+                self.anomalies += [of_feed(self.to.tenant, self.to.days[-1], kind) for kind in OF_FEEDS]
             write_market(self.to, self.market, self.kinds, in_francs)
+            if self.anomalies_each:
+                write_further_prices(self.to)
         if "ecb" in self.formats:
             write_rates(self.to, rates)
         at_once = max(len(PARTS) + 40, min(ACCOUNTS_AT_ONCE, 20_000_000 // len(self.to.days)))

@@ -18,7 +18,7 @@ Place = Literal["held_account", "reconciliation_break", "data_quality_result"]
 COLUMNS = ("tenant", "vendor", "account_id", "as_of_date", "kind", "place", "rule")
 HELD: Place = "held_account"
 BREAK: Place = "reconciliation_break"
-RATE: Place = "data_quality_result"
+FEED: Place = "data_quality_result"
 OWN_FLOWS = 3  # the first accounts of the brokerage have flows of the script
 MOST = 1 / 3  # of the accounts that could have one: the others are innocent
 
@@ -80,7 +80,10 @@ KINDS: dict[str, Kind] = {
     "another number": Kind((Finding(BREAK, "account_renumbered"),), days=5),
     "changed attribute": Kind((Finding(BREAK, "account_changed"),)),
 }
-RATE_MOVE = "exchange rate"  # of a pair that no account needs; on the last day, since it would move back the day after
+# Of feeds, not of accounts; on the last day, after which both would be back to what is usual.
+RATE_MOVE = "exchange rate"  # of a pair that no account needs
+PRICE_COUNT = "too many prices"  # of securities that nobody holds
+OF_FEEDS = {RATE_MOVE: "rate_move", PRICE_COUNT: "price_count"}  # the rules that must fire
 
 
 @dataclass(frozen=True)
@@ -111,9 +114,9 @@ class Anomaly:
                 yield dict(zip(COLUMNS, values, strict=True))
 
 
-def rate_moved(tenant: str, on: date) -> dict[str, Any]:
-    """The row of the list for the exchange rate, which is no account's."""
-    return dict(zip(COLUMNS, (tenant, "canonical", "", on, RATE_MOVE, RATE, "rate_move"), strict=True))
+def of_feed(tenant: str, on: date, kind: str) -> dict[str, Any]:
+    """The row of the list for what is no account's."""
+    return dict(zip(COLUMNS, (tenant, "canonical", "", on, kind, FEED, OF_FEEDS[kind]), strict=True))
 
 
 def chosen(people: People, limit: int, days: int, count: int, seed: int) -> list[Anomaly]:

@@ -14,11 +14,13 @@ from jobs.sample.anomalies.days import ToldDays
 from jobs.sample.anomalies.kinds import BREAK, Anomaly
 from jobs.sample.book import Day
 from jobs.sample.canonical_files import CanonicalFiles
+from jobs.sample.columns import dates, decimals
 from jobs.sample.deliveries import Deliveries
-from jobs.sample.market import Floats
+from jobs.sample.market import SECURITIES, Floats
 from jobs.sample.people import People
 
 RATE_MOVES = 1.3  # what the rate of the last day is multiplied by
+FURTHER_PRICES = 1.5  # for each of the day's, of securities that nobody holds: more than twice the usual number
 
 
 class Planted:
@@ -51,6 +53,18 @@ def with_move(rates: Floats) -> Floats:
     moved = rates.copy()
     moved[-1] *= RATE_MOVES
     return moved
+
+
+def write_further_prices(to: Deliveries) -> None:
+    """Prices of the last day of securities that nobody holds."""
+    count = int(len(SECURITIES) * FURTHER_PRICES) + 1
+    prices = {
+        "security_id": pa.array([f"UNHELD{n:03}" for n in range(count)]),
+        "as_of_date": dates(to.days[-1], count),
+        "price": decimals(np.full(count, 10_000)),
+        "currency": pa.array(["USD"] * count),
+    }
+    to.append("prices", len(to.days) - 1, pa.table(prices))
 
 
 def listed_breaks(planted_breaks: Sequence[dict[str, Any]], first: date) -> list[dict[str, Any]]:
