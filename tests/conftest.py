@@ -29,8 +29,8 @@ SMALL_SPARK = {
         "spark.sql.adaptive.enabled": "false",
     },
 }
-# To compile each plan costs more than it saves on a few rows: a quarter of the suite. The night of tests/end_to_end and
-# those of all system tests are compiled, as real ones are.
+# To compile each plan costs more than it saves on a few rows: a quarter of the suite. The nights of tests/end_to_end,
+# tests/faults and tests/system are compiled, as real ones are.
 INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
 
 
@@ -44,23 +44,26 @@ def spark(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
         patch.delenv("SPARK_MASTER", raising=False)
         session = get_spark(Settings(), "tests")
     if not any(item.get_closest_marker("system") for item in request.session.items):
-        for name, value in INTERPRETED.items():
-            session.conf.set(name, value)
+        interpret(session)
     yield session
     session.stop()
 
 
+def interpret(spark: SparkSession) -> None:
+    """From now on plans are interpreted."""
+    for name, value in INTERPRETED.items():
+        spark.conf.set(name, value)
+
+
 @contextmanager
 def compiled(spark: SparkSession) -> Iterator[None]:
-    """Plans are compiled, as on a real night."""
-    before = {name: spark.conf.get(name) for name in INTERPRETED}
+    """Plans are compiled meanwhile, as on a real night."""
     for name in INTERPRETED:
         spark.conf.unset(name)
     try:
         yield
     finally:
-        for name, value in before.items():
-            spark.conf.set(name, str(value))
+        interpret(spark)
 
 
 @pytest.fixture(scope="session")
