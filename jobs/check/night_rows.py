@@ -85,7 +85,8 @@ class NightRows:
         night = self.night
         is_due = F.col(day) <= night.run.business_date
         is_late = is_published(night.unpublished.progress, day)
-        came_now = F.col("run_no").isin(night.came_now) & (is_due | is_late)
+        # Of a tenant that is new all runs are unpublished: not those of the others.
+        came_now = F.col("run_no").isin(night.came_now) & night.unpublished.is_so & (is_due | is_late)
         return came_now | (night.unpublished.is_ahead(day) & is_due)
 
     def current(self, name: str, where: Column) -> DataFrame:
