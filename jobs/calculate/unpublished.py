@@ -57,6 +57,10 @@ class Unpublished:
         ]
         return reduce(or_, tests, F.lit(False))
 
+    def is_new(self, day: str) -> Column:
+        """Whether a row of input, which is dated by `day`, is so, or came before its date was due."""
+        return self.is_so | self.is_ahead(day)
+
     def came(self, lake: Lake, name: str) -> bool:
         """Whether a dated table may have rows that are so: a look at its last commit."""
         return lake.last_run(name) >= min([self.first, *self.runs_ahead])
@@ -67,4 +71,4 @@ class Unpublished:
         runs = list(range(self.first, self.run.run_no + 1))
         if day is None or not self.ahead:
             return lake.written_by(name, runs).where(self.is_so)
-        return lake.written_by(name, sorted({*runs, *self.runs_ahead})).where(self.is_so | self.is_ahead(day))
+        return lake.written_by(name, sorted({*runs, *self.runs_ahead})).where(self.is_new(day))

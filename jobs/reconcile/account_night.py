@@ -53,14 +53,12 @@ class AccountNight:
     @property
     def values_came(self) -> bool:
         """The same of values, which may also have come before their date."""
-        return self.came("valuation") or (
-            bool(self.unpublished.ahead) and self.unpublished.came(self.lake, "valuation")
-        )
+        return self.unpublished.came(self.lake, "valuation")
 
     @property
     def first(self) -> int:
         """The first run whose rows no reconciliation may have seen."""
-        return min(map(self._fresh_from, self.progress.values()))
+        return self.unpublished.first
 
     @cached_property
     def since(self) -> Column:

@@ -280,7 +280,7 @@ def _reported(lake: Lake, unpublished: Unpublished) -> DataFrame:
     withheld = run.ledger.withheld_files(run)
     if withheld:
         rows = rows.where(~F.col("file_id").isin(withheld))
-    return rows.withColumn("_fresh", unpublished.is_so | unpublished.is_ahead("as_of_date"))
+    return rows.withColumn("_fresh", unpublished.is_new("as_of_date"))
 
 
 def _dates_touched(theirs: DataFrame, ours: DataFrame, run: Run) -> tuple[date, date] | None:
