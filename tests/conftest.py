@@ -55,11 +55,16 @@ def interpret(spark: SparkSession) -> None:
         spark.conf.set(name, value)
 
 
-@contextmanager
-def compiled(spark: SparkSession) -> Iterator[None]:
-    """Plans are compiled meanwhile, as on a real night."""
+def compile_again(spark: SparkSession) -> None:
+    """From now on plans are compiled, as on a real night."""
     for name in INTERPRETED:
         spark.conf.unset(name)
+
+
+@contextmanager
+def compiled(spark: SparkSession) -> Iterator[None]:
+    """Plans are compiled meanwhile."""
+    compile_again(spark)
     try:
         yield
     finally:

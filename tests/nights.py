@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -12,10 +13,29 @@ from pyspark.sql import SparkSession
 from jobs.pipeline import run_step
 from jobs.platform.lake import Lake
 from jobs.platform.ledger import FileRecord, Ledger, Run
-from jobs.platform.settings import Settings
+from jobs.platform.settings import PROJECT_ROOT, Settings
 
 STEPS = ("detect", "ingest", "normalise")
 TENANT = "acme"
+
+
+def settings_for(home: Path, database_url: str, patch: pytest.MonkeyPatch, *, conf: str = "") -> Settings:
+    """Settings of a workspace below `home`, for as long as `patch` holds for others; `conf`: more lines of its
+    local.yaml."""
+    (home / "conf").mkdir(exist_ok=True)
+    conf_file = home / "conf" / "local.yaml"
+    conf_file.write_text(f"file_settle_seconds: 0\n{conf}", encoding="utf-8")
+    patch.setenv("DIETZ_HOME", str(home))
+    patch.setenv("DIETZ_DATABASE_URL", database_url)
+    patch.setenv("DIETZ_CONF", str(conf_file))
+    return Settings()
+
+
+def write_rules(home: Path, rules: str) -> None:
+    """These tolerances for the workspace, with the currencies that are shipped."""
+    (home / "conf").mkdir(exist_ok=True)
+    (home / "conf" / "tolerances.yaml").write_text(rules, encoding="utf-8")
+    shutil.copy(PROJECT_ROOT / "conf" / "currencies.yaml", home / "conf")
 
 
 @dataclass
@@ -61,14 +81,8 @@ def taken(
     conf: str = "",
 ) -> Workspace:
     """A workspace below `home` whose landing has these files, after one run; `conf`: more lines of its local.yaml."""
-    (home / "conf").mkdir(exist_ok=True)
-    conf_file = home / "conf" / "local.yaml"
-    conf_file.write_text(f"file_settle_seconds: 0\n{conf}", encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DIETZ_HOME", str(home))
-        patch.setenv("DIETZ_DATABASE_URL", database_url)
-        patch.setenv("DIETZ_CONF", str(conf_file))
-        settings = Settings()
+        settings = settings_for(home, database_url, patch, conf=conf)
     workspace = Workspace(spark, settings, Ledger(settings), Lake(spark, settings.lake_root))
     workspace.put(files)
     workspace.take(on)

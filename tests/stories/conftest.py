@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import INTERPRETED, interpret
+from tests.conftest import compile_again, interpret
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -19,5 +19,4 @@ def _interpreted(request: pytest.FixtureRequest) -> Iterator[None]:
     spark = request.getfixturevalue("spark")
     interpret(spark)
     yield
-    for name in INTERPRETED:
-        spark.conf.unset(name)
+    compile_again(spark)

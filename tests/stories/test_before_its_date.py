@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -12,11 +11,11 @@ from pyspark.sql import SparkSession
 
 from jobs.pipeline import run_all
 from jobs.platform.ledger import Ledger
-from jobs.platform.settings import Settings
+from tests.nights import settings_for, write_rules
 
 pytestmark = pytest.mark.system
 
-THURSDAY, FRIDAY, MONDAY, TUESDAY = (date(2026, 3, day) for day in (5, 6, 9, 10))
+FRIDAY, MONDAY = date(2026, 3, 6), date(2026, 3, 9)
 RULES = """rules:
   - name: stale
     applies_to: valuation
@@ -49,7 +48,7 @@ RULES = """rules:
 VALUES = "account_id,as_of_date,market_value,currency\n"
 HOLDINGS = "account_id,as_of_date,security_id,quantity,price,market_value,currency\n"
 BOOKINGS = "transaction_id,account_id,trade_date,type,amount,currency,security_id,quantity\n"
-FIRST_DAYS = [date(2026, 3, 3), date(2026, 3, 4), THURSDAY]
+FIRST_DAYS = [date(2026, 3, day) for day in (3, 4, 5)]
 BEFORE = {
     "canonical_accounts_1.csv": "account_id,base_currency\n" + "".join(f"{a},USD\n" for a in "ABCDE"),
     "canonical_valuations_1.csv": VALUES
@@ -82,10 +81,7 @@ def found(
     """By tenant what the marts hold after Monday's night: of `late` Monday's files came with its run, of `early` with a
     second run of Friday."""
     home = tmp_path_factory.mktemp("evening")
-    (home / "conf").mkdir()
-    (home / "conf" / "local.yaml").write_text("file_settle_seconds: 0\n")
-    (home / "conf" / "tolerances.yaml").write_text(RULES)
-    (home / "conf" / "currencies.yaml").write_text(Path("conf/currencies.yaml").read_text())
+    write_rules(home, RULES)
 
     def land(tenant: str, files: dict[str, str]) -> None:
         folder = home / "landing" / tenant
@@ -94,10 +90,7 @@ def found(
             (folder / name).write_text(text)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DIETZ_HOME", str(home))
-        patch.setenv("DIETZ_DATABASE_URL", database_url)
-        patch.setenv("DIETZ_CONF", str(home / "conf" / "local.yaml"))
-        settings = Settings()
+        settings = settings_for(home, database_url, patch)
     ledger = Ledger(settings)
     for tenant in ("early", "late"):
         land(tenant, BEFORE)

@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 from jobs.cli.main import app
 from jobs.pipeline import run_all
 from jobs.platform.ledger import Ledger
-from jobs.platform.settings import Settings
 from jobs.reconcile import held
+from tests.nights import settings_for, write_rules
 
 pytestmark = pytest.mark.system
 
@@ -94,17 +94,11 @@ OF_A_DEAD_RUN = {
 def desk(spark: SparkSession, database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
     """What the marts hold after each night; then C is released and a run without files follows."""
     home = tmp_path_factory.mktemp("holds")
-    (home / "conf").mkdir()
-    (home / "conf" / "local.yaml").write_text("file_settle_seconds: 0\n")
-    (home / "conf" / "tolerances.yaml").write_text(RULES)
-    (home / "conf" / "currencies.yaml").write_text(Path("conf/currencies.yaml").read_text())
+    write_rules(home, RULES)
     landing = home / "landing" / "acme"
     landing.mkdir(parents=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DIETZ_HOME", str(home))
-        patch.setenv("DIETZ_DATABASE_URL", database_url)
-        patch.setenv("DIETZ_CONF", str(home / "conf" / "local.yaml"))
-        settings = Settings()
+        settings = settings_for(home, database_url, patch)
         ledger = Ledger(settings)
         marts, counters, groups, lists = [], [], [], []
         for night, files in NIGHTS:
