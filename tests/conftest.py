@@ -34,6 +34,13 @@ SMALL_SPARK = {
 INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where two workers share the tests (`make test-system`), those of one module or one long fixture go to one."""
+    for item in items:
+        shared = "night" if item.path.parent.name == "faults" and "night" in getattr(item, "fixturenames", ()) else None
+        item.add_marker(pytest.mark.xdist_group(shared or item.path.stem))
+
+
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[SparkSession]:
     """The one Spark session of the test run."""
