@@ -25,6 +25,7 @@ from jobs.platform.errors import DietzError
 from jobs.sample.anomalies.kinds import COLUMNS as ANOMALY_COLUMNS
 from jobs.sample.anomalies.kinds import OF_FEEDS, Anomaly, chosen, of_feed
 from jobs.sample.anomalies.plant import Planted, listed_breaks, listed_members, with_move, write_further_prices
+from jobs.sample.anomalies.statements import write_statements
 from jobs.sample.brokerage_files import BrokerageFiles
 from jobs.sample.canonical_files import KINDS, CanonicalFiles, write_market
 from jobs.sample.deliveries import Deliveries, Delivery
@@ -263,6 +264,8 @@ class _TenantSample:
         planted.master_data(files.account_rows(closed_on))
         if first == 1:
             self._write_expected(expected, anomalies)
+            if self.anomalies_each:
+                self.anomalies += write_statements(files, self.anomalies_each)
 
     def _write_expected(self, expected: Expected, anomalies: Sequence[Anomaly]) -> None:
         rows = expected.rows()

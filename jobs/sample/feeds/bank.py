@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import date
+
 from jobs.sample.deliveries import Deliveries
 from jobs.sample.feeds.chronicle import Chronicle, Entry, money
 from jobs.sample.feeds.numbers import CASH_NUMBERS
@@ -63,26 +66,37 @@ def write_camt(told: Chronicle, to: Deliveries) -> None:
     """A file a day with a statement an account; a pending entry is told and not booked."""
     for day, on in enumerate(told.days):
         statements = [_stmt(told, row, day) for row in told.closes[day]]
-        lines = [
-            f'<?xml version="1.0" encoding="UTF-8"?>\n<Document xmlns="{NAMESPACE}"><BkToCstmrStmt>',
-            f"<GrpHdr><MsgId>HT{on:%Y%m%d}</MsgId><CreDtTm>{on}T23:50:00</CreDtTm></GrpHdr>",
-            *statements,
-            "</BkToCstmrStmt></Document>",
-        ]
         count = sum(entry.cash != 0 for entry in told.entries[day])
-        to.write(f"camt/HARBOR.camt053.{on:%Y%m%d}.xml", day, "\n".join(lines) + "\n", count)
+        to.write(f"camt/HARBOR.camt053.{on:%Y%m%d}.xml", day, camt_file(on, statements), count)
 
 
 def _stmt(told: Chronicle, row: int, day: int) -> str:
     on, currency = told.days[day], told.currency(row)
-    iban = CASH_NUMBERS["camt053"](int(told.people.number[row]))
-    before, after = told.cash_before(row, day), told.cash_after(row, day)
-    entries = [_ntry(e.cash, currency, "BOOK", on) for e in told.of(row, range(day, day + 1)) if e.cash]
+    number = CASH_NUMBERS["camt053"](int(told.people.number[row]))
+    entries = [(entry.cash, "BOOK") for entry in told.of(row, range(day, day + 1)) if entry.cash]
     if (day + row) % 9 == 0:
-        entries.append(_ntry(-12_345, currency, "PDNG", on))
-    head = f"<Id>HT{on:%y%j}-{row}</Id><Acct><Id><IBAN>{iban}</IBAN></Id><Ccy>{currency}</Ccy></Acct>"
-    balances = (_bal("OPBD", before, currency, on), _bal("CLBD", after, currency, on))
-    return "\n".join([f"<Stmt>{head}", *balances, *entries, "</Stmt>"])
+        entries.append((-12_345, "PDNG"))
+    return camt_statement(number, currency, on, told.cash_before(row, day), entries)
+
+
+def camt_file(on: date, statements: Sequence[str]) -> str:
+    """A day's file."""
+    lines = [
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<Document xmlns="{NAMESPACE}"><BkToCstmrStmt>',
+        f"<GrpHdr><MsgId>HT{on:%Y%m%d}</MsgId><CreDtTm>{on}T23:50:00</CreDtTm></GrpHdr>",
+        *statements,
+        "</BkToCstmrStmt></Document>",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def camt_statement(number: str, currency: str, on: date, opening: int, entries: Sequence[tuple[int, str]]) -> str:
+    """One day of one account; entries: hundredths and status, of which the booked ones move the balance."""
+    closing = opening + sum(amount for amount, status in entries if status == "BOOK")
+    head = f"<Id>HT{on:%y%j}-{number[-4:]}</Id><Acct><Id><IBAN>{number}</IBAN></Id><Ccy>{currency}</Ccy></Acct>"
+    balances = (_bal("OPBD", opening, currency, on), _bal("CLBD", closing, currency, on))
+    told = [_ntry(amount, currency, status, on) for amount, status in entries]
+    return "\n".join([f"<Stmt>{head}", *balances, *told, "</Stmt>"])
 
 
 def _bal(code: str, amount: int, currency: str, on: object) -> str:
