@@ -229,6 +229,15 @@ class Ledger:
                 {"status": status, "tenant": run.tenant if run else None, "vendor": run.vendor if run else None},
             ).fetchall()
 
+    def tenants(self, run: Run) -> list[str]:
+        """Tenants of whom anything ever came, within the run's tenant and vendor."""
+        rows = self.connection.execute(
+            "SELECT DISTINCT tenant_id FROM ops.file WHERE (%(tenant)s::text IS NULL OR tenant_id = %(tenant)s)"
+            " AND (%(vendor)s::text IS NULL OR vendor = %(vendor)s) ORDER BY tenant_id",
+            {"tenant": run.tenant, "vendor": run.vendor},
+        )
+        return [tenant_id for (tenant_id,) in rows]
+
     def withheld_files(self, run: Run | None = None) -> list[str]:
         """file_id of the files whose rows the gate lets nobody use, within the run's tenant and vendor."""
         return [file.file_id for file in self.files(status=["withheld"], run=run)]

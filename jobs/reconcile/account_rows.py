@@ -11,7 +11,6 @@ from pyspark.sql import functions as F
 from jobs.calculate.unpublished import Unpublished
 from jobs.check.tolerances import load_tolerances
 from jobs.platform.lake import Lake, latest
-from jobs.platform.ledger import Run
 from jobs.platform.mapping import load_mappings
 from jobs.platform.schemas import table
 from jobs.platform.settings import Settings
@@ -103,15 +102,14 @@ class AccountMaster:
         return changes(versions, night.tolerances, since=night.since, business_date=night.run.business_date)
 
 
-def differences(lake: Lake, settings: Settings, run: Run) -> DataFrame | None:
+def differences(lake: Lake, settings: Settings, unpublished: Unpublished) -> DataFrame | None:
     """The comparer of the step: vendors' accounts against our records; None where nothing is to be said."""
-    unpublished = Unpublished.of(run)
     night = AccountNight(
         lake,
         unpublished,
         load_tolerances(settings),
         {tenant: settings.tenant(tenant) for tenant in unpublished.progress},
-        run.ledger.withheld_files(),
+        unpublished.run.ledger.withheld_files(),
     )
     parts = [as_differences(rows) for rows in AccountMaster(night).differences()]
     return reduce(DataFrame.unionByName, parts) if parts else None

@@ -37,10 +37,10 @@ def uncompared_days(rows: DataFrame, compared: DataFrame, known: DataFrame) -> D
     )
 
 
-def tell(lake: Lake, run: Run, found: DataFrame | None) -> None:
+def tell(lake: Lake, unpublished: Unpublished, found: DataFrame | None) -> None:
     """Enter how much was compared, by tenant, in the ledger, and write gold.uncompared_day. `found`: all differences of
     the run, also of figures that agree."""
-    tenants = []
+    run, tenants = unpublished.run, []
     if found is not None:
         compared = (
             found.where(F.col("obstacle").isNull() & ~F.col("type").isin(OF_NO_FIGURE_OF_OURS))
@@ -53,7 +53,7 @@ def tell(lake: Lake, run: Run, found: DataFrame | None) -> None:
     if not tenants:
         _write(lake, run, lambda: lake.read(UNCOMPARED).limit(0))
         return
-    rows = Unpublished.of(run).of_table(lake, DAILY).select(*ACCOUNT_DAY).distinct()
+    rows = unpublished.of_table(lake, DAILY).select(*ACCOUNT_DAY).distinct()
     bounds = min(first for _, _, first, _ in tenants), max(last for _, _, _, last in tenants)
     earlier = (F.col("run_no") < run.run_no) & F.col("as_of_date").between(*bounds)
     days = uncompared_days(rows, compared, lake.read(UNCOMPARED).where(earlier)).localCheckpoint()

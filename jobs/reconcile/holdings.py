@@ -16,7 +16,6 @@ from jobs.check.tolerances import Tolerances, load_tolerances
 from jobs.check.verdict import verdict
 from jobs.platform.business_calendar import calendar_days, calendars_of
 from jobs.platform.lake import Lake, latest
-from jobs.platform.ledger import Run
 from jobs.platform.schemas import MONEY, table
 from jobs.platform.settings import Settings
 
@@ -27,11 +26,10 @@ NO_CASH = "the vendor does not say how much of the value is cash"
 NO_RATE = "a position is in a currency that has no exchange rate to that of the value"
 
 
-def differences(lake: Lake, settings: Settings, run: Run) -> DataFrame | None:
+def differences(lake: Lake, settings: Settings, unpublished: Unpublished) -> DataFrame | None:
     """For the accounts and dates of the positions that were loaded since the last publication; None where none came, or
     no rule asks."""
-    tolerances = load_tolerances(settings)
-    unpublished = Unpublished.of(run)
+    tolerances, run = load_tolerances(settings), unpublished.run
     if not tolerances.has("holdings_difference") or not unpublished.came(lake, "position"):
         return None
     if not lake.exists("valuation"):

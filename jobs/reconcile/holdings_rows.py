@@ -18,7 +18,6 @@ from jobs.calculate.due import is_published
 from jobs.calculate.unpublished import Unpublished
 from jobs.check.tolerances import Tolerances, load_tolerances
 from jobs.platform.lake import Lake, latest
-from jobs.platform.ledger import Run
 from jobs.platform.local_rows import local_rows
 from jobs.platform.mapping import load_mappings
 from jobs.platform.schemas import table
@@ -37,10 +36,10 @@ FRESH = T.StructType(
 )
 
 
-def differences(lake: Lake, settings: Settings, run: Run) -> DataFrame | None:
+def differences(lake: Lake, settings: Settings, unpublished: Unpublished) -> DataFrame | None:
     """The comparer of the step: cash and holdings of what this run touched; None where nothing came."""
-    withheld = run.ledger.withheld_files(run)
-    found = HoldingsRows(lake, Unpublished.of(run), withheld).differences(load_tolerances(settings))
+    withheld = unpublished.run.ledger.withheld_files(unpublished.run)
+    found = HoldingsRows(lake, unpublished, withheld).differences(load_tolerances(settings))
     return reduce(DataFrame.unionByName, found) if found else None
 
 

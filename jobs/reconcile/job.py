@@ -9,6 +9,7 @@ from time import monotonic
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from jobs.calculate.unpublished import Unpublished
 from jobs.check.tolerances import load_tolerances
 from jobs.platform.business_calendar import calendars_of
 from jobs.platform.lake import Lake
@@ -20,8 +21,9 @@ from jobs.reconcile.acts import Acts, oldest_lasting
 from jobs.reconcile.breaks import BREAKS, as_differences, remembered
 from jobs.reconcile.desk import Desk, load_breaks
 
-# What is compared: each gives differences (breaks.DIFFERENCE) for what the run touched, None where nothing came.
-Comparer = Callable[[Lake, Settings, Run], DataFrame | None]
+# What is compared: each gives differences (breaks.DIFFERENCE) for what the run touched and what else no publication has
+# shown; None where nothing came.
+Comparer = Callable[[Lake, Settings, Unpublished], DataFrame | None]
 COMPARERS: dict[str, Comparer] = {
     "reported_performance": reported.differences,
     "holdings": holdings.differences,
@@ -41,8 +43,9 @@ def _compare(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int
     """Compare and write gold.reconciliation_break; counts what is open (`breaks`), explained, accepted, resolved and
     not comparable."""
     lake = Lake(spark, settings.lake_root)
-    found = _differences(lake, settings, run)
-    coverage.tell(lake, run, found)
+    unpublished = Unpublished.of(run)
+    found = _differences(lake, settings, unpublished)
+    coverage.tell(lake, unpublished, found)
     acts = Acts.since_last_run(run)
     if found is None and not acts.rows:
         _clear(lake, run)
@@ -53,7 +56,7 @@ def _compare(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int
     return _counted(lake, run)
 
 
-def _differences(lake: Lake, settings: Settings, run: Run) -> DataFrame | None:
+def _differences(lake: Lake, settings: Settings, unpublished: Unpublished) -> DataFrame | None:
     """Of all comparers, each worked out once, since they are looked at more than once; None where nothing came.
 
     Side by side, as planning is most of what a small night's costs.
@@ -61,7 +64,7 @@ def _differences(lake: Lake, settings: Settings, run: Run) -> DataFrame | None:
 
     def worked_out(name: str) -> DataFrame | None:
         began = monotonic()
-        rows = COMPARERS[name](lake, settings, run)
+        rows = COMPARERS[name](lake, settings, unpublished)
         rows = None if rows is None else as_differences(rows).localCheckpoint()
         get_log().info("compared", comparer=name, anything=rows is not None, seconds=round(monotonic() - began, 1))
         return rows

@@ -56,9 +56,9 @@ OURS = [
 ]
 
 
-def differences(lake: Lake, settings: Settings, run: Run) -> DataFrame | None:
+def differences(lake: Lake, settings: Settings, unpublished: Unpublished) -> DataFrame | None:
     """The comparer of the step: the account-days that this run touched on either side; None where nothing came."""
-    unpublished = Unpublished.of(run)
+    run = unpublished.run
     if not lake.exists(REPORTED) or _nothing_came(lake, unpublished):
         return None
     theirs = _reported(lake, unpublished)
