@@ -37,8 +37,10 @@ INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.facto
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where two workers share the tests (`make test-system`), those of one module or one long fixture go to one."""
     for item in items:
-        shared = "night" if item.path.parent.name == "faults" and "night" in getattr(item, "fixturenames", ()) else None
-        item.add_marker(pytest.mark.xdist_group(shared or item.path.stem))
+        of_every_format = item.path.parent.name == "faults" and "night" in getattr(item, "fixturenames", ())
+        # Airflow's nights are processes of their own: two of them at once would be four.
+        group = "every_format" if of_every_format else item.path.stem.replace("airflow_night", "airflow_backfill")
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
