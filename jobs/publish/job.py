@@ -306,17 +306,18 @@ class Publication:
         return True
 
     def _released(self) -> list[tuple[str, str]]:
-        """Accounts whose rows an earlier publication left out and that are held no longer."""
+        """Accounts whose rows an earlier publication left out and that are held no longer, or from a later day on."""
         return self.connection.execute(
             sql.SQL(
                 "SELECT tenant_id, account_id FROM ops.held_back b WHERE table_name = %s AND NOT EXISTS ("
-                "SELECT FROM {} h WHERE h.tenant_id = b.tenant_id AND h.account_id = b.account_id)"
+                "SELECT FROM {} h WHERE h.tenant_id = b.tenant_id AND h.account_id = b.account_id"
+                " AND h.held_from <= b.held_from)"
             ).format(named(HOLDS)),
             [ACCOUNTS.table],
         ).fetchall()
 
     def _late(self, chain: Chain, source: str, part: Slice) -> list[Source]:
-        """Rows of the accounts that are held no longer, in the files that were published without them."""
+        """Rows of the accounts that are let through, in the files that were published without them."""
         if not self.released or not chain.of_accounts:
             return []
         new, released = {one.path for one in part.sources}, frozenset(self.released)
@@ -368,7 +369,12 @@ class Publication:
             [ACCOUNTS.table, *_columns(self.released)],
         )
         self.connection.execute(
-            "INSERT INTO ops.held_back SELECT %s, *, %s FROM unnest(%s::text[], %s::text[]) ON CONFLICT DO NOTHING",
+            sql.SQL(
+                "INSERT INTO ops.held_back AS b SELECT %s, a.*, %s, h.held_from FROM unnest(%s::text[], %s::text[])"
+                " a (tenant_id, account_id) JOIN {} h USING (tenant_id, account_id)"
+                " ON CONFLICT (table_name, tenant_id, account_id)"
+                " DO UPDATE SET held_from = least(b.held_from, excluded.held_from)"
+            ).format(named(HOLDS)),
             [ACCOUNTS.table, self.chains[0].slice.after, *_columns(self.held)],
         )
         found = self.connection.execute(

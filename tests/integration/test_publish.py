@@ -18,7 +18,7 @@ from jobs.publish import job, partitions
 from jobs.publish.maintenance import fold_days_into_months
 from tests.publishing import Bench, value
 
-MON, TUE, WED = date(2026, 1, 5), date(2026, 1, 6), date(2026, 1, 7)
+MON, TUE, WED, THU = (date(2026, 1, day) for day in (5, 6, 7, 8))
 VALUES = "SELECT account_id, as_of_date, end_market_value, epoch FROM {} ORDER BY 1, 2, 4"
 DAILY, HISTORY = "marts.account_performance_daily", "history.account_performance_daily"
 
@@ -151,6 +151,30 @@ def test_held_accounts_are_left_out_until_they_are_released(bench: Bench) -> Non
     bench.publish(release)
     assert [row[:2] for row in bench.marts(VALUES.format(DAILY))] == [("A", MON), ("A", TUE), ("B", TUE), ("B", WED)]
     assert bench.marts("SELECT account_id, state FROM marts.held_account") == [("A", "released")]
+
+
+def test_a_day_that_is_released_is_published_though_the_next_one_is_held(bench: Bench) -> None:
+    hold = {"tenant_id": "acme", "account_id": "A", "rule": "jump", "reason": "+900 %", "severity": "hold"}
+    tuesday, wednesday = {**hold, "as_of_date": TUE}, {**hold, "as_of_date": WED}
+    night = bench.run(TUE)
+    bench.daily(night, value("A", MON, "1"), value("A", TUE, "10"))
+    bench.write("held_account", night, [{**tuesday, "state": "held"}])
+    bench.publish(night)
+
+    later = bench.run(WED)
+    bench.daily(later, value("A", WED, "100"))
+    bench.write("held_account", later, [{**tuesday, "state": "released"}, {**wednesday, "state": "held"}])
+    bench.publish(later)
+    assert [row[:2] for row in bench.marts(VALUES.format(DAILY))] == [("A", MON), ("A", TUE)]
+    assert [row.as_of_date for row in bench.lake.read("account_state").collect()] == [TUE]
+    [held_from] = bench.marts("SELECT held_from FROM ops.held_back")
+    assert held_from == (WED,)
+
+    last = bench.run(THU)
+    bench.write("held_account", last, [{**wednesday, "state": "released"}])
+    bench.publish(last)
+    assert [row[:2] for row in bench.marts(VALUES.format(DAILY))] == [("A", MON), ("A", TUE), ("A", WED)]
+    assert bench.marts("SELECT * FROM ops.held_back") == []
 
 
 def test_of_one_run_the_later_step_says_whether_an_account_is_held(bench: Bench) -> None:
