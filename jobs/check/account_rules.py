@@ -57,7 +57,7 @@ STALE_VALUE = AccountRule(
     "stale_value",
     {"days": "unchanged_days"},
     "unchanged_days IS NOT NULL AND NOT market_value <=> cash_value",  # cash alone does not move
-    "concat('the value has not changed for ', unchanged_days, ' business days while others moved')",
+    "concat('the value has not changed for ', unchanged_days, ' business days')",
 )
 TWINS = AccountRule(
     "duplicate_account",
@@ -82,7 +82,7 @@ STALE_PRICE = AccountRule(
     "stale_price",
     {"days": "stale_days"},
     "stale_days IS NOT NULL",
-    "concat('the price of ', stale_id, ' has not changed for ', stale_days, ' business days while others moved')",
+    "concat('the price of ', stale_id, ' has not changed for ', stale_days, ' business days')",
 )
 MISSING = AccountRule(
     "missing_accounts",

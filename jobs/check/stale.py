@@ -12,7 +12,8 @@ from jobs.platform.business_calendar import with_business_days
 
 SECURITY = ["tenant_id", "vendor", "security_id"]
 MONTHLY = 15  # business days from which on an account is valued by months or longer, of which none is like the last
-OTHERS_MOVE = 0.5  # share of a vendor's other series that must have moved: else the market was closed
+OTHERS_MOVE = 0.5  # share of a vendor's series that must have moved: else its market was closed
+CLOSED_AT_MOST = 5  # days on end, or it is no market that was closed but the same file again each night
 
 
 def unchanged(history: DataFrame, owner: Sequence[str], value: str, calendar: DataFrame | None) -> DataFrame:
@@ -21,7 +22,7 @@ def unchanged(history: DataFrame, owner: Sequence[str], value: str, calendar: Da
 
     history: the owner (tenant_id, vendor and what the series is of), as_of_date, `value`; at most one row a day, of
     some weeks. A series that has never changed in it counts from its first date. Where fewer than half of the vendor's
-    series that have a row on the last date have moved on it, nothing is stale.
+    series that have a row on the last date have moved on it, nothing is stale for the first CLOSED_AT_MOST days.
     """
     by = ", ".join(owner)
     whole = f"OVER (PARTITION BY {by} ORDER BY as_of_date ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)"
@@ -39,8 +40,9 @@ def unchanged(history: DataFrame, owner: Sequence[str], value: str, calendar: Da
     of_vendor = "OVER (PARTITION BY tenant_id, vendor)"
     live = (
         found.selectExpr("*", f"max(last_date) {of_vendor} AS tonight")
-        .selectExpr("*", f"avg(IF(last_date = tonight, IF(since = tonight, 1D, 0D), NULL)) {of_vendor} AS moved")
-        .where(f"moved >= {OTHERS_MOVE} AND since < tonight")
+        .selectExpr("*", "IF(last_date = tonight, datediff(tonight, since), NULL) AS still")
+        .selectExpr("*", f"percentile_approx(still, {OTHERS_MOVE}) {of_vendor} AS half_still")
+        .where(f"(half_still = 0 OR half_still > {CLOSED_AT_MOST}) AND since < tonight")
     )
     counted = days_between(live, "since", "tonight", calendar)
     return counted.select(*owner, F.col("tonight").alias("as_of_date"), "days")
