@@ -2095,6 +2095,93 @@ COMMENT ON COLUMN marts.reconciliation_break.changed_on IS 'Business date on whi
 
 COMMENT ON COLUMN marts.reconciliation_break.event_no IS 'Number of the last entry of ops.break_event that the row takes into account.';
 
+CREATE TABLE marts.restatement (
+    tenant_id text NOT NULL,
+    restatement_id text NOT NULL,
+    account_id text,
+    group_type text,
+    group_id text,
+    epoch integer NOT NULL,
+    currency text,
+    from_date date NOT NULL,
+    last_date date,
+    rows_changed integer NOT NULL,
+    value_change numeric(28,8),
+    value_change_on date,
+    return_change_bp double precision,
+    return_change_of text,
+    return_change_on date,
+    materiality text,
+    state text NOT NULL,
+    cause_kind text NOT NULL,
+    file_id text,
+    path text,
+    line_no bigint,
+    vendor text,
+    feed text,
+    cause text NOT NULL,
+    run_id text NOT NULL,
+    published_at timestamp with time zone NOT NULL,
+    CONSTRAINT restatement_check CHECK (((account_id IS NULL) = (group_id IS NOT NULL))),
+    CONSTRAINT restatement_state_check CHECK ((state = ANY (ARRAY['published'::text, 'waiting'::text, 'approved'::text, 'withdrawn'::text, 'preview'::text])))
+);
+
+ALTER TABLE ONLY marts.restatement FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE marts.restatement IS 'One row per restatement: figures that were published once and came out otherwise, with what caused it, how much it changed, and whether it is out.';
+
+COMMENT ON COLUMN marts.restatement.tenant_id IS 'The client firm: the folder in landing.';
+
+COMMENT ON COLUMN marts.restatement.restatement_id IS 'tenant/account/account_id/epoch, of a group tenant/group_type/group_id/epoch (a preview: /preview): what `dietz restatements approve` takes.';
+
+COMMENT ON COLUMN marts.restatement.account_id IS 'The firm''s own account identifier; NULL where a group was restated.';
+
+COMMENT ON COLUMN marts.restatement.group_type IS 'Kind of group; NULL where an account was restated.';
+
+COMMENT ON COLUMN marts.restatement.group_id IS 'The group; NULL where an account was restated.';
+
+COMMENT ON COLUMN marts.restatement.epoch IS 'Version of the history that the restatement opens, from 2.';
+
+COMMENT ON COLUMN marts.restatement.currency IS 'Currency of value_change: the base currency of the account, the reporting currency of a group.';
+
+COMMENT ON COLUMN marts.restatement.from_date IS 'First date whose row differs: rows of earlier epochs are superseded from here on.';
+
+COMMENT ON COLUMN marts.restatement.last_date IS 'Last date whose figures differ.';
+
+COMMENT ON COLUMN marts.restatement.rows_changed IS 'Dates whose figures differ, up to the last one that was published before: changed, added between, or no more.';
+
+COMMENT ON COLUMN marts.restatement.value_change IS 'Largest change of an end market value, new less old; a value that is no more counts whole. NULL where it cannot be told.';
+
+COMMENT ON COLUMN marts.restatement.value_change_on IS 'Date of that value.';
+
+COMMENT ON COLUMN marts.restatement.return_change_bp IS 'Largest change of a published return (day to inception, net or gross), new less old, in basis points; a return that appears or is no more counts whole.';
+
+COMMENT ON COLUMN marts.restatement.return_change_of IS 'Which return that is: a column of the daily mart.';
+
+COMMENT ON COLUMN marts.restatement.return_change_on IS 'Date of that return.';
+
+COMMENT ON COLUMN marts.restatement.materiality IS 'Class of the change by conf/tolerances.yaml; groups follow their members whatever their class.';
+
+COMMENT ON COLUMN marts.restatement.state IS 'published; waiting for an approval, the old figures stay; approved, goes out with the next run; withdrawn, since a later input took the change back; preview, of a group: what it would change by if the members that wait went out, until none does (then withdrawn).';
+
+COMMENT ON COLUMN marts.restatement.cause_kind IS 'Kind of the input that caused it; none: no new input, so a setting, a calendar or the code.';
+
+COMMENT ON COLUMN marts.restatement.file_id IS 'The file of that input, as in ops.file.';
+
+COMMENT ON COLUMN marts.restatement.path IS 'Its path below landing.';
+
+COMMENT ON COLUMN marts.restatement.line_no IS 'Its line in the file; 0 where the file takes a row back by not listing it.';
+
+COMMENT ON COLUMN marts.restatement.vendor IS 'Who delivered it.';
+
+COMMENT ON COLUMN marts.restatement.feed IS 'The mapping that read it.';
+
+COMMENT ON COLUMN marts.restatement.cause IS 'The cause in words.';
+
+COMMENT ON COLUMN marts.restatement.run_id IS 'The run that calculated it.';
+
+COMMENT ON COLUMN marts.restatement.published_at IS 'When this version of the row became visible; of a published restatement, when its figures did.';
+
 CREATE TABLE marts.uncompared_day (
     tenant_id text NOT NULL,
     account_id text NOT NULL,
@@ -2166,9 +2253,20 @@ UNION ALL
     concat_ws(' '::text, h.state, h.rule) AS reason
    FROM (marts.held_account h
      LEFT JOIN marts.assurance_rule r ON ((r.rule = h.rule)))
-  WHERE ((h.state = ANY (ARRAY['flagged'::text, 'held'::text])) OR ((h.state = 'released'::text) AND (h.reason ~~ 'released by %'::text)));
+  WHERE ((h.state = ANY (ARRAY['flagged'::text, 'held'::text])) OR ((h.state = 'released'::text) AND (h.reason ~~ 'released by %'::text)))
+UNION ALL
+ SELECT t.tenant_id,
+    t.account_id,
+    t.from_date,
+    COALESCE(t.last_date, 'infinity'::date) AS to_date,
+    'break'::text AS kind,
+    NULL::double precision AS amount,
+    NULL::text AS currency,
+    ((('restatement '::text || t.state) || ': '::text) || t.cause_kind) AS reason
+   FROM marts.restatement t
+  WHERE ((t.account_id IS NOT NULL) AND (t.state = ANY (ARRAY['waiting'::text, 'approved'::text])));
 
-COMMENT ON VIEW marts.account_exception IS 'What stands against an account''s rows at present: one row per break, flag, acceptance or release, with the dates that it is about.';
+COMMENT ON VIEW marts.account_exception IS 'What stands against an account''s rows at present: one row per break, flag, acceptance, release or restatement that waits, with the dates that it is about.';
 
 COMMENT ON COLUMN marts.account_exception.tenant_id IS 'The client firm.';
 
@@ -2178,7 +2276,7 @@ COMMENT ON COLUMN marts.account_exception.from_date IS 'First date that it is ab
 
 COMMENT ON COLUMN marts.account_exception.to_date IS 'Last date that it is about.';
 
-COMMENT ON COLUMN marts.account_exception.kind IS 'break, uncompared (nobody''s figure to compare with), stale, overridden (accepted or released by a person) or flagged (any other warning, and what is open about the account''s record).';
+COMMENT ON COLUMN marts.account_exception.kind IS 'break (also a restatement that waits: the row is known to be wrong), uncompared (nobody''s figure to compare with), stale, overridden (accepted or released by a person) or flagged (any other warning, and what is open about the account''s record).';
 
 COMMENT ON COLUMN marts.account_exception.amount IS 'How much of the account it is about, in `currency`; empty: the whole account.';
 
@@ -2194,7 +2292,7 @@ CREATE TABLE marts.run_control (
     reason text NOT NULL,
     published_at timestamp with time zone NOT NULL,
     CONSTRAINT run_control_control_check CHECK ((control = ANY (ARRAY['gate'::text, 'staleness'::text, 'reconciliation'::text, 'comparison'::text]))),
-    CONSTRAINT run_control_state_check CHECK ((state = ANY (ARRAY['ran'::text, 'did_not_run'::text, 'not_asked'::text, 'nothing_there'::text])))
+    CONSTRAINT run_control_state_check CHECK ((state = ANY (ARRAY['ran'::text, 'warned'::text, 'did_not_run'::text, 'not_asked'::text, 'nothing_there'::text])))
 );
 
 ALTER TABLE ONLY marts.run_control FORCE ROW LEVEL SECURITY;
@@ -2207,7 +2305,7 @@ COMMENT ON COLUMN marts.run_control.run_id IS 'The run, as in the rows that it c
 
 COMMENT ON COLUMN marts.run_control.control IS 'gate (the inputs), staleness (values and prices that stand still), reconciliation (the step), comparison (whether anybody''s figures were there to compare with).';
 
-COMMENT ON COLUMN marts.run_control.state IS 'ran; did_not_run, though it should have; not_asked: no rule of the firm asks for it; nothing_there: nobody''s figures had come.';
+COMMENT ON COLUMN marts.run_control.state IS 'ran; warned: the gate ran, and a rule about the night''s data as a whole was missed; did_not_run, though it should have; not_asked: no rule of the firm asks for it; nothing_there: nobody''s figures had come.';
 
 COMMENT ON COLUMN marts.run_control.reason IS 'What it means for the figures; empty where it ran.';
 
@@ -2230,7 +2328,7 @@ CREATE VIEW marts.account_assurance WITH (security_invoker='true') AS
             WHEN ((x.broken IS NOT NULL) OR (x.uncompared IS NOT NULL) OR c.has_nothing_to_compare) THEN 'unreconciled'::text
             WHEN (x.stale IS NOT NULL) THEN 'stale'::text
             WHEN (x.overridden IS NOT NULL) THEN 'overridden'::text
-            WHEN x.flagged THEN 'flagged'::text
+            WHEN (x.flagged OR c.is_warned) THEN 'flagged'::text
             WHEN c.is_unwatched THEN 'unwatched'::text
             ELSE 'verified'::text
         END AS assurance,
@@ -2243,6 +2341,7 @@ CREATE VIEW marts.account_assurance WITH (security_invoker='true') AS
      LEFT JOIN LATERAL ( SELECT (count(*) FILTER (WHERE (r.state <> 'did_not_run'::text)) = 4) AS is_controlled,
             bool_or((r.state = 'nothing_there'::text)) AS has_nothing_to_compare,
             bool_or((r.state = 'not_asked'::text)) AS is_unwatched,
+            bool_or((r.state = 'warned'::text)) AS is_warned,
             NULLIF(string_agg(r.reason, '; '::text ORDER BY r.control) FILTER (WHERE (r.state <> 'ran'::text)), ''::text) AS reasons
            FROM marts.run_control r
           WHERE ((r.tenant_id = d.tenant_id) AND (r.run_id = d.run_id))
@@ -2280,7 +2379,7 @@ COMMENT ON COLUMN marts.account_assurance.overridden_share IS 'Share that a pers
 
 COMMENT ON COLUMN marts.account_assurance.uncompared_share IS 'Share for which there was nobody''s figure to compare with.';
 
-COMMENT ON COLUMN marts.account_assurance.assurance IS 'The worst that holds, from the worst: unknown (a control did not run), unreconciled (a break, or nothing to compare with), stale, overridden, flagged (another warning), unwatched (no rule looks for what stands still), verified.';
+COMMENT ON COLUMN marts.account_assurance.assurance IS 'The worst that holds, from the worst: unknown (a control did not run), unreconciled (a break, a restatement that waits, or nothing to compare with), stale, overridden, flagged (another warning, of the account or of the night''s data), unwatched (no rule looks for what stands still), verified.';
 
 COMMENT ON COLUMN marts.account_assurance.reasons IS 'Why it is not verified; empty where it is.';
 
@@ -4148,93 +4247,6 @@ COMMENT ON COLUMN marts.night_status.may_read IS 'Whether another job may read t
 
 COMMENT ON COLUMN marts.night_status.reason IS 'Why it may not be read; empty where it may.';
 
-CREATE TABLE marts.restatement (
-    tenant_id text NOT NULL,
-    restatement_id text NOT NULL,
-    account_id text,
-    group_type text,
-    group_id text,
-    epoch integer NOT NULL,
-    currency text,
-    from_date date NOT NULL,
-    last_date date,
-    rows_changed integer NOT NULL,
-    value_change numeric(28,8),
-    value_change_on date,
-    return_change_bp double precision,
-    return_change_of text,
-    return_change_on date,
-    materiality text,
-    state text NOT NULL,
-    cause_kind text NOT NULL,
-    file_id text,
-    path text,
-    line_no bigint,
-    vendor text,
-    feed text,
-    cause text NOT NULL,
-    run_id text NOT NULL,
-    published_at timestamp with time zone NOT NULL,
-    CONSTRAINT restatement_check CHECK (((account_id IS NULL) = (group_id IS NOT NULL))),
-    CONSTRAINT restatement_state_check CHECK ((state = ANY (ARRAY['published'::text, 'waiting'::text, 'approved'::text, 'withdrawn'::text, 'preview'::text])))
-);
-
-ALTER TABLE ONLY marts.restatement FORCE ROW LEVEL SECURITY;
-
-COMMENT ON TABLE marts.restatement IS 'One row per restatement: figures that were published once and came out otherwise, with what caused it, how much it changed, and whether it is out.';
-
-COMMENT ON COLUMN marts.restatement.tenant_id IS 'The client firm: the folder in landing.';
-
-COMMENT ON COLUMN marts.restatement.restatement_id IS 'tenant/account/account_id/epoch, of a group tenant/group_type/group_id/epoch (a preview: /preview): what `dietz restatements approve` takes.';
-
-COMMENT ON COLUMN marts.restatement.account_id IS 'The firm''s own account identifier; NULL where a group was restated.';
-
-COMMENT ON COLUMN marts.restatement.group_type IS 'Kind of group; NULL where an account was restated.';
-
-COMMENT ON COLUMN marts.restatement.group_id IS 'The group; NULL where an account was restated.';
-
-COMMENT ON COLUMN marts.restatement.epoch IS 'Version of the history that the restatement opens, from 2.';
-
-COMMENT ON COLUMN marts.restatement.currency IS 'Currency of value_change: the base currency of the account, the reporting currency of a group.';
-
-COMMENT ON COLUMN marts.restatement.from_date IS 'First date whose row differs: rows of earlier epochs are superseded from here on.';
-
-COMMENT ON COLUMN marts.restatement.last_date IS 'Last date whose figures differ.';
-
-COMMENT ON COLUMN marts.restatement.rows_changed IS 'Dates whose figures differ, up to the last one that was published before: changed, added between, or no more.';
-
-COMMENT ON COLUMN marts.restatement.value_change IS 'Largest change of an end market value, new less old; a value that is no more counts whole. NULL where it cannot be told.';
-
-COMMENT ON COLUMN marts.restatement.value_change_on IS 'Date of that value.';
-
-COMMENT ON COLUMN marts.restatement.return_change_bp IS 'Largest change of a published return (day to inception, net or gross), new less old, in basis points; a return that appears or is no more counts whole.';
-
-COMMENT ON COLUMN marts.restatement.return_change_of IS 'Which return that is: a column of the daily mart.';
-
-COMMENT ON COLUMN marts.restatement.return_change_on IS 'Date of that return.';
-
-COMMENT ON COLUMN marts.restatement.materiality IS 'Class of the change by conf/tolerances.yaml; groups follow their members whatever their class.';
-
-COMMENT ON COLUMN marts.restatement.state IS 'published; waiting for an approval, the old figures stay; approved, goes out with the next run; withdrawn, since a later input took the change back; preview, of a group: what it would change by if the members that wait went out, until none does (then withdrawn).';
-
-COMMENT ON COLUMN marts.restatement.cause_kind IS 'Kind of the input that caused it; none: no new input, so a setting, a calendar or the code.';
-
-COMMENT ON COLUMN marts.restatement.file_id IS 'The file of that input, as in ops.file.';
-
-COMMENT ON COLUMN marts.restatement.path IS 'Its path below landing.';
-
-COMMENT ON COLUMN marts.restatement.line_no IS 'Its line in the file; 0 where the file takes a row back by not listing it.';
-
-COMMENT ON COLUMN marts.restatement.vendor IS 'Who delivered it.';
-
-COMMENT ON COLUMN marts.restatement.feed IS 'The mapping that read it.';
-
-COMMENT ON COLUMN marts.restatement.cause IS 'The cause in words.';
-
-COMMENT ON COLUMN marts.restatement.run_id IS 'The run that calculated it.';
-
-COMMENT ON COLUMN marts.restatement.published_at IS 'When this version of the row became visible; of a published restatement, when its figures did.';
-
 CREATE VIEW marts.official_bridge WITH (security_invoker='true') AS
  SELECT v.tenant_id,
     v.account_id,
@@ -5749,7 +5761,8 @@ CREATE TABLE ops.held_back (
     table_name text NOT NULL,
     tenant_id text NOT NULL,
     account_id text NOT NULL,
-    lake_version bigint NOT NULL
+    lake_version bigint NOT NULL,
+    held_from date
 );
 
 COMMENT ON TABLE ops.held_back IS 'One row per account whose rows a publication left out because the account was held.';
@@ -5761,6 +5774,8 @@ COMMENT ON COLUMN ops.held_back.tenant_id IS 'The client firm.';
 COMMENT ON COLUMN ops.held_back.account_id IS 'The firm''s own account identifier.';
 
 COMMENT ON COLUMN ops.held_back.lake_version IS 'Last Delta version before the rows that were left out.';
+
+COMMENT ON COLUMN ops.held_back.held_from IS 'First day from which rows were left out; empty: not known, left out by a version that did not write it.';
 
 CREATE TABLE ops.hold_release (
     tenant_id text NOT NULL,
@@ -6554,6 +6569,8 @@ GRANT SELECT ON TABLE marts.held_account TO dietz_analyst;
 
 GRANT SELECT ON TABLE marts.reconciliation_break TO dietz_analyst;
 
+GRANT SELECT ON TABLE marts.restatement TO dietz_analyst;
+
 GRANT SELECT ON TABLE marts.uncompared_day TO dietz_analyst;
 
 GRANT SELECT ON TABLE marts.account_exception TO dietz_analyst;
@@ -6609,8 +6626,6 @@ GRANT SELECT ON TABLE marts.group_calendar_return TO dietz_analyst;
 GRANT SELECT ON TABLE marts.group_member TO dietz_analyst;
 
 GRANT SELECT ON TABLE marts.night_status TO dietz_analyst;
-
-GRANT SELECT ON TABLE marts.restatement TO dietz_analyst;
 
 GRANT SELECT ON TABLE marts.official_bridge TO dietz_analyst;
 

@@ -12,9 +12,10 @@ from datetime import date, datetime
 
 import psycopg
 
-from jobs.check.tolerances import Tolerances
+from jobs.check.tolerances import ANY, Rule, Tolerances
 
 STALE = "stale_"  # how the measures begin that look for what stands still
+WATCH = "stale_value"  # the one of them that every account has something for
 
 RULES = """
 INSERT INTO marts.assurance_rule AS known (rule, kind) SELECT unnest(%(rules)s::text[]), 'stale'
@@ -32,6 +33,10 @@ WITH covered AS (
 ), done AS (
     SELECT coalesce(array_agg(DISTINCT step), '{}') AS steps
     FROM ops.step_run WHERE run_id = %(run_id)s AND status = 'done'
+), missed AS (
+    SELECT c.tenant_id, 'warned by the gate: ' || string_agg(DISTINCT q.rule || ' of ' || q.feed, ', ') AS rules
+    FROM covered c JOIN marts.data_quality_result q USING (tenant_id, run_id)
+    WHERE NOT q.success AND q.severity = 'warn' GROUP BY c.tenant_id
 ), step (control, state, reason) AS (
     SELECT 'gate', CASE WHEN 'check' = ANY (steps) THEN 'ran' ELSE 'did_not_run' END, 'the gate did not run' FROM done
     UNION ALL
@@ -40,10 +45,13 @@ WITH covered AS (
     UNION ALL
     SELECT 'reconciliation', CASE WHEN 'reconcile' = ANY (steps) THEN 'ran' ELSE 'did_not_run' END,
            'the reconciliation did not run' FROM done
-), control AS (
-    SELECT t.tenant_id, s.control, CASE WHEN u.unwatched THEN 'not_asked' ELSE s.state END,
-           CASE WHEN u.unwatched THEN 'no rule looks for values and prices that stand still' ELSE s.reason END
+), control (tenant_id, control, state, reason) AS (
+    SELECT t.tenant_id, s.control,
+           CASE WHEN u.unwatched THEN 'not_asked' WHEN w.rules IS NOT NULL THEN 'warned' ELSE s.state END,
+           CASE WHEN u.unwatched THEN 'no rule looks for values of every account that stand still'
+                ELSE coalesce(w.rules, s.reason) END
     FROM unnest(%(tenants)s::text[]) t (tenant_id) CROSS JOIN step s
+    LEFT JOIN missed w ON w.tenant_id = t.tenant_id AND s.control = 'gate' AND s.state = 'ran'
     CROSS JOIN LATERAL (SELECT s.control = 'staleness' AND t.tenant_id <> ALL (%(watched)s::text[])) u (unwatched)
     UNION ALL
     SELECT t.tenant_id, 'comparison', CASE WHEN r.compared > 0 THEN 'ran' ELSE 'nothing_there' END,
@@ -69,6 +77,9 @@ WITH since AS (
     FROM marts.held_account h JOIN since s ON h.published_at > s.at WHERE h.tenant_id = ANY (%(tenants)s)
     UNION ALL SELECT u.tenant_id, u.account_id, u.as_of_date, u.as_of_date
     FROM marts.uncompared_day u JOIN since s ON u.published_at > s.at WHERE u.tenant_id = ANY (%(tenants)s)
+    UNION ALL SELECT t.tenant_id, t.account_id, t.from_date, coalesce(t.last_date, 'infinity')
+    FROM marts.restatement t JOIN since s ON t.published_at > s.at
+    WHERE t.account_id IS NOT NULL AND t.tenant_id = ANY (%(tenants)s)
 ), concerned AS MATERIALIZED (
     SELECT g.tenant_id, g.group_type, g.group_id, g.as_of_date, g.run_id, g.currency, g.carried_members,
            abs(g.end_market_value) AS worth,
@@ -88,33 +99,34 @@ WITH since AS (
 ), run AS MATERIALIZED (
     SELECT tenant_id, run_id, count(*) FILTER (WHERE state <> 'did_not_run') = 4 AS controlled,
            bool_or(state = 'nothing_there') IS FALSE AS compared, bool_or(state = 'not_asked') AS unwatched,
+           bool_or(state = 'warned') AS warned,
            string_agg(reason, '; ' ORDER BY control) FILTER (WHERE state <> 'ran') AS reasons
     FROM marts.run_control WHERE tenant_id = ANY (%(tenants)s) GROUP BY 1, 2
 ), exception AS MATERIALIZED (
-    SELECT e.tenant_id, e.account_id, y.as_of_date, e.kind, e.amount, e.currency
+    SELECT e.tenant_id, e.account_id, y.as_of_date, e.kind, e.amount, e.currency, NULL AS run_id
     FROM day y JOIN marts.account_exception e
     ON e.tenant_id = y.tenant_id AND y.as_of_date BETWEEN e.from_date AND e.to_date
     UNION ALL
     SELECT d.tenant_id, d.account_id, d.as_of_date, CASE WHEN r.controlled THEN 'uncompared' ELSE 'unknown' END,
-           NULL, NULL
+           NULL, NULL, d.run_id
     FROM day y JOIN marts.account_performance_daily d USING (tenant_id, as_of_date)
     LEFT JOIN run r ON r.tenant_id = d.tenant_id AND r.run_id = d.run_id
-    WHERE d.run_id <> ALL (y.run_ids) AND (r.controlled AND r.compared) IS NOT TRUE
+    WHERE (d.run_id <> ALL (y.run_ids) OR cardinality(y.run_ids) > 1) AND (r.controlled AND r.compared) IS NOT TRUE
 ), of_member AS MATERIALIZED (
-    SELECT e.tenant_id, e.account_id, e.as_of_date, e.kind, coalesce(r.currency, d.currency) AS currency,
+    SELECT e.tenant_id, e.account_id, e.as_of_date, e.kind, e.run_id, coalesce(r.currency, d.currency) AS currency,
            abs(coalesce(r.end_market_value, d.end_market_value)) AS worth,
            least(sum(CASE WHEN e.currency = d.currency AND d.end_market_value <> 0
                           THEN least(e.amount / abs(d.end_market_value::float8), 1) ELSE 1 END), 1) AS share
     FROM exception e JOIN marts.account_performance_daily d USING (tenant_id, account_id, as_of_date)
     LEFT JOIN marts.account_performance_reporting r USING (tenant_id, account_id, as_of_date)
-    GROUP BY 1, 2, 3, 4, 5, 6
+    GROUP BY 1, 2, 3, 4, 5, 6, 7
 ), of_group AS (
     SELECT c.tenant_id, c.group_type, c.group_id, c.as_of_date, o.kind, count(*) AS members,
            sum(o.share * CASE WHEN o.currency = c.currency THEN o.worth ELSE c.worth END) AS weighed
     FROM of_member o JOIN marts.group_member m ON m.tenant_id = o.tenant_id AND m.account_id = o.account_id
         AND o.as_of_date BETWEEN m.from_date AND coalesce(m.to_date, 'infinity')
     JOIN concerned c ON c.tenant_id = m.tenant_id AND c.group_type = m.group_type AND c.group_id = m.group_id
-        AND c.as_of_date = o.as_of_date
+        AND c.as_of_date = o.as_of_date AND o.run_id IS DISTINCT FROM c.run_id
     GROUP BY 1, 2, 3, 4, 5
 ), kinds AS (
     SELECT tenant_id, group_type, group_id, as_of_date, array_agg(kind) AS kinds,
@@ -126,7 +138,7 @@ WITH since AS (
 ), told AS (
     SELECT c.tenant_id, c.group_type, c.group_id, c.as_of_date, coalesce(k.kinds, '{{}}') AS kinds,
            {shares},
-           r.controlled, r.compared, r.unwatched, c.carried_members,
+           r.controlled, r.compared, r.unwatched, r.warned, c.carried_members,
            concat_ws('; ', CASE WHEN r.run_id IS NULL THEN 'no control is known to have run' END, r.reasons, k.reasons,
                CASE WHEN c.carried_members > 0 THEN c.carried_members || ' carried' END) AS reasons
     FROM concerned c LEFT JOIN kinds k USING (tenant_id, group_type, group_id, as_of_date)
@@ -139,7 +151,7 @@ WITH since AS (
                 WHEN 'stale' = ANY (kinds) THEN 'stale'
                 WHEN 'overridden' = ANY (kinds) THEN 'overridden'
                 WHEN carried_members > 0 THEN 'carried'
-                WHEN 'flagged' = ANY (kinds) THEN 'flagged'
+                WHEN 'flagged' = ANY (kinds) OR warned THEN 'flagged'
                 WHEN unwatched THEN 'unwatched' ELSE 'verified' END AS assurance, reasons
     FROM told
 )
@@ -178,9 +190,10 @@ AND a.as_of_date >= e.from_date AND NOT EXISTS (
 
 @dataclass(frozen=True)
 class Publishing:
-    """The publication that asks: its run, its moment, and the tenants it is about."""
+    """The publication that asks: its run and the night of that, its moment, and the tenants it is about."""
 
     run_id: str
+    business_date: date
     published_at: datetime
     tenants: list[str]
 
@@ -189,7 +202,7 @@ def note_controls(connection: psycopg.Connection, of: Publishing, tolerances: To
     """Write which controls ran over what the run brings (marts.run_control), by the ledger of its steps; the same of
     the runs since the last publication, whose rows it brings as well."""
     stale = [rule for rule in tolerances.rules if str(rule.measure).startswith(STALE)]
-    now = [rule for rule in stale if rule.in_force_on(of.published_at.date())]
+    everywhere = [rule for rule in stale if _watches_everybody(rule) and rule.in_force_on(of.business_date)]
     connection.execute(RULES, {"rules": sorted({rule.name for rule in stale})})
     connection.execute(
         CONTROLS,
@@ -197,9 +210,15 @@ def note_controls(connection: psycopg.Connection, of: Publishing, tolerances: To
             "run_id": of.run_id,
             "tenants": of.tenants,
             "published_at": of.published_at,
-            "watched": [tenant for tenant in of.tenants if any(rule.tenant in {None, tenant} for rule in now)],
+            "watched": [tenant for tenant in of.tenants if any(rule.tenant in {None, tenant} for rule in everywhere)],
         },
     )
+
+
+def _watches_everybody(rule: Rule) -> bool:
+    """Whether it looks at each account of its tenants: one of a vendor, a feed or a class leaves others unwatched."""
+    scope = (rule.vendor, rule.feed, rule.account_class)
+    return rule.measure == WATCH and scope == (None, None, None) and rule.applies_to in {ANY, "valuation"}
 
 
 def tell_groups(connection: psycopg.Connection, of: Publishing, dates: Collection[date]) -> int:

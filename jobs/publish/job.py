@@ -395,7 +395,7 @@ class Publication:
 
     def _say_what_it_is_worth(self, tenants: list[str]) -> None:
         """Which controls ran, what stands against the groups' rows, and whether the night may be read."""
-        publishing = assurance.Publishing(self.run.run_id, self.published_at, tenants)
+        publishing = assurance.Publishing(self.run.run_id, self.run.business_date, self.published_at, tenants)
         assurance.note_controls(self.connection, publishing, load_tolerances(self.settings))
         [groups] = [staged for staged in self.chains if staged.chain is GROUPS]
         assurance.tell_groups(self.connection, publishing, dates_in(groups.slice.sources, GROUPS.date))

@@ -68,7 +68,7 @@ class Desk:
             self.put("ops.step_run", {"run_id": run_id, "step": step, "attempt": 1, "status": "done"})
 
     def publish(self, run_id: str, at: datetime, *days: date, tenants: tuple[str, ...] = ("acme", "other")) -> int:
-        publishing = assurance.Publishing(run_id, at, list(tenants))
+        publishing = assurance.Publishing(run_id, at.date(), at, list(tenants))
         assurance.note_controls(self.admin, publishing, Tolerances(rules=[]))
         told = assurance.tell_groups(self.admin, publishing, days)
         self.put(
@@ -217,6 +217,48 @@ def test_a_row_of_another_run_that_was_not_controlled_makes_its_group_unknown(de
     assert {group for group, word in desk.groups().items() if word == "unknown"} == {"flagged"}
 
 
+def test_nor_does_it_help_that_another_group_s_row_is_of_that_run(desk: Desk) -> None:
+    for table, name in (("account", "FLAG"), ("group", "clean")):
+        desk.admin.execute(f"UPDATE marts.{table}_performance_daily SET run_id = 'n0' WHERE {table}_id = '{name}'")
+    desk.publish("n1", EVENING, MONDAY)
+    assert {group for group, word in desk.groups().items() if word == "unknown"} == {"flagged", "clean"}
+
+
+def test_a_warning_about_the_night_s_data_is_said_of_what_the_night_brought(desk: Desk) -> None:
+    missed = {
+        "tenant_id": "acme", "vendor": "v", "feed": "v_prices", "table_name": "price", "rule": "row_count",
+        "column_name": "", "severity": "warn", "success": False, "expected_value": "500", "rows_checked": 9,
+        "rows_failed": 0, "run_no": 1, "run_id": "n1", "business_date": MONDAY, "published_at": EVENING,
+    }  # fmt: skip
+    desk.put("marts.data_quality_result", missed, {**missed, "tenant_id": "other", "success": True})
+    desk.publish("n1", EVENING, MONDAY)
+    words = desk.ask("SELECT tenant_id, assurance, reasons FROM marts.account_assurance WHERE account_id = 'OK'")
+    unwatched = "no rule looks for values of every account that stand still"
+    assert words == [
+        ("acme", "flagged", f"warned by the gate: row_count of v_prices; {unwatched}"),
+        ("other", "unwatched", unwatched),
+    ]
+    assert desk.groups()["clean"] == "flagged"
+    assert desk.groups()["cash"] == "unreconciled"
+
+
+def test_a_row_whose_restatement_waits_is_in_break_from_its_date_on(desk: Desk) -> None:
+    desk.publish("n1", EVENING, MONDAY)
+    morning = EVENING + timedelta(hours=10)
+    waiting = {
+        "tenant_id": "acme", "restatement_id": "r", "account_id": "OK", "epoch": 2, "from_date": MONDAY,
+        "rows_changed": 3, "state": "waiting", "cause_kind": "correction", "cause": "a value", "run_id": "n2",
+        "published_at": morning,
+    }  # fmt: skip
+    desk.put("marts.restatement", waiting)
+    assert desk.accounts()["OK"] == ("unreconciled", 1)
+    desk.steps("n2", TUESDAY, *STEPS)
+    desk.publish("n2", morning)
+    assert desk.groups("break_share, assurance")["clean"] == (1, "unreconciled")
+    desk.admin.execute("UPDATE marts.restatement SET state = 'published'")
+    assert desk.accounts()["OK"] == ("unwatched", 0)
+
+
 def test_what_a_run_that_died_has_left_is_as_good_as_the_run_that_publishes_it(desk: Desk) -> None:
     desk.publish("n1", EVENING, MONDAY)
     desk.steps("dead", TUESDAY, "detect", "ingest", "normalise", "check", "calculate")
@@ -279,11 +321,16 @@ def test_a_rule_of_one_tenant_watches_no_other_and_one_that_has_ended_nobody(des
 
     def watched(**more: Any) -> list[tuple[Any, ...]]:
         rules = Tolerances.model_validate({"rules": [{**rule, **more}]})
-        assurance.note_controls(desk.admin, assurance.Publishing("n1", EVENING, ["acme", "other"]), rules)
+        publishing = assurance.Publishing("n1", MONDAY, EVENING + timedelta(days=90), ["acme", "other"])
+        assurance.note_controls(desk.admin, publishing, rules)
         return desk.ask("SELECT tenant_id, state FROM marts.run_control WHERE control = 'staleness' ORDER BY 1")
 
     assert watched() == [("acme", "ran"), ("other", "not_asked")]
-    assert watched(valid_to="2025-12-31") == [("acme", "not_asked"), ("other", "not_asked")]
+    nobody = [("acme", "not_asked"), ("other", "not_asked")]
+    assert watched(valid_to="2025-12-31") == nobody
+    # It was in force on the night, though the night is published later; and it leaves accounts of others out.
+    assert watched(valid_to="2026-01-05") == [("acme", "ran"), ("other", "not_asked")]
+    assert watched(vendor="canonical") == watched(measure="stale_price") == nobody
 
 
 def test_what_was_published_before_is_unknown_and_what_is_gone_is_told_no_more(desk: Desk) -> None:
