@@ -4,11 +4,11 @@ The list (`_expected/planted_anomalies.csv` of `dietz sample --faults`) says of 
 account on which date. It is found where the marts have just that: the account held or flagged by that rule on that
 date, a break of that type whose dates cover it, or the rule of a feed missed in that night's run.
 
-An innocent is an account that the list does not name. What else is found of an account that it names is a consequence
-of what was planted in it (a wrong end value makes a wrong return beside the vendor's): it is counted as `elsewhere`,
-and neither for nor against a rule. So a number that nobody planted, or an account that is beside a planted one, counts
-against the rule that caught it. Held are accounts that were held back on some night, also if they were let through
-since.
+An innocent is an account that the list does not name, or a feed's night for which it does not name the rule. What else
+is found of an account that it names is a consequence of what was planted in it (a wrong end value makes a wrong return
+beside the vendor's): it is counted as `elsewhere`, and neither for nor against a rule. So a number that nobody planted,
+or an account that is beside a planted one, counts against the rule that caught it. Held are accounts that were held
+back on some night, also if they were let through since.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ WITH planted AS (
                          %(place)s::text[], %(rule)s::text[]) AS p (tenant_id, account_id, as_of_date, kind,
                                                                           place, rule)
 ), guilty AS (
-    SELECT DISTINCT tenant_id, account_id FROM planted
+    SELECT DISTINCT tenant_id, account_id FROM planted WHERE account_id <> ''
 ), said AS (
     SELECT tenant_id, account_id, 'held_account' AS place, rule, as_of_date AS first, as_of_date AS last,
            state <> 'flagged' AS is_held FROM marts.held_account
@@ -110,8 +110,7 @@ WITH planted AS (
     FROM marts.reconciliation_break WHERE state <> 'not_comparable'
     UNION ALL
     SELECT tenant_id, '', 'data_quality_result', rule, business_date, business_date, false
-    FROM marts.data_quality_result
-    WHERE NOT success AND rule IN (SELECT rule FROM planted WHERE place = 'data_quality_result')
+    FROM marts.data_quality_result WHERE NOT success
 ), judged AS (
     SELECT p.*, s.is_held FROM planted p LEFT JOIN LATERAL (
         SELECT bool_or(s.is_held) AS is_held FROM said s
@@ -119,7 +118,12 @@ WITH planted AS (
           AND p.as_of_date BETWEEN s.first AND s.last
     ) s ON true
 ), innocent AS (
-    SELECT s.* FROM said s LEFT JOIN guilty g USING (tenant_id, account_id) WHERE g.account_id IS NULL
+    SELECT s.* FROM said s LEFT JOIN guilty g USING (tenant_id, account_id)
+    WHERE g.account_id IS NULL AND s.place <> 'data_quality_result'
+    UNION ALL
+    SELECT s.* FROM said s LEFT JOIN planted p ON (p.tenant_id, p.place, p.rule) = (s.tenant_id, s.place, s.rule)
+        AND p.as_of_date BETWEEN s.first AND s.last
+    WHERE s.place = 'data_quality_result' AND p.rule IS NULL
 )
 """
 
@@ -128,7 +132,7 @@ SCORES = f"""{KNOWN}
     SELECT place, rule, count(*) AS planted, count(is_held) AS found, count(*) FILTER (WHERE is_held) AS held
     FROM judged GROUP BY place, rule
 ), of_innocents AS (
-    SELECT place, rule, count(DISTINCT (tenant_id, account_id)) AS flagged,
+    SELECT place, rule, count(DISTINCT (tenant_id, account_id, CASE account_id WHEN '' THEN first END)) AS flagged,
            count(DISTINCT (tenant_id, account_id)) FILTER (WHERE is_held) AS held FROM innocent GROUP BY place, rule
 ), of_others AS (
     SELECT s.place, s.rule, count(DISTINCT (s.tenant_id, s.account_id)) AS accounts

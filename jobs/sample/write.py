@@ -24,7 +24,14 @@ import numpy as np
 from jobs.platform.errors import DietzError
 from jobs.sample.anomalies.kinds import COLUMNS as ANOMALY_COLUMNS
 from jobs.sample.anomalies.kinds import OF_FEEDS, Anomaly, chosen, of_feed
-from jobs.sample.anomalies.plant import Planted, listed_breaks, listed_members, with_move, write_further_prices
+from jobs.sample.anomalies.plant import (
+    Planted,
+    listed_breaks,
+    listed_members,
+    with_move,
+    write_further_prices,
+    write_misfits,
+)
 from jobs.sample.anomalies.statements import write_statements
 from jobs.sample.brokerage_files import BrokerageFiles
 from jobs.sample.canonical_files import KINDS, CanonicalFiles, write_market
@@ -222,6 +229,7 @@ class _TenantSample:
             write_market(self.to, self.market, self.kinds, in_francs)
             if self.anomalies_each:
                 write_further_prices(self.to)
+                write_misfits(self.to)
         if "ecb" in self.formats:
             write_rates(self.to, rates)
         at_once = max(len(PARTS) + 40, min(ACCOUNTS_AT_ONCE, 20_000_000 // len(self.to.days)))

@@ -83,10 +83,12 @@ KINDS: dict[str, Kind] = {
 # Of a cash account beside the book, not of an account in it.
 STATEMENT, BANK = "statement begins elsewhere", "camt053"
 OF_STATEMENTS = Kind((Finding(BREAK, "cash_balance"),))
-# Of feeds, not of accounts; on the last day, after which both would be back to what is usual.
+# Of feeds, not of accounts; on the last day, after which they would be back to what is usual.
 RATE_MOVE = "exchange rate"  # of a pair that no account needs
 PRICE_COUNT = "too many prices"  # of securities that nobody holds
-OF_FEEDS = {RATE_MOVE: "rate_move", PRICE_COUNT: "price_count"}  # the rules that must fire
+MISFITS = "delivery that does not fit"  # of securities that nobody holds
+# The rules that must fire.
+OF_FEEDS = {RATE_MOVE: "rate_move", PRICE_COUNT: "price_count", MISFITS: "quarantined_share"}
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,15 @@ def write_further_prices(to: Deliveries) -> None:
     to.append("prices", len(to.days) - 1, pa.table(prices))
 
 
+def write_misfits(to: Deliveries) -> None:
+    """A delivery of securities of the last day, of which every other one has a currency that is none."""
+    securities = {
+        "security_id": pa.array([f"UNHELD{n:03}" for n in range(6)]),
+        "currency": pa.array(["USD", "US dollar"] * 3),
+    }
+    to.append("securities", len(to.days) - 1, pa.table(securities), is_quoted=True)
+
+
 def listed_breaks(planted_breaks: Sequence[dict[str, Any]], first: date) -> list[dict[str, Any]]:
     """The vendor's figures that are off in every sample, as rows of the list: their accounts are not innocent.
 

@@ -28,7 +28,8 @@ acme,canonical,,{NIGHT},exchange rate,data_quality_result,rate_move
 @pytest.fixture(scope="module")
 def proof(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Proof:
     """JUMP is found and held, LATER on another date only; LEVEL by a break that lasts, OTHER by another type. Of the
-    innocents QUIET is fine, FLAGGED has a break and HELD was held and let through."""
+    innocents QUIET is fine, FLAGGED has a break and HELD was held and let through. The rate moved on another night, and
+    a count that nothing was planted in is missed."""
     path = tmp_path_factory.mktemp("planted") / "list.csv"
     path.write_text(LIST, encoding="utf-8")
     with psycopg.connect(database_url) as connection:
@@ -61,6 +62,12 @@ def proof(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Proof:
                 " VALUES ('acme', %s, %s, %s, %s, 'canonical', %s, %s, %s, %s, 'so', 'run', %s)",
                 [account, account, BEFORE, NIGHT, type_, state, NIGHT, NIGHT, AT],
             )
+        for on, rule in ((BEFORE, "rate_move"), (NIGHT, "row_count")):
+            connection.execute(
+                "INSERT INTO marts.data_quality_result VALUES ('acme', 'canonical', 'canonical_fx_rates', 'fx_rate',"
+                " %s, '', 'warn', false, 1, '', 1, 1, 1, 'run', %s, %s)",
+                [rule, on, AT],
+            )
         connection.execute("RESET ROLE")
         return prove(connection, path)
 
@@ -74,7 +81,7 @@ def test_found_is_what_its_own_rule_says_on_its_own_date(proof: Proof) -> None:
 
 
 def test_consequences_in_planted_accounts_count_neither_way(proof: Proof) -> None:
-    elsewhere = {one.rule: (one.elsewhere, one.precision) for one in proof.scores if not one.planted}
+    elsewhere = {one.rule: (one.elsewhere, one.precision) for one in proof.scores if one.elsewhere}
     assert elsewhere == {"negative_value": (1, None), "twrr_daily": (1, None)}
 
 
@@ -84,6 +91,7 @@ def test_an_innocent_counts_against_the_rule_that_caught_it(proof: Proof) -> Non
     assert (of["end_value"].innocents_flagged, of["end_value"].innocents_held) == (1, 0)
     assert (of["value_jump"].precision, of["value_jump"].recall) == (0.5, 0.5)
     assert (proof.innocents, proof.innocents_flagged, proof.innocents_held) == (3, 2, 1)
+    assert (of["rate_move"].innocents_flagged, of["row_count"].innocents_flagged) == (1, 1)
 
 
 def test_the_report_has_a_line_a_rule_and_what_was_missed(proof: Proof, settings: Settings) -> None:
