@@ -4243,7 +4243,7 @@ COMMENT ON COLUMN marts.night_status.run_id IS 'The run that published the night
 
 COMMENT ON COLUMN marts.night_status.published_at IS 'When the night became visible.';
 
-COMMENT ON COLUMN marts.night_status.may_read IS 'Whether another job may read the night: all that the source delivers on most nights came and passed the gate, no account of the tenant is withheld, and every step and control ran.';
+COMMENT ON COLUMN marts.night_status.may_read IS 'Whether another job may read the night: all that the source delivers on most nights came and passed the gate, accounts have rows of the date, none of the tenant''s is withheld, and every step from detect to reconcile ran. Which controls ran says marts.run_control.';
 
 COMMENT ON COLUMN marts.night_status.reason IS 'Why it may not be read; empty where it may.';
 

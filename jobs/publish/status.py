@@ -8,34 +8,47 @@ from datetime import date, datetime
 import psycopg
 
 STEPS = ["detect", "ingest", "normalise", "check", "calculate", "reconcile"]
-# A feed is missed where it came on most of its tenant's nights since it came first, not where it came once.
-NIGHT_STATUS = """
-WITH delivered AS (
+# What each feed of the last 31 days did on a night: `came`, `withheld`, `refused`, or `missed`: none of it, though it
+# came on most of its tenant's nights since it came first, and not only once. tenants: NULL for all.
+FEEDS = """
+file AS (
     -- What came on its own evening, with a run of the day before, is of the night of its dates.
-    SELECT f.tenant_id, f.vendor, f.feed, r.business_date, f.status,
-           f.status = 'accepted' AND (
-               r.business_date = %(night)s AND coalesce(f.first_date <= %(night)s, true)
-               OR coalesce(r.business_date < f.first_date AND %(night)s BETWEEN f.first_date AND f.last_date, false)
-           ) AS tonight
+    SELECT f.tenant_id, f.vendor, f.feed, r.business_date, run_no, f.status,
+           coalesce(f.last_date <= r.business_date, false) AS own,
+           coalesce(%(night)s BETWEEN f.first_date AND f.last_date, f.first_date IS NULL) AS may_be,
+           r.business_date = %(night)s AND coalesce(f.first_date <= %(night)s, true)
+           OR coalesce(r.business_date < f.first_date AND %(night)s BETWEEN f.first_date AND f.last_date, false)
+           AS tonight
     FROM ops.file f JOIN ops.run r USING (run_no)
     WHERE f.status IN ('accepted', 'withheld', 'refused') AND f.vendor IS NOT NULL
-    AND r.business_date BETWEEN %(night)s::date - 31 AND %(night)s AND f.tenant_id = ANY (%(tenants)s)
-), source AS (
-    SELECT tenant_id, vendor AS source, count(DISTINCT feed) AS expected,
-           count(DISTINCT feed) FILTER (WHERE tonight) AS received
-    FROM delivered GROUP BY tenant_id, vendor
+    AND r.business_date BETWEEN %(night)s::date - 31 AND %(night)s
+    AND (%(tenants)s::text[] IS NULL OR f.tenant_id = ANY (%(tenants)s))
+), delivered AS (
+    -- What has no dates, or earlier ones beside the night's, is of the night of what the vendor sent on that evening:
+    -- with a run after all that took files of the day before, or in which the evening had begun.
+    SELECT tenant_id, vendor, feed, business_date, status, tonight OR may_be AND bool_or(tonight) OVER sent AND (
+               run_no > coalesce(max(run_no) FILTER (WHERE own) OVER sent, 0)
+               OR run_no >= min(run_no) FILTER (WHERE tonight) OVER sent) AS tonight
+    FROM file WINDOW sent AS (PARTITION BY tenant_id, vendor, business_date)
 ), feed AS (
-    SELECT d.tenant_id, d.vendor AS source, d.feed, bool_or(d.tonight) AS came,
-           bool_or(d.status = 'withheld' AND d.business_date = %(night)s) AS withheld,
-           bool_or(d.status = 'refused' AND d.business_date = %(night)s) AS refused,
-           count(DISTINCT d.business_date) FILTER (WHERE d.business_date < %(night)s) AS nights,
-           (SELECT count(DISTINCT n.business_date) FROM delivered n WHERE n.tenant_id = d.tenant_id
-            AND n.business_date >= min(d.business_date) AND n.business_date < %(night)s) AS of_nights
-    FROM delivered d GROUP BY d.tenant_id, d.vendor, d.feed
+    SELECT *, NOT (came OR withheld OR refused) AND nights > 1 AND nights * 2 > of_nights AS missed FROM (
+        SELECT d.tenant_id, d.vendor AS source, d.feed, bool_or(d.tonight AND d.status = 'accepted') AS came,
+               bool_or(d.tonight AND d.status = 'withheld') AS withheld,
+               bool_or(d.tonight AND d.status = 'refused') AS refused,
+               count(DISTINCT d.business_date) FILTER (WHERE d.business_date < %(night)s) AS nights,
+               (SELECT count(DISTINCT n.business_date) FROM delivered n WHERE n.tenant_id = d.tenant_id
+                AND n.business_date >= min(d.business_date) AND n.business_date < %(night)s) AS of_nights
+        FROM delivered d GROUP BY d.tenant_id, d.vendor, d.feed
+    ) one
+)"""
+NIGHT_STATUS = f"""
+WITH {FEEDS}, source AS (
+    SELECT tenant_id, vendor AS source, count(DISTINCT feed) AS expected,
+           count(DISTINCT feed) FILTER (WHERE tonight AND status = 'accepted') AS received
+    FROM delivered GROUP BY tenant_id, vendor
 ), against AS (
     SELECT tenant_id, source,
-           'not received: ' || string_agg(feed, ', ' ORDER BY feed) FILTER (
-               WHERE NOT (came OR withheld OR refused) AND nights > 0 AND nights * 2 > of_nights) AS missed,
+           'not received: ' || string_agg(feed, ', ' ORDER BY feed) FILTER (WHERE missed) AS missed,
            'withheld by the gate: ' || string_agg(feed, ', ' ORDER BY feed) FILTER (WHERE withheld) AS withheld,
            'refused: ' || string_agg(feed, ', ' ORDER BY feed) FILTER (WHERE refused) AS refused
     FROM feed GROUP BY tenant_id, source
@@ -86,7 +99,7 @@ SET (expected, received, reconciled, held, published, may_read, reason, run_id, 
 WHERE ROW (known.expected, known.received, known.reconciled, known.held, known.published, known.may_read, known.reason)
    IS DISTINCT FROM ROW (excluded.expected, excluded.received, excluded.reconciled, excluded.held, excluded.published,
                          excluded.may_read, excluded.reason)
-"""
+"""  # noqa: S608
 
 
 def write_night_status(

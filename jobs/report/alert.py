@@ -8,10 +8,9 @@ something has come to it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import islice
 from pathlib import Path
 
 import psycopg
@@ -62,6 +61,10 @@ SELECT cause, tenant_id, severity, %(date)s, %(date)s
 FROM unnest(%(causes)s::text[], %(tenants)s::text[], %(severities)s::text[]) AS given (cause, tenant_id, severity)
 ON CONFLICT (cause) DO UPDATE
 SET (severity, seen_on) = ROW (excluded.severity, greatest(known.seen_on, excluded.seen_on))
+"""
+UNREADABLE = """
+SELECT tenant_id, string_agg(source, ', ' ORDER BY source) AS sources, reason FROM marts.night_status
+WHERE business_date = %s AND NOT may_read GROUP BY tenant_id, reason ORDER BY tenant_id, sources
 """
 PUBLISHED = """
 SELECT count(*), coalesce(sum(published), 0) FROM (
@@ -117,7 +120,8 @@ def decide(connection: psycopg.Connection, business_date: date) -> str | None:
             return None
         published = connection.execute(PUBLISHED, [business_date]).fetchone()
         assert published is not None
-        message = in_words(business_date, (published[0], published[1]), new, causes, gone)
+        unreadable = connection.execute(UNREADABLE, [business_date]).fetchall()
+        message = in_words(business_date, (published[0], published[1]), new, causes, gone, unreadable=unreadable)
         connection.execute(
             "INSERT INTO ops.alert_message (business_date, message_no, message) VALUES (%s, %s, %s)",
             [business_date, messages[0] + 1, message],
@@ -126,30 +130,43 @@ def decide(connection: psycopg.Connection, business_date: date) -> str | None:
 
 
 def _causes(connection: psycopg.Connection, business_date: date) -> list[Cause]:
-    asked = {"date": business_date}
+    asked = {"date": business_date, "night": business_date, "tenants": None}
     found = [Cause(*row) for row in connection.execute(CAUSES, asked).fetchall()]
     for tenant_id, _, feed, _, _ in connection.execute(OVERDUE, asked).fetchall():
         found.append(Cause(f"missing/{tenant_id}/{feed}", tenant_id, "bad", "did not come", feed))
     return list({cause.key: cause for cause in found}.values())
 
 
-def in_words(business_date: date, published: tuple[int, int], new: list[Cause], causes: list[Cause], gone: int) -> str:
-    """The message: the night in a line, then what is new, the worst first, then what was told before."""
+def in_words(
+    business_date: date,
+    published: tuple[int, int],
+    new: list[Cause],
+    causes: list[Cause],
+    gone: int,
+    *,
+    unreadable: Sequence[tuple[str, str, str]] = (),
+) -> str:
+    """The message: the night in a line, which sources other jobs may not read and why, then what is new, the worst
+    first, then what was told before. unreadable: tenant, sources and reason of each."""
     tenants, accounts = published
     head = f"{accounts} accounts of {tenants} tenants published" if tenants else "nothing is published"
     urgent = any(cause.severity == "bad" for cause in new)
     worst = "needs you now" if urgent else "with remarks" if new else "nothing new"
     lines = [f"dietz, night of {business_date}: {head}; {worst}"]
-    told = list(_lines(new))
-    lines += [f"  {line}" for line in islice(told, LINES)]
-    if len(told) > LINES:
-        lines.append(f"  and {len(told) - LINES} more lines: see the report")
+    lines += _cut([f"{tenant}: may not be read: {sources} ({reason})" for tenant, sources, reason in unreadable])
+    lines += _cut(list(_lines(new)))
     before = len(causes) - len(new)
     if before:
         lines.append(f"  {before} matter{'' if before == 1 else 's'} told before and not ended yet")
     if gone:
         lines.append(f"  {gone} matter{'' if gone == 1 else 's'} ended")
     return "\n".join(lines) + "\n"
+
+
+def _cut(lines: list[str]) -> Iterable[str]:
+    yield from (f"  {line}" for line in lines[:LINES])
+    if len(lines) > LINES:
+        yield f"  and {len(lines) - LINES} more lines: see the report"
 
 
 def _lines(causes: list[Cause]) -> Iterable[str]:

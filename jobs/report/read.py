@@ -10,6 +10,8 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
+from jobs.publish.status import FEEDS
+
 Row = dict[str, Any]
 
 TOP = 25
@@ -112,6 +114,7 @@ class _Reader:
     def __init__(self, connection: psycopg.Connection, business_date: date) -> None:
         self.cursor = connection.cursor(row_factory=dict_row)
         self.names: dict[str, Any] = {"date": business_date, "problems": list(PROBLEMS)}
+        self.names |= {"night": business_date, "tenants": None}
 
     def all(self, query: str) -> list[Row]:
         return self.cursor.execute(query, self.names).fetchall()
@@ -123,25 +126,16 @@ class _Reader:
 
 
 STATUS = """
-SELECT tenant_id, source, expected, received, reconciled, held, published, published_at
+SELECT tenant_id, source, expected, received, reconciled, held, published, may_read, reason, published_at
 FROM marts.night_status WHERE business_date = %(date)s ORDER BY tenant_id, source
 """
 
-# A feed that came on most nights of the last month, at least three, and not on this one. Master data that comes now
-# and then is no miss.
-OVERDUE = """
-WITH delivered AS (
-    SELECT DISTINCT f.tenant_id, f.vendor, f.feed, r.business_date FROM ops.file f JOIN ops.run r USING (run_no)
-    WHERE f.feed IS NOT NULL AND f.status IN ('accepted', 'withheld', 'refused')
-      AND r.business_date BETWEEN %(date)s::date - 31 AND %(date)s
-), nights AS (
-    SELECT tenant_id, count(DISTINCT business_date) AS nights FROM delivered WHERE business_date < %(date)s GROUP BY 1
-)
-SELECT tenant_id, vendor AS source, feed, count(*) AS came, nights
-FROM delivered JOIN nights USING (tenant_id) GROUP BY tenant_id, vendor, feed, nights
-HAVING NOT bool_or(business_date = %(date)s) AND count(*) >= 3 AND count(*) >= 0.6 * nights
-ORDER BY tenant_id, vendor, feed
-"""
+# The feeds that the night's status calls not received, also of a night that was not published.
+OVERDUE = f"""
+WITH {FEEDS}
+SELECT tenant_id, source, feed, nights AS came, of_nights AS nights FROM feed WHERE missed
+ORDER BY tenant_id, source, feed
+"""  # noqa: S608
 
 RUNS = """
 SELECT run_id, run_no, status, started_at, ended_at, code_version, tenant, vendor, from_date,

@@ -36,7 +36,7 @@ class Verdict:
 
 def tasks(night: Night) -> list[Task]:
     """What needs a person, the most urgent first."""
-    found = [*_failures(night), *_missing(night), *_files(night)]
+    found = [*_failures(night), *_unreadable(night), *_missing(night), *_files(night)]
     if night.held.total:
         found.append(Task("bad", f"{_count(night.accounts_held, 'account')} held back from publication", "held"))
     failed_rules = [row for row in night.rules.rows if row["severity"] == "fail"]
@@ -84,6 +84,13 @@ def _failures(night: Night) -> Iterable[Task]:
     for row in night.steps:
         if row["status"] == "failed":
             yield Task("bad", f"Step {row['step']} failed: {masked(row['error'] or 'no reason given')}", "run")
+
+
+def _unreadable(night: Night) -> Iterable[Task]:
+    sources = [f"{row['source']} of {row['tenant_id']}" for row in night.status if not row["may_read"]]
+    if sources:
+        which = ", ".join(sources[:5]) + (f" and {len(sources) - 5:,} more" if len(sources) > 5 else "")
+        yield Task("bad", f"{_count(len(sources), 'source')} may not be read by other jobs: {which}", "sources")
 
 
 def _missing(night: Night) -> Iterable[Task]:

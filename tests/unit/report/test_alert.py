@@ -13,6 +13,8 @@ from tests.unit.report.test_report import EMPTY_NIGHT, NIGHT, fill
 
 FIRST = """\
 dietz, night of 2026-03-31: 3 accounts of 2 tenants published; needs you now
+  northwind: may not be read: brokerage (1 account withheld)
+  northwind: may not be read: canonical (did not run: check; 1 account withheld)
   northwind: account held: return_out_of_range
   northwind: file unrecognised: brokerage_transactions
   northwind: file with rows in quarantine: brokerage_transactions, too_long

@@ -43,11 +43,11 @@ def fill(cursor: psycopg.Cursor) -> None:
             [step, began, began + timedelta(seconds=3.5)],
         )
     cursor.executemany(
-        "INSERT INTO marts.night_status VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 'nightly-1', %s)",
+        "INSERT INTO marts.night_status VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 'nightly-1', %s, %s, %s)",
         [
-            ("alpine", NIGHT, "canonical", 8, 8, 1, 0, 1, AT),
-            ("northwind", NIGHT, "brokerage", 2, 2, 2, 1, 2, AT),
-            ("northwind", NIGHT, "canonical", 8, 8, 1, 1, 2, AT),
+            ("alpine", NIGHT, "canonical", 8, 8, 1, 0, 1, AT, True, ""),
+            ("northwind", NIGHT, "brokerage", 2, 2, 2, 1, 2, AT, False, "1 account withheld"),
+            ("northwind", NIGHT, "canonical", 8, 8, 1, 1, 2, AT, False, "did not run: check; 1 account withheld"),
         ],
     )
     for tenant, account, value in (("northwind", "NW-1", 1000), ("northwind", "NW-2", 2000), ("alpine", "AL-1", 500)):
@@ -139,7 +139,8 @@ def test_the_first_thing_said_is_what_needs_a_person(filled: str, settings: Sett
     page = text_of(page_of(settings, NIGHT))
     expected = [
         "Needs you now",
-        "3 accounts of 2 tenants published; 5 matters to look at.",
+        "3 accounts of 2 tenants published; 6 matters to look at.",
+        "2 sources may not be read by other jobs: brokerage of northwind, canonical of northwind",
         "1 file not recognised: statement_U•••678.csv",
         "1 account held back from publication",
         "41 open breaks, 40 of them new tonight; the largest is -3,397.8 bp on the end value of NW-2",
@@ -170,7 +171,8 @@ def test_what_changed_since_yesterday_stands_before_what_is_open(filled: str, se
 
 def test_figures_of_the_night_stand_in_their_tables(filled: str, settings: Settings) -> None:
     page = text_of(page_of(settings, NIGHT))
-    assert "northwind brokerage 2 2 2 2 1 held" in page
+    assert "northwind brokerage 2 2 2 2 1 may not be read 1 account withheld" in page
+    assert "northwind canonical 8 8 2 1 1 may not be read did not run: check; 1 account withheld" in page
     assert "alpine canonical 8 8 1 1 0 complete" in page
     assert "too long account_name brokerage_transactions northwind 1 1 0 1" in page
     assert "Trust_XX876_Transactions_20260331-182317.csv 7" in page
@@ -178,6 +180,26 @@ def test_figures_of_the_night_stand_in_their_tables(filled: str, settings: Setti
     assert "no mapping fits; best is brokerage with 0.31" in page
     assert "row_count canonical_valuations valuation 0.42 between 0.5 and 2 0 187 northwind" in page
     assert "run nightly-1 , 1 min 12 s, dietz 0.1.0" in page
+
+
+def test_a_night_that_may_not_be_read_is_not_all_clear(filled: str, settings: Settings) -> None:
+    """Nothing but the status stands against the night: a step did not run."""
+    from jobs.platform import database
+    from jobs.report.read import read_night
+    from jobs.report.words import tasks, verdict
+
+    night = date(2026, 3, 2)
+    with database.connect(settings) as connection:
+        connection.execute("DELETE FROM ops.file")
+        connection.execute(
+            "INSERT INTO marts.night_status VALUES ('alpine', %s, 'canonical', 8, 8, 1, 0, 1, 'nightly-1', %s, false,"
+            " 'did not run: reconcile')",
+            [night, AT],
+        )
+        found = read_night(connection, night)
+        connection.rollback()
+    assert [task.text for task in tasks(found)] == ["1 source may not be read by other jobs: canonical of alpine"]
+    assert verdict(found, tasks(found)).word == "Needs you now"
 
 
 def test_names_and_account_numbers_do_not_stand_there(filled: str, settings: Settings) -> None:

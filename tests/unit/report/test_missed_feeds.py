@@ -1,0 +1,133 @@
+"""A feed that did not come: alert, report and night_status say the same of it, also where files come on their own
+evening, with a run of the day before, and the night's own run takes none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+from jobs.platform.settings import Settings
+from jobs.publish.status import write_night_status
+from jobs.report.alert import write_alert
+from jobs.report.read import read_night
+
+MON, TUE, WED, THU, FRI = (date(2026, 3, day) for day in (9, 10, 11, 12, 13))
+DAY_BEFORE = {MON: date(2026, 3, 6), TUE: MON, WED: TUE, THU: WED, FRI: THU}
+AT = datetime(2026, 3, 9, 22, tzinfo=UTC)
+
+
+class Nights:
+    """The ledger's files and runs, written by hand."""
+
+    def __init__(self, connection: psycopg.Connection, settings: Settings) -> None:
+        self.connection, self.settings = connection, settings
+
+    def evening(self, day: date, *feeds: str, **others: Any) -> None:
+        """Files of a day that a run of the day before takes, on that day's evening."""
+        self.take(DAY_BEFORE[day], day, *feeds, **others)
+
+    def take(
+        self, night: date, day: date, *feeds: str, undated: tuple[str, ...] = (), back_dated: tuple[str, ...] = (),
+        status: str = "accepted",
+    ) -> None:  # fmt: skip
+        """Files of a day that a run of a night takes."""
+        dates: dict[str, tuple[date | None, date | None]] = dict.fromkeys(feeds, (day, day))
+        dates |= dict.fromkeys(undated, (None, None)) | dict.fromkeys(back_dated, (day - timedelta(days=3), day))
+        [run_no] = self.connection.execute(
+            "INSERT INTO ops.run (run_id, business_date, status, code_version)"
+            " VALUES (gen_random_uuid(), %s, 'done', 'test') RETURNING run_no",
+            [night],
+        ).fetchone() or (0,)
+        for feed, (first, last) in dates.items():
+            self.connection.execute(
+                "INSERT INTO ops.file (file_id, tenant_id, path, size_bytes, modified_at, vendor, feed, status, run_no,"
+                " arrival_no, first_date, last_date) VALUES (%s, 'acme', %s, 1, %s, 'custodian', %s, %s, %s,"
+                " nextval('ops.arrival_no'), %s, %s)",
+                [f"{feed}-{day}", f"acme/{feed}-{day}", AT, feed, status, run_no, first, last],
+            )
+
+    def alert(self, day: date) -> list[str]:
+        """The feeds of which the message of the night says that they did not come."""
+        message = write_alert(self.settings, day) or ""
+        return [line.rsplit(": ", 1)[1] for line in message.splitlines() if "did not come" in line]
+
+    def report(self, day: date) -> list[tuple[str, int, int]]:
+        return [(row["feed"], row["came"], row["nights"]) for row in read_night(self.connection, day).overdue]
+
+    def status(self, day: date) -> str:
+        """What night_status has against the night, of feeds."""
+        write_night_status(self.connection, ["acme"], day, "n", AT)
+        [(reason,)] = self.connection.execute(
+            "SELECT reason FROM marts.night_status WHERE business_date = %s", [day]
+        ).fetchall()
+        return reason.split("; no account has a row")[0]
+
+
+@pytest.fixture
+def nights(database_url: str, settings: Settings) -> Iterator[Nights]:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("TRUNCATE ops.run, ops.file, ops.alert_cause, ops.alert_message, marts.night_status CASCADE")
+        yield Nights(connection, settings)
+
+
+def test_a_feed_of_its_own_evening_came_and_nobody_is_told_otherwise(nights: Nights) -> None:
+    for day in (MON, TUE, WED, THU):
+        nights.evening(day, "valuations", undated=("accounts",), back_dated=("transactions",))
+        assert nights.alert(DAY_BEFORE[day]) == []  # at the end of the evening's run
+        assert nights.alert(day) == []  # at midnight
+        assert nights.report(day) == []
+        assert nights.status(day).startswith("no account has a row")
+    [row] = nights.connection.execute("SELECT expected, received FROM marts.night_status WHERE business_date = %s", [
+        THU]).fetchall()  # fmt: skip
+    assert row == (3, 3)
+
+
+def test_what_is_absent_is_told_once_and_is_over_when_the_feed_is_back(nights: Nights) -> None:
+    for day in (MON, TUE, WED):
+        nights.evening(day, "valuations", "prices", undated=("accounts",))
+        assert nights.alert(day) == []
+    nights.evening(THU, "valuations")
+    assert nights.alert(THU) == ["accounts", "prices"]
+    assert nights.report(THU) == [("accounts", 3, 4), ("prices", 3, 4)]
+    assert nights.status(THU) == "not received: accounts, prices"
+    nights.evening(FRI, "valuations", "prices", undated=("accounts",))
+    assert nights.alert(THU) == []  # the evening's run: told before
+    assert nights.alert(FRI) == []
+    assert nights.report(FRI) == []
+
+
+def test_of_two_uploads_of_an_evening_the_first_is_of_the_same_night(nights: Nights) -> None:
+    for day in (MON, TUE, WED):
+        nights.evening(day, undated=("accounts",))
+        nights.evening(day, "valuations")
+        assert nights.alert(day) == []
+
+
+def test_what_the_night_before_has_taken_is_not_of_tonight(nights: Nights) -> None:
+    """Files come with the night's own run, until on Wednesday the values alone come on their evening."""
+    for day in (MON, TUE):
+        nights.take(day, day, "valuations", undated=("accounts",))
+        assert nights.alert(day) == []
+    nights.evening(WED, "valuations")
+    assert nights.alert(WED) == ["accounts"]
+
+
+def test_a_feed_that_came_once_is_not_missed(nights: Nights) -> None:
+    """One night says nothing of what comes on most nights."""
+    nights.evening(MON, "valuations", "securities")
+    assert nights.alert(TUE) == []
+    assert nights.report(TUE) == []
+    assert nights.status(TUE).startswith("no account has a row")
+
+
+def test_a_file_refused_on_its_own_evening_is_refused_of_its_night_not_missed(nights: Nights) -> None:
+    for day in (MON, TUE):
+        nights.evening(day, "valuations", "prices")
+    nights.evening(WED, "valuations")
+    nights.evening(WED, undated=("prices",), status="refused")
+    assert nights.status(WED) == "refused: prices"
+    assert nights.report(WED) == []
