@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -117,21 +118,24 @@ class WebhookNotifier(BaseNotifier):
         httpx.post(address, json={"text": self.text}, timeout=30).raise_for_status()
 
 
-def tell(context: Any) -> None:
-    """Write the night's message and send it where conf/ says; a night that has nothing new to say sends nothing."""
-    from jobs.report.alert import write_alert
+def tell(context: Any, result: Any = None) -> None:
+    """Write the night's message, and send where conf/ says what has not been sent there yet, also of runs by hand.
+
+    A channel that fails does not keep the other: it raises when both were tried, and the next call sends again.
+    """
+    from jobs.report.alert import send_unsent, write_alert
 
     settings = Settings()
-    message = write_alert(settings, date.fromisoformat(business_date(context["dag_run"], context["params"])))
-    if message is None:
-        return
+    write_alert(settings, date.fromisoformat(business_date(context["dag_run"], context["params"])))
     alerts = settings.conf.alerts
+    channels: dict[str, Callable[[str], None]] = {}
     if alerts.email_to:
-        SmtpNotifier(
-            to=alerts.email_to, subject=message.splitlines()[0], html_content=f"<pre>{html.escape(message)}</pre>"
+        channels["email"] = lambda text: SmtpNotifier(
+            to=alerts.email_to, subject=text.splitlines()[0], html_content=f"<pre>{html.escape(text)}</pre>"
         )(context)
-    if alerts.webhook:
-        WebhookNotifier(alerts.webhook, message)(context)
+    if webhook := alerts.webhook:
+        channels["webhook"] = lambda text: WebhookNotifier(webhook, text)(context)
+    send_unsent(settings, channels)
 
 
 with DAG(
@@ -167,7 +171,8 @@ with DAG(
             name="dietz {{ task.task_id }} {{ run_id }}",
             # Later steps first: where several runs wait for a place, the one under way is brought to its end.
             weight_rule="upstream",
-            on_success_callback=tell if step == STEPS[-1] else None,
+            # No callback, whose error Airflow swallows: what was not sent is tried again with the task.
+            post_execute=tell if step == STEPS[-1] else None,
             doc_md=f"`jobs/{step}`: see its chapter in docs/architecture.md.",
         )
         for step in STEPS

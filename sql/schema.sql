@@ -5607,6 +5607,7 @@ CREATE TABLE ops.alert_cause (
     severity text NOT NULL,
     told_on date NOT NULL,
     seen_on date NOT NULL,
+    business_date date,
     CONSTRAINT alert_cause_severity_check CHECK ((severity = ANY (ARRAY['bad'::text, 'warn'::text])))
 );
 
@@ -5621,6 +5622,8 @@ COMMENT ON COLUMN ops.alert_cause.severity IS 'bad: somebody must act; warn: som
 COMMENT ON COLUMN ops.alert_cause.told_on IS 'Business date of the night that first told it.';
 
 COMMENT ON COLUMN ops.alert_cause.seen_on IS 'Business date of the night that last had it.';
+
+COMMENT ON COLUMN ops.alert_cause.business_date IS 'Of what is of a night, the night; NULL of what lasts whatever the night.';
 
 CREATE TABLE ops.alert_message (
     business_date date NOT NULL,
@@ -5638,6 +5641,24 @@ COMMENT ON COLUMN ops.alert_message.message_no IS 'Which message of that night, 
 COMMENT ON COLUMN ops.alert_message.said_at IS 'When it was written.';
 
 COMMENT ON COLUMN ops.alert_message.message IS 'Its text.';
+
+CREATE TABLE ops.alert_sent (
+    business_date date NOT NULL,
+    message_no integer NOT NULL,
+    channel text NOT NULL,
+    sent_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT alert_sent_channel_check CHECK ((channel = ANY (ARRAY['email'::text, 'webhook'::text])))
+);
+
+COMMENT ON TABLE ops.alert_sent IS 'Which message to operators has gone out through which channel.';
+
+COMMENT ON COLUMN ops.alert_sent.business_date IS 'The night, as in ops.alert_message.';
+
+COMMENT ON COLUMN ops.alert_sent.message_no IS 'Which message of that night.';
+
+COMMENT ON COLUMN ops.alert_sent.channel IS 'email or webhook, as in conf/local.yaml.';
+
+COMMENT ON COLUMN ops.alert_sent.sent_at IS 'When the server at the other end had taken it.';
 
 CREATE SEQUENCE ops.arrival_no
     START WITH 1
@@ -6126,10 +6147,13 @@ ALTER TABLE ONLY ops.account_reporting_epoch
     ADD CONSTRAINT account_reporting_epoch_pkey PRIMARY KEY (tenant_id, account_id, epoch);
 
 ALTER TABLE ONLY ops.alert_cause
-    ADD CONSTRAINT alert_cause_pkey PRIMARY KEY (cause);
+    ADD CONSTRAINT alert_cause_cause_business_date_key UNIQUE NULLS NOT DISTINCT (cause, business_date);
 
 ALTER TABLE ONLY ops.alert_message
     ADD CONSTRAINT alert_message_pkey PRIMARY KEY (business_date, message_no);
+
+ALTER TABLE ONLY ops.alert_sent
+    ADD CONSTRAINT alert_sent_pkey PRIMARY KEY (business_date, message_no, channel);
 
 ALTER TABLE ONLY ops.break_event_carried
     ADD CONSTRAINT break_event_carried_pkey PRIMARY KEY (run_no);
@@ -6248,6 +6272,9 @@ ALTER TABLE ONLY marts.period_closing
 
 ALTER TABLE ONLY ops.account_decision_taken
     ADD CONSTRAINT account_decision_taken_tenant_id_decision_no_fkey FOREIGN KEY (tenant_id, decision_no) REFERENCES ops.account_decision(tenant_id, decision_no);
+
+ALTER TABLE ONLY ops.alert_sent
+    ADD CONSTRAINT alert_sent_business_date_message_no_fkey FOREIGN KEY (business_date, message_no) REFERENCES ops.alert_message(business_date, message_no);
 
 ALTER TABLE ONLY ops.publication
     ADD CONSTRAINT publication_run_id_fkey FOREIGN KEY (run_id) REFERENCES ops.run(run_id);

@@ -2,13 +2,14 @@
 
 A cause (a feed that did not come, a file that was refused, a held account, an open break ...) is told when a night has
 it for the first time, and again only if it was gone meanwhile. A night that is run again says something only where
-something has come to it.
+something has come to it. What lasts (an open break) is one matter of all nights; what is of a night (a feed that did
+not come) is remembered by night, so that a backfill neither forgets nor tells anew what other nights were told.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -22,46 +23,67 @@ from jobs.report.read import OVERDUE
 ONE_TELLER = 1886740994  # lock of the transaction that decides what is new
 LINES = 40
 
-# Each cause: its key (hashed where it names an account or a path), tenant_id, severity, kind, and what it is about.
+# Each cause: its key (hashed where it names an account or a path), tenant_id, severity, kind, what it is about, and
+# whether it is of the night.
 CAUSES = """
-SELECT 'step/' || run_id || '/' || step, NULL, 'bad', 'step failed', step || ', run ' || run_id FROM (
+SELECT 'step/' || run_id || '/' || step, NULL, 'bad', 'step failed', step || ', run ' || run_id, true FROM (
     SELECT DISTINCT ON (s.run_id, s.step) s.run_id, s.step, s.status FROM ops.step_run s JOIN ops.run r USING (run_id)
     WHERE r.run_no = (SELECT max(run_no) FROM ops.run WHERE business_date = %(date)s)
     ORDER BY s.run_id, s.step, s.attempt DESC
 ) last WHERE status = 'failed'
 UNION ALL
 SELECT 'file/' || md5(file_id || status), tenant_id, CASE status WHEN 'waiting' THEN 'warn' ELSE 'bad' END,
-       'file ' || status, coalesce(feed, 'no feed') FROM ops.file f
+       'file ' || status, coalesce(feed, 'no feed'), false FROM ops.file f
 WHERE status IN ('refused', 'withheld', 'unrecognised', 'waiting')
   AND NOT EXISTS (SELECT FROM ops.file later WHERE later.tenant_id = f.tenant_id AND later.path = f.path
                   AND later.member = f.member AND later.arrival_no > f.arrival_no)
 UNION ALL
-SELECT DISTINCT 'held/' || md5(tenant_id || account_id || rule), tenant_id, 'bad', 'account held', rule
+SELECT DISTINCT 'held/' || md5(tenant_id || account_id || rule), tenant_id, 'bad', 'account held', rule, false
 FROM marts.held_account WHERE state = 'held'
 UNION ALL
 SELECT 'restatement/' || md5(restatement_id), tenant_id, 'bad', 'restatement waits for an approval',
-       coalesce(materiality, 'no class') FROM marts.restatement WHERE state = 'waiting'
+       coalesce(materiality, 'no class'), false FROM marts.restatement WHERE state = 'waiting'
 UNION ALL
 SELECT DISTINCT concat_ws('/', 'rule', tenant_id, feed, table_name, rule, column_name), tenant_id, 'bad',
-       'rule failed', feed || ', ' || rule || coalesce(' of ' || column_name, '')
+       'rule failed', feed || ', ' || rule || coalesce(' of ' || nullif(column_name, ''), ''), true
 FROM marts.data_quality_result WHERE NOT success AND severity = 'fail'
   AND run_no IN (SELECT run_no FROM ops.run WHERE business_date = %(date)s)
 UNION ALL
-SELECT 'break/' || break_id, tenant_id, CASE severity WHEN 'hold' THEN 'bad' ELSE 'warn' END, 'open break', type
+SELECT 'break/' || break_id, tenant_id, CASE severity WHEN 'hold' THEN 'bad' ELSE 'warn' END, 'open break', type, false
 FROM marts.reconciliation_break WHERE state = 'open'
 UNION ALL
 SELECT DISTINCT concat_ws('/', 'quarantine', md5(file_id), failed_rules::jsonb -> 0 ->> 'rule'), tenant_id, 'warn',
-       'file with rows in quarantine', feed || ', ' || coalesce(failed_rules::jsonb -> 0 ->> 'rule', 'no rule')
+       'file with rows in quarantine', feed || ', ' || coalesce(failed_rules::jsonb -> 0 ->> 'rule', 'no rule'),
+       false
 FROM marts.quarantined_row WHERE state = 'open'
 """
-FORGET = "DELETE FROM ops.alert_cause WHERE NOT cause = ANY (%s)"
+# What is of a night lasts where this night had it when it was told last, or else the one told before.
+KNOWN = """
+SELECT cause, told_on FROM ops.alert_cause
+WHERE business_date IS NULL
+OR business_date = (SELECT max(business_date) FROM ops.alert_message WHERE business_date <= %s)
+"""
+FORGET = """
+DELETE FROM ops.alert_cause
+WHERE (business_date IS NULL OR business_date = %(date)s) AND NOT cause = ANY (%(causes)s)
+"""
 REMEMBER = """
-INSERT INTO ops.alert_cause AS known (cause, tenant_id, severity, told_on, seen_on)
-SELECT cause, tenant_id, severity, %(date)s, %(date)s
-FROM unnest(%(causes)s::text[], %(tenants)s::text[], %(severities)s::text[]) AS given (cause, tenant_id, severity)
-ON CONFLICT (cause) DO UPDATE
+INSERT INTO ops.alert_cause AS known (cause, business_date, tenant_id, severity, told_on, seen_on)
+SELECT cause, CASE WHEN of_night THEN %(date)s::date END, tenant_id, severity, told_on, %(date)s
+FROM unnest(%(causes)s::text[], %(of_night)s::boolean[], %(tenants)s::text[], %(severities)s::text[],
+            %(told_on)s::date[]) AS given (cause, of_night, tenant_id, severity, told_on)
+ON CONFLICT (cause, business_date) DO UPDATE
 SET (severity, seen_on) = ROW (excluded.severity, greatest(known.seen_on, excluded.seen_on))
 """
+# What was said a week ago is no news.
+UNSENT = """
+SELECT business_date, message_no, message FROM ops.alert_message m
+WHERE said_at > now() - interval '7 days' AND NOT EXISTS (
+    SELECT FROM ops.alert_sent s
+    WHERE s.business_date = m.business_date AND s.message_no = m.message_no AND s.channel = %s)
+ORDER BY said_at, business_date, message_no
+"""
+SENT = "INSERT INTO ops.alert_sent (business_date, message_no, channel) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
 UNREADABLE = """
 SELECT tenant_id, string_agg(source, ', ' ORDER BY source) AS sources, reason FROM marts.night_status
 WHERE business_date = %s AND NOT may_read GROUP BY tenant_id, reason ORDER BY tenant_id, sources
@@ -82,6 +104,7 @@ class Cause:
     severity: str
     kind: str
     about: str
+    of_night: bool = False
 
 
 def write_alert(settings: Settings, business_date: date) -> str | None:
@@ -98,23 +121,48 @@ def write_alert(settings: Settings, business_date: date) -> str | None:
     return message
 
 
+def send_unsent(settings: Settings, channels: Mapping[str, Callable[[str], None]]) -> None:
+    """Send what was said in the last seven days and has not gone out through a channel (email, webhook), as one text.
+
+    A channel that fails keeps no other; what it has not sent the next call sends. Raises ExceptionGroup with the errors
+    of those that failed. Who is killed between sending and noting it sends twice: told twice is better than never.
+    """
+    failed = []
+    with database.connect(settings, autocommit=True) as connection:
+        for channel, send in channels.items():
+            unsent = connection.execute(UNSENT, [channel]).fetchall()
+            if not unsent:
+                continue
+            try:
+                send("\n".join(text for _, _, text in unsent))
+            except Exception as error:
+                failed.append(error)
+                continue
+            with connection.cursor() as cursor:
+                cursor.executemany(SENT, [(night, number, channel) for night, number, _ in unsent])
+    if failed:
+        raise ExceptionGroup("a message to operators was not sent", failed)
+
+
 def decide(connection: psycopg.Connection, business_date: date) -> str | None:
     """The message of a night in words, and its causes remembered, in one transaction; None where it would say nothing
     new."""
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [ONE_TELLER])
-        causes = _causes(connection, business_date)
-        known = {cause for (cause,) in connection.execute("SELECT cause FROM ops.alert_cause").fetchall()}
-        new = [cause for cause in causes if cause.key not in known]
-        gone = len(known - {cause.key for cause in causes})
         messages = connection.execute(
             "SELECT count(*) FROM ops.alert_message WHERE business_date = %s", [business_date]
         ).fetchone()
         assert messages is not None
-        connection.execute(FORGET, [[cause.key for cause in causes]])
+        causes = _causes(connection, business_date)
+        keys = [cause.key for cause in causes]
+        told_on: dict[str, date] = dict(connection.execute(KNOWN, [business_date]).fetchall())
+        new = [cause for cause in causes if cause.key not in told_on]
+        gone = len(told_on.keys() - set(keys))
+        connection.execute(FORGET, {"date": business_date, "causes": keys})
         connection.execute(REMEMBER, {
-            "date": business_date, "causes": [cause.key for cause in causes],
+            "date": business_date, "causes": keys, "of_night": [cause.of_night for cause in causes],
             "tenants": [cause.tenant_id for cause in causes], "severities": [cause.severity for cause in causes],
+            "told_on": [told_on.get(key, business_date) for key in keys],
         })  # fmt: skip
         if messages[0] and not new:
             return None
@@ -133,7 +181,7 @@ def _causes(connection: psycopg.Connection, business_date: date) -> list[Cause]:
     asked = {"date": business_date, "night": business_date, "tenants": None}
     found = [Cause(*row) for row in connection.execute(CAUSES, asked).fetchall()]
     for tenant_id, _, feed, _, _ in connection.execute(OVERDUE, asked).fetchall():
-        found.append(Cause(f"missing/{tenant_id}/{feed}", tenant_id, "bad", "did not come", feed))
+        found.append(Cause(f"missing/{tenant_id}/{feed}", tenant_id, "bad", "did not come", feed, of_night=True))
     return list({cause.key: cause for cause in found}.values())
 
 

@@ -6,13 +6,17 @@ import asyncio
 import importlib.util
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from email import message_from_bytes, policy
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -269,24 +273,93 @@ def test_a_restarted_look_out_does_not_repeat_itself(landing: Path) -> None:
     assert asyncio.run(events(landing, 1.0, store=store)) == []
 
 
+class Hook(BaseHTTPRequestHandler):
+    """Keeps what is posted, with its path, in the server's list `got`."""
+
+    server: Any
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.got.append((self.path, json.loads(body)))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+class Mailbox(StreamRequestHandler):
+    """As much SMTP as takes one mail; the mails are in the server's list `got`."""
+
+    server: Any
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 here\r\n")
+        while word := self.rfile.readline()[:4].strip().upper():
+            if word == b"DATA":
+                self.wfile.write(b"354 go on\r\n")
+                lines = iter(self.rfile.readline, b".\r\n")
+                self.server.got.append(message_from_bytes(b"".join(lines), policy=policy.default))
+            self.wfile.write(b"221 bye\r\n" if word == b"QUIT" else b"250 well\r\n")
+
+
+@contextmanager
+def serving(server: Any, port: int = 0, handler: Any = None) -> Iterator[Any]:
+    with server(("127.0.0.1", port), handler) as service:
+        service.got = []
+        threading.Thread(target=service.serve_forever, daemon=True).start()
+        try:
+            yield service
+        finally:
+            service.shutdown()
+
+
+def connect_desk(patch: pytest.MonkeyPatch, port: int) -> None:
+    where = {"conn_type": "http", "host": "127.0.0.1", "port": port, "schema": "http"}
+    patch.setenv("AIRFLOW_CONN_DESK", json.dumps({**where, "password": "services/T0/secret"}))
+
+
 def test_a_webhook_gets_the_message_at_the_address_of_its_connection(
     night: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    got: list[tuple[str, Any]] = []
-
-    class Hook(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            got.append((self.path, json.loads(body)))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Hook) as server:
-        threading.Thread(target=server.handle_request, daemon=True).start()
-        where = {"conn_type": "http", "host": "127.0.0.1", "port": server.server_port, "schema": "http"}
-        monkeypatch.setenv("AIRFLOW_CONN_DESK", json.dumps({**where, "password": "services/T0/secret"}))
+    with serving(HTTPServer, handler=Hook) as hook:
+        connect_desk(monkeypatch, hook.server_port)
         night.WebhookNotifier("desk", "dietz, night of 2026-03-31: all well")({})
-    assert got == [("/services/T0/secret", {"text": "dietz, night of 2026-03-31: all well"})]
+    assert hook.got == [("/services/T0/secret", {"text": "dietz, night of 2026-03-31: all well"})]
+
+
+def test_while_mail_is_down_the_webhook_is_told_and_the_mail_is_sent_by_the_retry(
+    night: ModuleType, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "local.yaml").write_text("alerts: {email_to: [desk@example.com], webhook: desk}\n", encoding="utf-8")
+    monkeypatch.setenv("DIETZ_HOME", str(tmp_path))
+    monkeypatch.setenv("DIETZ_CONF", str(tmp_path / "local.yaml"))
+    monkeypatch.setenv("DIETZ_DATABASE_URL", database_url)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    plain = {"disable_ssl": True, "disable_tls": True, "from_email": "dietz@example.com", "retry_limit": 1}
+    smtp = {"conn_type": "smtp", "host": "127.0.0.1", "port": port, "extra": plain}
+    monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(smtp))
+    asked = SimpleNamespace(partition_key="2026-03-31", logical_date=None, run_after=None)
+    said = "dietz, night of 2026-03-31: nothing is published; nothing new"
+
+    with serving(HTTPServer, handler=Hook) as hook:
+        connect_desk(monkeypatch, hook.server_port)
+        with pytest.raises(ExceptionGroup, match="a message to operators was not sent") as error:
+            night.tell({"dag_run": asked, "params": {}})
+        assert [type(one) for one in error.value.exceptions] == [ConnectionRefusedError]
+        assert hook.got == [("/services/T0/secret", {"text": said + "\n"})]
+        with serving(ThreadingTCPServer, port, Mailbox) as mailbox:
+            night.tell({"dag_run": asked, "params": {}})
+            night.tell({"dag_run": asked, "params": {}})
+        [mail] = mailbox.got
+        assert (mail["To"], mail["From"], mail["Subject"]) == ("desk@example.com", "dietz@example.com", said)
+        assert said in mail.get_body().get_content()
+        assert len(hook.got) == 1
+
+
+def test_a_message_that_was_not_sent_fails_the_task_that_sends_it(night: ModuleType) -> None:
+    """Airflow swallows the error of a callback; what runs with the task is tried again with it."""
+    publish = night.dag.get_task("publish")
+    assert publish._post_execute_hook is night.tell
+    assert not publish.on_success_callback

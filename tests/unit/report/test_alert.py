@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 
 import psycopg
 import pytest
 
 from jobs.platform.settings import Settings
-from jobs.report.alert import LINES, Cause, in_words, write_alert
+from jobs.report.alert import LINES, Cause, in_words, send_unsent, write_alert
 from tests.unit.report.test_report import EMPTY_NIGHT, NIGHT, fill
 
 FIRST = """\
@@ -34,7 +35,7 @@ def admin(database_url: str) -> Iterator[psycopg.Connection]:
 
 @pytest.fixture(autouse=True)
 def anew(admin: psycopg.Connection) -> None:
-    admin.execute("TRUNCATE ops.alert_cause, ops.alert_message")
+    admin.execute("TRUNCATE ops.alert_cause, ops.alert_message CASCADE")
 
 
 def test_a_night_is_told_once(admin: psycopg.Connection, settings: Settings) -> None:
@@ -69,6 +70,86 @@ def test_what_ended_is_counted_and_told_anew_when_it_comes_back(settings: Settin
     )
     both = (settings.folder("alerts") / f"{EMPTY_NIGHT}.txt").read_text(encoding="utf-8")
     assert both.count("night of 2026-04-01") == 2
+
+
+def failed_rule(admin: psycopg.Connection, night: date, rule: str) -> None:
+    [run_no] = admin.execute(
+        "INSERT INTO ops.run (run_id, business_date, status, code_version) VALUES (%s, %s, 'done', 'test')"
+        " RETURNING run_no",
+        [f"{rule}-{night}", night],
+    ).fetchone() or (0,)
+    admin.execute(
+        "INSERT INTO marts.data_quality_result (tenant_id, vendor, feed, table_name, rule, column_name, severity,"
+        " success, expected_value, rows_checked, rows_failed, run_no, run_id, business_date, published_at)"
+        " VALUES ('acme', 'v', 'prices', 'price', %s, '', 'fail', false, 'none', 9, 9, %s, %s, %s, now())",
+        [rule, run_no, f"{rule}-{night}", night],
+    )
+
+
+def test_a_backfill_of_old_nights_neither_forgets_nor_tells_anew_what_is_told(
+    settings: Settings, admin: psycopg.Connection
+) -> None:
+    """What fails on the 10th lasts to the 11th; that the backfilled 2nd does not have it ends nothing, and what the 2nd
+    had is known there."""
+    old, night, after, later = (date(2026, 2, day) for day in (2, 10, 11, 12))
+    failed_rule(admin, old, "old_rule")
+    for failing in (night, after):
+        failed_rule(admin, failing, "new_rule")
+
+    def told(on: date) -> list[str]:
+        return [line for line in (write_alert(settings, on) or "").splitlines() if "rule failed" in line]
+
+    assert told(old) == ["  acme: rule failed: prices, old_rule"]
+    assert told(night) == ["  acme: rule failed: prices, new_rule"]
+    assert told(old) == []  # the backfill
+    assert told(night) == []  # run again
+    assert told(after) == []  # it lasts
+    assert told(later) == []
+    failed_rule(admin, later, "new_rule")
+    assert told(later) == ["  acme: rule failed: prices, new_rule"]  # it was gone, and is back
+
+
+class Channel:
+    """Takes messages, or fails as long as it is down."""
+
+    def __init__(self) -> None:
+        self.down, self.got = False, list[str]()
+
+    def __call__(self, text: str) -> None:
+        if self.down:
+            raise ConnectionRefusedError("the server is down")
+        self.got.append(text)
+
+
+def test_what_one_channel_could_not_send_it_sends_later_and_the_other_never_twice(settings: Settings) -> None:
+    email, webhook = Channel(), Channel()
+    channels = {"email": email, "webhook": webhook}
+    email.down = True
+    write_alert(settings, NIGHT)
+    with pytest.raises(ExceptionGroup, match="a message to operators was not sent"):
+        send_unsent(settings, channels)
+    assert (email.got, webhook.got) == ([], [FIRST])
+    assert write_alert(settings, NIGHT) is None
+    email.down = False
+    send_unsent(settings, channels)
+    send_unsent(settings, channels)
+    assert (email.got, webhook.got) == ([FIRST], [FIRST])
+
+
+def test_what_a_run_by_hand_has_told_is_sent_by_the_next_that_sends(settings: Settings) -> None:
+    by_hand, channel = write_alert(settings, NIGHT), Channel()
+    assert write_alert(settings, NIGHT) is None  # Airflow's run of the same night
+    nothing_new = write_alert(settings, EMPTY_NIGHT)
+    send_unsent(settings, {"webhook": channel})
+    assert channel.got == [f"{by_hand}\n{nothing_new}"]
+
+
+def test_what_was_said_more_than_a_week_ago_is_not_sent(settings: Settings, admin: psycopg.Connection) -> None:
+    channel = Channel()
+    write_alert(settings, NIGHT)
+    admin.execute("UPDATE ops.alert_message SET said_at = said_at - interval '8 days'")
+    send_unsent(settings, {"webhook": channel})
+    assert channel.got == []
 
 
 def test_a_long_message_says_how_much_it_leaves_out() -> None:
