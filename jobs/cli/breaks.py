@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import psycopg
 import typer
 from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
 from rich.markup import escape
 from rich.table import Table
 
@@ -24,6 +25,7 @@ from jobs.platform.errors import DietzError
 from jobs.platform.ledger import Ledger
 from jobs.platform.logs import mask
 from jobs.platform.settings import Settings
+from jobs.report.largest import LARGEST_FIRST, VALUED, bands
 
 app = typer.Typer(help="Differences between others' figures and ours, until they are solved.", no_args_is_help=True)
 
@@ -33,19 +35,18 @@ STATES = {
     "all": "true",
     **{state: f"b.state = '{state}'" for state in ("open", "explained", "accepted", "resolved", "not_comparable")},
 }
-# Bands are names of the firm's own, so amounts order the list: money first, then returns by basis points.
-BREAKS = """
+BREAKS = f"""
 SELECT b.* FROM marts.reconciliation_break b
+{VALUED}
 WHERE (%(tenant)s::text IS NULL OR b.tenant_id = %(tenant)s)
 AND (%(vendor)s::text IS NULL OR b.source_vendor = %(vendor)s)
 AND (%(type)s::text IS NULL OR b.type = %(type)s)
 AND (%(owner)s::text IS NULL OR b.owner = %(owner)s)
 AND (%(band)s::text IS NULL OR %(band)s IN (b.age_band, b.materiality))
 AND (%(id)s::text IS NULL OR starts_with(b.break_id, %(id)s))
-AND {state}
-ORDER BY b.state = 'open' DESC, abs(b.difference) DESC NULLS LAST, abs(b.difference_bps) DESC NULLS LAST,
-         b.tenant_id, b.account_id, b.as_of_date, b.type, b.item
-"""
+AND {{state}}
+ORDER BY b.state = 'open' DESC, {LARGEST_FIRST}
+"""  # noqa: S608
 EVENTS = """
 SELECT event, owner, until, said, login, at FROM ops.break_event
 WHERE tenant_id = %(tenant_id)s AND break_id = %(break_id)s ORDER BY event_no
@@ -230,7 +231,8 @@ def _one(connection: psycopg.Connection, break_id: str, tenant: str | None) -> d
 
 def _found(connection: psycopg.Connection, state: str, asked: dict[str, str | None]) -> list[dict[str, Any]]:
     with connection.cursor(row_factory=dict_row) as cursor:
-        rows = cursor.execute(BREAKS.format(state=state).encode(), asked).fetchall()
+        names = {**asked, "bands": Jsonb(bands(Settings()))}
+        rows = cursor.execute(BREAKS.format(state=state).encode(), names).fetchall()
     for row in rows:
         if row["type"] == "account_renumbered" and row["item"]:  # the other account's number, which is the vendor's
             row["item"] = mask(row["item"])

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
 
 from jobs.publish.status import FEEDS
+from jobs.report.largest import CURRENCY, LARGEST_FIRST, VALUED
 
 Row = dict[str, Any]
 
@@ -69,9 +71,13 @@ class Night:
         return len({(row["tenant_id"], row["account_id"]) for row in self.held.rows}) + self.held.more
 
 
-def read_night(connection: psycopg.Connection, business_date: date) -> Night:
-    """Read a night. The caller's transaction should be of one snapshot (REPEATABLE READ)."""
+def read_night(connection: psycopg.Connection, business_date: date, bands: Mapping[str, int]) -> Night:
+    """Read a night. The caller's transaction should be of one snapshot (REPEATABLE READ).
+
+    bands: the place of each band of breaks by materiality, 0 the largest (`largest.bands`).
+    """
     reader = _Reader(connection, business_date)
+    reader.names["bands"] = Jsonb(dict(bands))
     runs = reader.all(RUNS)
     reader.names["runs"] = [run["run_no"] for run in runs]
     reader.names["run_ids"] = [run["run_id"] for run in runs]
@@ -160,16 +166,15 @@ FROM took LEFT JOIN usual USING (step) WHERE run_id = %(newest)s ORDER BY took.s
 """
 
 # Open ones as far as they were known on the night, the largest first.
-BREAKS = """
+BREAKS = f"""
 SELECT b.tenant_id, b.account_id, b.as_of_date, b.through_date, b.source_vendor, b.type, b.item, b.ours, b.theirs,
        b.difference, b.difference_bps, b.severity, b.first_seen_on, b.reopened_on = %(date)s AS is_reopened, b.reason,
-       b.owner, b.materiality, coalesce(b.age_days, %(date)s::date - b.first_seen_on) AS age_days, p.currency, b.total
+       b.owner, b.materiality, coalesce(b.age_days, %(date)s::date - b.first_seen_on) AS age_days,
+       {CURRENCY} AS currency, b.total
 FROM (SELECT *, count(*) OVER () AS total FROM marts.reconciliation_break
       WHERE state = 'open' AND first_seen_on <= %(date)s) b
-LEFT JOIN marts.account_performance_daily p ON p.tenant_id = b.tenant_id AND p.account_id = b.account_id
-      AND p.as_of_date = coalesce(b.through_date, b.as_of_date)
-ORDER BY abs(b.difference_bps) DESC NULLS LAST, b.tenant_id, b.account_id, b.as_of_date, b.type
-"""
+{VALUED} ORDER BY {LARGEST_FIRST}
+"""  # noqa: S608
 
 # What came into another state on the night; a break that opened and was explained the same night is explained.
 CHANGED = """
@@ -179,11 +184,10 @@ FROM marts.reconciliation_break WHERE changed_on = %(date)s AND state <> 'not_co
 """
 
 CHANGES = f"""
-SELECT kind, tenant_id, account_id, as_of_date, source_vendor, type, item, difference, difference_bps, reason,
+SELECT kind, b.tenant_id, b.account_id, b.as_of_date, source_vendor, type, item, difference, difference_bps, reason,
        coalesce(accepted_by, owner) AS who, count(*) OVER () AS total
-FROM ({CHANGED}) changed WHERE kind <> 'opened'
-ORDER BY array_position(ARRAY['opened again', 'resolved', 'explained', 'accepted'], kind),
-         abs(difference_bps) DESC NULLS LAST, tenant_id, account_id, as_of_date, type
+FROM ({CHANGED}) b {VALUED} WHERE kind <> 'opened'
+ORDER BY array_position(ARRAY['opened again', 'resolved', 'explained', 'accepted'], kind), {LARGEST_FIRST}
 """  # noqa: S608
 
 CHANGES_BY_KIND = f"""

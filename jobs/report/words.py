@@ -48,9 +48,9 @@ def tasks(night: Night) -> list[Task]:
         again = sum(row["breaks"] for row in night.changes_by_kind if row["kind"] == "opened again")
         text += f" and {again:,} open again" if again else ""
         worst = night.breaks.rows[0]
-        if worst["difference_bps"] is not None:
+        if size := _size_of(worst):
             kind = BREAK_WORDS.get(worst["type"], worst["type"])
-            text += f"; the largest is {bps(worst['difference_bps'])} on the {kind} of {worst['account_id']}"
+            text += f"; the largest is {size} on the {kind} of {worst['account_id']}"
         found.append(Task("warn", text, "breaks"))
     if night.quarantined.total:
         waiting = sum(row["waiting"] for row in night.quarantine_reasons.rows)
@@ -106,6 +106,13 @@ def _files(night: Night) -> Iterable[Task]:
             severity = "warn" if status == "waiting" else "bad"
             which = f": {names[0]}" if len(names) == 1 else ""
             yield Task(severity, f"{_count(len(names), 'file')} {words}{which}", "files")
+
+
+def _size_of(row: Row) -> str:
+    """The money that differs, else the basis points; empty of a break that has no size."""
+    if row["difference"] is not None and row["currency"]:
+        return f"{money(row['difference'])} {row['currency']}"
+    return "" if row["difference_bps"] is None else bps(row["difference_bps"])
 
 
 FILE_WORDS = {

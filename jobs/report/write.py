@@ -11,7 +11,7 @@ import psycopg
 
 from jobs.platform import database
 from jobs.platform.settings import Settings
-from jobs.report import pictures, words
+from jobs.report import largest, pictures, words
 from jobs.report.planted import PLACES, Proof
 from jobs.report.read import Night, read_night, tenants_by_size
 from jobs.report.series import Series, read_series
@@ -25,11 +25,12 @@ def write_report(settings: Settings, business_date: date, proof: Proof | None = 
     proof: how well the rules found what was planted in a sample, where that is to stand there. Everything else is read
     from one snapshot of the database: a run that publishes meanwhile does not mix two nights.
     """
+    bands = largest.bands(settings)
     connection = database.connect(settings)
     try:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
-        night = read_night(connection, business_date)
+        night = read_night(connection, business_date, bands)
         tenants = tenants_by_size(night.status)
         series = read_series(connection, business_date, tenants[:DRAWN_TENANTS])
     finally:

@@ -56,7 +56,7 @@ class Nights:
         return [line.rsplit(": ", 1)[1] for line in message.splitlines() if "did not come" in line]
 
     def report(self, day: date) -> list[tuple[str, int, int]]:
-        return [(row["feed"], row["came"], row["nights"]) for row in read_night(self.connection, day).overdue]
+        return [(row["feed"], row["came"], row["nights"]) for row in read_night(self.connection, day, {}).overdue]
 
     def status(self, day: date) -> str:
         """What night_status has against the night, of feeds."""

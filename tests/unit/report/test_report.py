@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import psycopg
 import pytest
 
 from jobs.platform.settings import Settings
-from jobs.report.words import masked, reasons
+from jobs.report.read import read_night
+from jobs.report.words import masked, reasons, tasks, verdict
 from jobs.report.write import write_report
 
 NIGHT = date(2026, 3, 31)
@@ -143,7 +145,7 @@ def test_the_first_thing_said_is_what_needs_a_person(filled: str, settings: Sett
         "2 sources may not be read by other jobs: brokerage of northwind, canonical of northwind",
         "1 file not recognised: statement_U•••678.csv",
         "1 account held back from publication",
-        "41 open breaks, 40 of them new tonight; the largest is -3,397.8 bp on the end value of NW-2",
+        "41 open breaks, 40 of them new tonight; the largest is 509.75 USD on the end value of NW-2",
         "1 row in quarantine",
         "1 quality rule not met",
         "Tenants and sources",
@@ -169,6 +171,66 @@ def test_what_changed_since_yesterday_stands_before_what_is_open(filled: str, se
     assert "until 2026-04-02: account •••789 rounds ann canonical alpine" in changed
 
 
+def put_break(connection: psycopg.Connection, break_id: str, **columns: Any) -> None:
+    row = {
+        "tenant_id": "northwind", "break_id": break_id, "account_id": "NW-1", "as_of_date": NIGHT,
+        "source_vendor": "brokerage", "type": "end_value", "state": "open", "first_seen_on": NIGHT,
+        "last_seen_on": NIGHT, "reason": "differs", "run_id": "nightly-1", "published_at": AT, **columns,
+    }  # fmt: skip
+    names, values = ", ".join(row), ", ".join(["%s"] * len(row))
+    insert = f"INSERT INTO marts.reconciliation_break ({names}) VALUES ({values})"
+    connection.execute(insert.encode(), list(row.values()))
+
+
+def test_breaks_stand_by_band_then_by_money_of_the_tenant_then_by_basis_points(
+    filled: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NW-2 is kept in euros, 1.5 dollars each. 0.02 on a value of 0.01 are 20,000 bp, and no matter."""
+    from jobs.cli import breaks
+    from jobs.platform import database
+
+    bands = {"large": 0, "small": 1}
+    large, small = {"materiality": "large"}, {"materiality": "small"}
+    with database.connect(settings) as connection:
+        connection.execute("CREATE TABLE marts.rest PARTITION OF marts.account_performance_reporting DEFAULT")
+        connection.execute(
+            "INSERT INTO marts.account_performance_reporting SELECT * FROM marts.account_performance_daily"
+            " WHERE account_id = 'NW-2'"
+        )
+        connection.execute("UPDATE marts.account_performance_daily SET currency = 'EUR' WHERE account_id = 'NW-2'")
+        connection.execute("UPDATE marts.account_performance_reporting SET end_market_value = 1.5 * end_market_value")
+        put_break(connection, "tiny", difference=Decimal("0.02"), difference_bps=20000, **small)
+        put_break(connection, "return", type="twrr_daily", difference_bps=300, **large)
+        put_break(connection, "dollars", difference=Decimal(-2_000_000), difference_bps=-50, **large)
+        put_break(connection, "euros", account_id="NW-2", difference=Decimal(1_500_000), difference_bps=40, **large)
+        put_break(connection, "units", type="position_quantity", item="X", difference=Decimal(9_000_000),
+                  difference_bps=200, **large)  # fmt: skip
+        page = read_night(connection, NIGHT, bands).breaks.rows[:6]
+        monkeypatch.setattr(breaks, "bands", lambda _: bands)
+        asked = dict.fromkeys(["tenant", "vendor", "type", "owner", "band", "id"])
+        listed = breaks._found(connection, breaks.STATES["open"], asked)[:6]
+        connection.rollback()
+    assert [row["break_id"] for row in listed] == ["euros", "dollars", "return", "units", "tiny", "old"]
+    shown = [(row["account_id"], row["type"], row["currency"]) for row in page]
+    assert shown == [
+        ("NW-2", "end_value", "EUR"), ("NW-1", "end_value", "USD"), ("NW-1", "twrr_daily", "USD"),
+        ("NW-1", "position_quantity", None), ("NW-1", "end_value", "USD"), ("NW-2", "end_value", "EUR"),
+    ]  # fmt: skip
+
+
+def test_the_largest_band_of_every_scope_comes_first(settings: Settings) -> None:
+    from jobs.report.largest import bands
+
+    settings.conf_folder.mkdir(parents=True, exist_ok=True)
+    ages, why = "age: [{name: old}]", "reason: Ten words are enough for it."
+    (settings.conf_folder / "breaks.yaml").write_text(
+        f"bands:\n- {{{ages}, materiality: [{{name: small, below: {{bps: 1}}}}, {{name: large}}], {why}}}\n"
+        f"- {{tenant: acme, {ages}, materiality: [{{name: trivial, below: {{bps: 5}}}}, {{name: grave}}], {why}}}\n",
+        encoding="utf-8",
+    )
+    assert bands(settings) == {"large": 0, "grave": 0, "small": 1, "trivial": 1}
+
+
 def test_figures_of_the_night_stand_in_their_tables(filled: str, settings: Settings) -> None:
     page = text_of(page_of(settings, NIGHT))
     assert "northwind brokerage 2 2 2 2 1 may not be read 1 account withheld" in page
@@ -185,8 +247,6 @@ def test_figures_of_the_night_stand_in_their_tables(filled: str, settings: Setti
 def test_a_night_that_may_not_be_read_is_not_all_clear(filled: str, settings: Settings) -> None:
     """Nothing but the status stands against the night: a step did not run."""
     from jobs.platform import database
-    from jobs.report.read import read_night
-    from jobs.report.words import tasks, verdict
 
     night = date(2026, 3, 2)
     with database.connect(settings) as connection:
@@ -196,7 +256,7 @@ def test_a_night_that_may_not_be_read_is_not_all_clear(filled: str, settings: Se
             " 'did not run: reconcile')",
             [night, AT],
         )
-        found = read_night(connection, night)
+        found = read_night(connection, night, {})
         connection.rollback()
     assert [task.text for task in tasks(found)] == ["1 source may not be read by other jobs: canonical of alpine"]
     assert verdict(found, tasks(found)).word == "Needs you now"
