@@ -25,7 +25,7 @@ from jobs.platform.errors import DietzError
 from jobs.platform.ledger import Ledger
 from jobs.platform.logs import mask
 from jobs.platform.settings import Settings
-from jobs.report.largest import LARGEST_FIRST, VALUED, bands
+from jobs.report.largest import LARGEST_FIRST, VALUED, VENDORS_NUMBER, bands
 
 app = typer.Typer(help="Differences between others' figures and ours, until they are solved.", no_args_is_help=True)
 
@@ -156,7 +156,7 @@ def export(  # noqa: PLR0917
     band: BandOption = None,
     out: Annotated[Path | None, typer.Option("--out", help="File to write; left out: standard output.")] = None,
 ) -> None:
-    """Write breaks as CSV, in the columns of marts.reconciliation_break."""
+    """Write breaks as CSV, in the columns of marts.reconciliation_break; numbers of vendors' accounts masked."""
     rows = _breaks(tenant=tenant, vendor=vendor, type=type_, state=state, owner=owner, band=band)
     names = [column.name for column in schemas.table("reconciliation_break").columns if column.published]
     stream = out.open("w", encoding="utf-8", newline="") if out else sys.stdout
@@ -234,8 +234,9 @@ def _found(connection: psycopg.Connection, state: str, asked: dict[str, str | No
         names = {**asked, "bands": Jsonb(bands(Settings()))}
         rows = cursor.execute(BREAKS.format(state=state).encode(), names).fetchall()
     for row in rows:
-        if row["type"] == "account_renumbered" and row["item"]:  # the other account's number, which is the vendor's
-            row["item"] = mask(row["item"])
+        name = VENDORS_NUMBER.get(row["type"])
+        if name and row[name]:
+            row[name] = mask(row[name])
     return rows
 
 

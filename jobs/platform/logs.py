@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, MutableMapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any, TextIO, cast
@@ -12,6 +13,12 @@ import structlog
 from jobs.platform.settings import Settings
 
 _open: dict[str, TextIO] = {}
+
+# Of a line, what may have the name of a file as delivered, and with it an account number.
+SAID_OF_FILES = ("file", "member", "reason", "error", "exception")
+_LONG_NUMBER = re.compile(r"(?<![\d.])\d(?:-?\d){6,}(?!\d*\.\d)")
+_DAY = r"(?:19|20)\d\d-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01])"
+_DATES = re.compile(rf"(?:\d{{1,3}}-)?{_DAY}(?:-(?:{_DAY}|\d{{1,6}}))?")
 
 
 def configure(settings: Settings) -> None:
@@ -26,6 +33,7 @@ def configure(settings: Settings) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            _hide_numbers,
             structlog.processors.JSONRenderer(default=str),
         ],
         logger_factory=structlog.WriteLoggerFactory(file=_open[path]),
@@ -54,6 +62,25 @@ class Workers(ThreadPoolExecutor):
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """As ThreadPoolExecutor.submit, and so does `map`."""
         return super().submit(copy_context().run, fn, *args, **kwargs)
+
+
+def _hide_numbers(logger: object, method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for name in SAID_OF_FILES:
+        if isinstance(line.get(name), str):
+            line[name] = mask_numbers(line[name])
+    return line
+
+
+def mask_numbers(text: str, hidden: Callable[[str], str] | None = None) -> str:
+    """A text with its long numbers, which may be accounts, masked; dates and amounts stay.
+
+    hidden: what is to stand there for a number; left out: as `mask` does.
+
+    >>> mask_numbers("statement_4711-0815_2026-03-31.csv")
+    'statement_******815_2026-03-31.csv'
+    """
+    hide = hidden or mask
+    return _LONG_NUMBER.sub(lambda found: found[0] if _DATES.fullmatch(found[0]) else hide(found[0]), text)
 
 
 def mask(account_number: str) -> str:

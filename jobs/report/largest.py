@@ -1,10 +1,12 @@
-"""Which breaks stand first, on the page of the night and on the command line: those of the largest band, of a band the
-most money, then what moves a return most."""
+"""Breaks as the page of the night and the command line show them: those of the largest band first, of a band the most
+money, then what moves a return most; and where they hold a vendor's account number."""
 
 from __future__ import annotations
 
 from jobs.platform.settings import Settings
 
+# Where a break holds a number of the vendor's and no identifier of the firm's own.
+VENDORS_NUMBER = {"account_new": "account_id", "account_renumbered": "item"}
 # The account's row of the break's last date, in its own currency (p) and, where that is another, in the tenant's (r).
 VALUED = """
 LEFT JOIN marts.account_performance_daily p ON p.tenant_id = b.tenant_id AND p.account_id = b.account_id

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 from jobs.platform import schemas
+from jobs.platform.logs import mask_numbers
+from jobs.report.largest import VENDORS_NUMBER
 from jobs.report.pictures import BREAK_WORDS
 from jobs.report.read import Night, Row
 
@@ -50,7 +51,7 @@ def tasks(night: Night) -> list[Task]:
         worst = night.breaks.rows[0]
         if size := _size_of(worst):
             kind = BREAK_WORDS.get(worst["type"], worst["type"])
-            text += f"; the largest is {size} on the {kind} of {worst['account_id']}"
+            text += f"; the largest is {size} on the {kind} of {account(worst)}"
         found.append(Task("warn", text, "breaks"))
     if night.quarantined.total:
         waiting = sum(row["waiting"] for row in night.quarantine_reasons.rows)
@@ -197,14 +198,23 @@ MONTHS = (
 
 def masked(text: str | None) -> str:
     """A text with long numbers (accounts of vendors) shortened to their last three digits; dates stay."""
-    return re.sub(r"(?<![\d.])\d{7,}(?!\d*\.\d)", _mask_number, text or "")
+    return mask_numbers(text or "", shortened)
 
 
-def _mask_number(found: re.Match[str]) -> str:
-    text = found.group()
-    if re.fullmatch(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])", text):
-        return text
-    return MASK + text[-3:]
+def shortened(number: str) -> str:
+    """The last three characters of a vendor's account number; of a short one none."""
+    return MASK + (number[-3:] if len(number) > 3 else "")
+
+
+def account(row: Row) -> str:
+    """A break's account: the firm's own identifier, or a vendor's number, shortened."""
+    return shortened(row["account_id"]) if VENDORS_NUMBER.get(row["type"]) == "account_id" else row["account_id"]
+
+
+def item(row: Row) -> str:
+    """What within the account differs; a vendor's number is shortened."""
+    text = row["item"] or ""
+    return shortened(text) if text and VENDORS_NUMBER.get(row["type"]) == "item" else masked(text)
 
 
 def reasons(failed: list[Row] | str | None, target: str | None) -> list[str]:

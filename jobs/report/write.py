@@ -63,7 +63,9 @@ def render(
         name: getattr(words, name)
         for name in ("number", "money", "percent", "bps", "duration", "share", "size", "long_date", "moment", "masked")
     }
-    environment.globals |= {"figure": words.figure, "reasons": words.reasons, "BREAK_WORDS": words.BREAK_WORDS}
+    environment.globals |= {
+        name: getattr(words, name) for name in ("figure", "reasons", "account", "item", "BREAK_WORDS")
+    }
     to_do = words.tasks(night)
     return environment.get_template("page.html.j2").render(
         night=night,

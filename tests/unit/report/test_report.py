@@ -269,6 +269,25 @@ def test_names_and_account_numbers_do_not_stand_there(filled: str, settings: Set
     assert "statement_U•••678.csv" in page
 
 
+def test_numbers_of_vendors_are_shortened_and_accounts_of_the_firm_are_not(filled: str, settings: Settings) -> None:
+    from jobs.cli import breaks
+    from jobs.platform import database
+
+    with database.connect(settings, autocommit=True) as connection:
+        put_break(connection, "new", account_id="4711-0091", type="account_new", difference_bps=500)
+        put_break(connection, "again", account_id="NW-1", type="account_renumbered", item="4711-0092", state="resolved",
+                  changed_on=NIGHT)  # fmt: skip
+        asked = dict.fromkeys(["tenant", "vendor", "type", "owner", "band"])
+        found = [breaks._found(connection, "true", {**asked, "id": one})[0] for one in ("new", "again")]
+        page = text_of(page_of(settings, NIGHT))
+        connection.execute("DELETE FROM marts.reconciliation_break WHERE break_id IN ('new', 'again')")
+    assert [(row["account_id"], row["item"]) for row in found] == [("******091", None), ("NW-1", "******092")]
+    assert "4711" not in page
+    changed, still_open = page.split("Breaks, largest first")
+    assert "resolved NW-1 2026-03-31 renumbered account •••092" in changed
+    assert "•••091 2026-03-31 new account" in still_open
+
+
 def test_the_page_needs_nothing_else(filled: str, settings: Settings) -> None:
     page = page_of(settings, NIGHT)
     assert page.count("<svg") == 6  # returns of two tenants, book, growth, steps, breaks
@@ -314,6 +333,8 @@ def test_book_value_keeps_an_account_that_is_not_valued_today(filled: str, setti
     ("text", "shown"),
     [
         ("statement_U12345678.csv", "statement_U•••678.csv"),
+        ("item 4711-0091 of 2026-03-31", "item •••091 of 2026-03-31"),
+        ("19991231234.csv", "•••234.csv"),
         ("CRS20260331.ACC", "CRS20260331.ACC"),
         ("Trust_XX876_Transactions_20260331-182317.csv", "Trust_XX876_Transactions_20260331-182317.csv"),
         ("account 000123456789 unknown", "account •••789 unknown"),
