@@ -79,7 +79,7 @@ def _new_records(settings: Settings, run: Run, tenant_id: str, mappings: dict[st
             seen = known.get((one.relative, record.member)) == (one.size_bytes, one.modified_at)
             if seen and record.file_id not in waiting:
                 continue  # another member of an archive, which was taken
-            records.append(manifests.as_sent(_unless_it_waits(one, record, mappings), by_manifest))
+            records.append(manifests.as_sent(_unless_it_waits(one, record, mappings), by_manifest, mappings))
     if any(mapping.complete_with for mapping in mappings.values()):
         records = manifests.complete_sets(records, run.ledger.files(), mappings)
     records = _with_changes(run, tenant_id, records, mappings)

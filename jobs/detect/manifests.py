@@ -24,7 +24,8 @@ class Listed(BaseModel):
     name: str = Field(validation_alias=AliasChoices("name", "file", "file_name", "path"))
     sha256: str | None = Field(default=None, validation_alias=AliasChoices("sha256", "hash", "checksum"))
     size: int | None = Field(default=None, validation_alias=AliasChoices("size", "size_bytes", "bytes"))
-    records: int | None = Field(default=None, validation_alias=AliasChoices("records", "count", "rows", "lines"))
+    records: int | None = Field(default=None, validation_alias=AliasChoices("records", "count", "rows"))
+    lines: int | None = None
 
 
 class Manifest(BaseModel):
@@ -84,14 +85,24 @@ def _why(path: Path, stated: Listed, manifest: str) -> str | None:
     return None
 
 
-def as_sent(record: FileRecord, sent: Sent | None) -> FileRecord:
-    """The record, refused where the file has another number of records than its manifest states."""
+def as_sent(record: FileRecord, sent: Sent | None, mappings: dict[str, Mapping]) -> FileRecord:
+    """The record, refused where the file has fewer lines than its manifest states records, or another number of lines
+    than it states. Which lines are records is known once they are read: normalise compares what is noted here."""
     if sent is None or sent.listed is None or record.status != "detected":
         return record
-    stated = sent.listed.records
-    if stated is None or record.lines == stated or (record.lines or 0) - 1 == stated:  # a header may count or not
+    lines, records = sent.listed.lines, sent.listed.records
+    if mappings[str(record.feed)].manifest_counts == "lines":
+        lines, records = records if lines is None else lines, None
+    held = record.lines or 0
+    if lines is not None and held != lines:
+        message = f"the file has {held:,} lines, {sent.manifest} states {lines:,}"
+    elif records is not None and held < records:
+        message = f"the file has {held:,} lines, {sent.manifest} states {records:,} records"
+    elif records is not None:
+        stated = {"name": sent.manifest, "records": records}
+        return replace(record, detection={**record.detection, "manifest": stated})
+    else:
         return record
-    message = f"the file has {record.lines:,} lines, {sent.manifest} states {stated:,} records"
     return replace(record, status="refused", message=message)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping as Counts
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -10,11 +11,15 @@ from pyspark.sql import functions as F
 
 from jobs.normalise.cells import Cells
 from jobs.normalise.codes import given
-from jobs.normalise.records import STRAY
+from jobs.normalise.records import CONTINUED, STRAY
 from jobs.normalise.values import read
+from jobs.platform.ledger import FileRecord
 from jobs.platform.mapping import Control, Mapping
 from jobs.platform.schemas import MONEY
 from jobs.platform.schemas import Column as SchemaColumn
+
+# Lines that stand around a file's records.
+AROUND = {"blank", "preamble", "header", "section", "heading", "total", "footer", CONTINUED}
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,16 @@ def stray_lines(lines: DataFrame, mapping: Mapping) -> list[ControlResult]:
         )
         for file_id, found in first.orderBy("file_id").collect()
     ]
+
+
+def other_than_sent(file: FileRecord, kinds: Counts[str, int]) -> list[ControlResult]:
+    """A result where the file has another number of records than its manifest states. kinds: its lines by kind."""
+    stated = file.detection.get("manifest")
+    records = sum(count for kind, count in kinds.items() if kind not in AROUND)
+    if stated is None or records == stated["records"]:
+        return []
+    message = f"the file has {records:,} records, {stated['name']} states {stated['records']:,}"
+    return [ControlResult(file.file_id, "records of the manifest", sum(kinds.values()), message, True)]
 
 
 def _parts(mapping: Mapping, control: Control, header: list[str] | None) -> tuple[Column, Column]:

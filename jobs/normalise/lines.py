@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 import structlog
@@ -12,7 +13,7 @@ from pyspark.sql import functions as F
 
 from jobs.normalise.accounting import FileAccount
 from jobs.normalise.batch import Batch
-from jobs.normalise.controls import broken_controls, stray_lines
+from jobs.normalise.controls import broken_controls, other_than_sent, stray_lines
 from jobs.normalise.records import (
     FILE_FACTS,
     FILE_LAYOUT,
@@ -78,11 +79,24 @@ def look_at_controls(batch: Batch, lines: DataFrame, mapping: Mapping, files: li
     header = common_header(mapping, files)
     for control in mapping.controls:
         results += broken_controls(lines, mapping, control, header)
+    if listed := [file for file in files if "manifest" in file.detection]:
+        kinds = _kinds(batch, lines, listed)
+        results += [one for file in listed for one in other_than_sent(file, kinds[file.file_id])]
     for result in results:
         batch.controls.append(result)
         emit = log.error if result.refuses else log.warning
         path = batch.file(result.file_id).path
         emit("control_broken", file_id=result.file_id, file=path, line=result.line_no, reason=result.message)
+
+
+def _kinds(batch: Batch, lines: DataFrame, files: list[FileRecord]) -> dict[str, Counter[str]]:
+    """Each file's lines by kind: as its books have them, or counted where it is read again."""
+    kinds = {file.file_id: batch.accounts[file.file_id].kinds for file in files if file.file_id in batch.accounts}
+    again = [file.file_id for file in files if file.file_id not in kinds]
+    if again:
+        for row in lines.where(F.col("file_id").isin(again)).groupBy("file_id", "kind").count().collect():
+            kinds.setdefault(row["file_id"], Counter())[row["kind"]] = row["count"]
+    return kinds
 
 
 def open_books(batch: Batch, bronze: DataFrame) -> None:

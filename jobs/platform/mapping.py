@@ -180,6 +180,10 @@ class Mapping(StrictModel):
         default=None,
         description="marker file without which a file waits: a suffix (.done), or a name (_SUCCESS) beside it",
     )
+    manifest_counts: Literal["records", "lines"] = Field(
+        default="records",
+        description="what a count in the vendor's manifest counts: the file's records, or its lines, header and all",
+    )
     fingerprint: Fingerprint = Field(description="how a file is recognised")
     error_document: Pattern | None = Field(
         default=None,

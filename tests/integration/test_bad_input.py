@@ -9,6 +9,7 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from jobs.pipeline import run_step
 from jobs.platform.ledger import FileRecord
 from tests.nights import Workspace, taken
 
@@ -21,6 +22,7 @@ TRANSACTIONS = """"Transactions  for account General Investing ...876 as of 03/0
 "03/02/2026 as of 02/27/2026","Sell","SPY","SPDR S&P 500","2","$600.00","$0.05","$1,199.95"
 "03/02/2026","Advisor Fee","","Q1","","","","-$25.50"
 """
+PRICES = "security_id,as_of_date,price,currency\n"
 TOTAL = '"Transactions Total","","","","","","","$2,674.45",\n'
 
 FILES = {
@@ -52,6 +54,11 @@ FILES = {
     "canonical_transactions_mixed.csv": "transaction_id,account_id,trade_date,type,amount,settle_date\n"
     + "".join(f"M{n},A1,2026-03-02,DEPOSIT,{n}.00,T+2\n" for n in range(1, 4))
     + "M4,A1,2026-03-02,DEPOSIT,4.00,2026-03-04\n",
+    # a manifest states two records of each: the header is none
+    "listed/a.manifest.json": '{"files": [{"name": "canonical_prices_1.csv", "count": 2},'
+    ' {"name": "canonical_prices_2.csv", "count": 2}]}',
+    "listed/canonical_prices_1.csv": PRICES + "S1,2026-03-02,7,USD\nS2,2026-03-02,8,USD\n",
+    "listed/canonical_prices_2.csv": PRICES + "S1,2026-03-03,7,USD\n",
     "empty.csv": "",
     "unknown_vendor.csv": "Konto;Datum;Wert\n1;01.03.2026;5,00\n",
 }
@@ -86,7 +93,7 @@ def test_good_rows_reach_silver_beside_bad_ones(night: Workspace) -> None:
 def test_books_of_every_file_balance_and_bronze_keeps_every_line(night: Workspace) -> None:
     bronze = {row["file_id"]: row["count"] for row in night.lake.read("line").groupBy("file_id").count().collect()}
     entered = [one for one in night.files.values() if one.status in {"normalised", "refused"}]
-    assert len(entered) == 17
+    assert len(entered) == 19
     for file in entered:
         assert bronze[file.file_id] == file.lines, file.path
         assert file.records == file.silver + file.quarantined + file.skipped, file.path
@@ -231,3 +238,16 @@ def test_a_row_of_an_unknown_account_goes_through_when_the_account_arrives(night
     states = night.lake.read("quarantine").where(F.col("file_id") == stranger.file_id).orderBy("run_no").collect()
     assert [row["state"] for row in states] == ["open", "taken"]
     assert night.files["copy_of_good.csv"].status == "duplicate"
+
+
+def test_a_file_that_lacks_a_record_of_its_manifest_is_refused_and_so_is_its_replay(night: Workspace) -> None:
+    whole, short = (night.files[f"canonical_prices_{n}.csv"] for n in (1, 2))
+    assert (whole.status, counts(whole)) == ("normalised", (3, 2, 0, 1))
+    assert (short.status, counts(short)) == ("refused", (2, 0, 1, 1))
+    said = "line 2: records of the manifest: the file has 1 records, a.manifest.json states 2"
+    assert short.message == said
+    replay = night.ledger.open_run(date(2026, 3, 11), run_id="replay-1")
+    night.ledger.begin_replay(replay, {short.file_id: {"mapping_version": short.mapping_version}})
+    run_step("normalise", night.spark, night.settings, replay)
+    again = night.files["canonical_prices_2.csv"]
+    assert (again.status, again.message, counts(again)) == ("refused", said, (2, 0, 1, 1))

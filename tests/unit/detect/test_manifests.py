@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from jobs.detect import landing, manifests
+from jobs.normalise.controls import other_than_sent
 from jobs.platform.ledger import FileRecord
 from jobs.platform.mapping import CompleteWith, Mapping, load_mappings
 
@@ -65,19 +66,44 @@ def test_what_came_with_half_a_manifest_waits(tmp_path: Path) -> None:
 def record(**values: Any) -> FileRecord:
     base = FileRecord(
         file_id="f", tenant_id="acme", path="acme/p1.jsonl", member="", size_bytes=1,
-        modified_at=datetime(2026, 3, 31, tzinfo=UTC), sha256="", vendor="v", feed="f", mapping_version="",
+        modified_at=datetime(2026, 3, 31, tzinfo=UTC), sha256="", vendor="v", feed="apx_export", mapping_version="",
         status="detected",
         business_date=None, run_no=1, arrival_no=0, detection={}, message="", lines=2,
     )  # fmt: skip
     return replace(base, **values)
 
 
+def as_sent(found: FileRecord, mapping: Mapping | None = None, **states: int) -> FileRecord:
+    """The file as detect sees it beside a manifest that states these counts."""
+    listed = manifests.Sent("a.manifest.json", manifests.Listed(name="p1.jsonl", **states), None)
+    return manifests.as_sent(found, listed, {**load_mappings(), **({mapping.feed: mapping} if mapping else {})})
+
+
 def test_another_number_of_records_than_stated_refuses_the_file() -> None:
-    three = manifests.Sent("a.manifest.json", manifests.Listed(name="p1.jsonl", records=3), None)
-    refused = manifests.as_sent(record(), three)
+    refused = as_sent(record(), records=3)
     assert (refused.status, refused.message) == ("refused", "the file has 2 lines, a.manifest.json states 3 records")
-    two = manifests.Sent("a.manifest.json", manifests.Listed(name="p1.jsonl", records=2), None)
-    assert manifests.as_sent(record(), two).status == "detected"
+    assert as_sent(record(), records=2).status == "detected"
+    refused = as_sent(record(), lines=1)
+    assert (refused.status, refused.message) == ("refused", "the file has 2 lines, a.manifest.json states 1")
+    assert as_sent(record(), lines=2).status == "detected"
+
+
+def test_a_header_is_no_record() -> None:
+    """Header and 99 records: whether 100 stated are met is decided when the lines are read."""
+    found = as_sent(record(feed="canonical_valuations", lines=100), records=100)
+    assert (found.status, found.detection) == ("detected", {"manifest": {"name": "a.manifest.json", "records": 100}})
+    [short] = other_than_sent(found, {"header": 1, "record": 99})
+    assert (short.message, short.refuses) == ("the file has 99 records, a.manifest.json states 100", True)
+    assert other_than_sent(found, {"preamble": 2, "header": 1, "record": 100, "total": 1, "blank": 1}) == []
+    [long] = other_than_sent(found, {"header": 1, "record": 101})
+    assert long.message == "the file has 101 records, a.manifest.json states 100"
+
+
+def test_a_vendor_may_count_its_header() -> None:
+    counts_all = load_mappings()["canonical_valuations"].model_copy(update={"manifest_counts": "lines"})
+    whole, short = (record(feed="canonical_valuations", lines=lines) for lines in (101, 100))
+    assert as_sent(whole, counts_all, records=101).status == "detected"
+    assert as_sent(short, counts_all, records=101).message == "the file has 100 lines, a.manifest.json states 101"
 
 
 def test_a_set_waits_until_all_its_feeds_are_there() -> None:
