@@ -26,16 +26,16 @@ class Moves:
 def moves(rates: DataFrame, before: DataFrame, limits: Sequence[Decimal]) -> dict[tuple[str, str, str], Moves]:
     """The moves by (tenant, vendor, feed), counted in one Spark job; a line per feed comes to the driver.
 
-    rates: the night's rows of silver.fx_rate. before: the current ones of the days before.
+    rates: the night's rows of silver.fx_rate. before: the current ones of the days before; what tonight delivers anew
+    takes the place of theirs.
     """
     columns = [*PAIR, "feed", "as_of_date", "rate"]
     every = rates.selectExpr(*columns, "true AS is_new").unionByName(before.selectExpr(*columns, "false AS is_new"))
-    of_pair = f"OVER (PARTITION BY {', '.join(PAIR)} ORDER BY as_of_date, is_new)"
-    beside = every.selectExpr(
-        "*",
-        f"CAST(lag(rate) {of_pair} AS DOUBLE) AS last_rate",
-        f"lag(as_of_date) {of_pair} AS last_date",
-    ).where(f"is_new AND last_date < as_of_date AND datediff(as_of_date, last_date) <= {LONGEST_PAUSE}")
+    # Of the latest date before, the rate that was delivered tonight where one was.
+    last_rate = f"""CAST(max_by(rate, struct(as_of_date, is_new)) OVER (
+        PARTITION BY {", ".join(PAIR)} ORDER BY unix_date(as_of_date)
+        RANGE BETWEEN {LONGEST_PAUSE} PRECEDING AND 1 PRECEDING) AS DOUBLE) AS last_rate"""
+    beside = every.selectExpr("*", last_rate).where("is_new AND last_rate IS NOT NULL")
     # The same for a rate that doubles and one that halves, so that it does not matter which way round a pair is quoted.
     moved = beside.withColumn("move", F.expr("abs(rate - last_rate) / least(CAST(rate AS DOUBLE), last_rate)"))
     beyond = [F.count_if(F.col("move") > float(limit)).alias(f"beyond_{n}") for n, limit in enumerate(limits)]

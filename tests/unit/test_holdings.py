@@ -106,3 +106,23 @@ def test_a_rate_that_moves_by_more_than_a_fifth(spark: SparkSession) -> None:
     [expected] = rate_slice(source, moved, tolerances, MONDAY).expected
     assert (expected.rows_checked, expected.rows_failed, expected.high) == (3, 2, 0.2)
     assert abs(expected.observed - 0.21) < 1e-9
+
+
+def test_a_rate_that_is_delivered_anew_is_compared_with_the_date_before(spark: SparkSession) -> None:
+    """Monday's rates come once more in the afternoon, turned round. What they replace is no measure: nor is the one of
+    Friday that comes anew with them, which was wrong by a point."""
+    before = [
+        rate(FRIDAY, "GBP", "USD", "1.27"),
+        rate(MONDAY, "GBP", "USD", "1.28"),
+        rate(FRIDAY, "USD", "JPY", "15"),
+        rate(MONDAY, "USD", "JPY", "150"),
+    ]
+    afternoon = [
+        rate(MONDAY, "GBP", "USD", "0.78"),
+        rate(FRIDAY, "USD", "JPY", "149"),
+        rate(MONDAY, "USD", "JPY", "151"),
+    ]
+    found = moves(silver(spark, "fx_rate", afternoon), silver(spark, "fx_rate", before), [Decimal("0.2")])
+    [moved] = found.values()
+    assert (moved.rates, moved.beyond) == (2, {Decimal("0.2"): 1})
+    assert abs(moved.largest - (1.27 / 0.78 - 1)) < 1e-9
