@@ -82,7 +82,7 @@ class Outcome:
 def table_slice(profile: Profile, tolerances: Tolerances, usual: tuple[float, int] | None, on: date) -> Slice:
     """The suite of one table's rows, from `schemas/` (the facts) and the tolerances in force for the feed.
 
-    usual: (rows per date, dates) of the feed's past deliveries, for row counts; NULL where there are none.
+    usual: (rows of a date, dates) of the feed's past deliveries, for row counts; NULL where there are none.
     """
     scope = {"tenant": profile.tenant_id, "vendor": profile.vendor, "feed": profile.feed, "table": profile.table}
     expected = [
@@ -156,17 +156,16 @@ def _share_or_rows(rule: Rule, fact: Fact, failed: int, rows: int) -> Expected:
 
 
 def _row_count(rule: Rule, profile: Profile, usual: tuple[float, int] | None) -> Expected:
-    per_date = profile.rows / max(profile.dates, 1)
-    average, dates = usual or (0.0, 0)
-    says = "rows per date are in line with the trailing average"
-    if dates < rule.at_least_dates:
-        words = f"no average yet, {dates} of {rule.at_least_dates} dates"
-        return Expected(rule, "", says, per_date, 0.0, None, profile.rows, 0, words)
+    number, dates = usual or (0.0, 0)
+    says = "the date with the most rows has as many as usual"
     limit = rule.limits[0]
-    low = None if limit.min is None else float(limit.min) * average
-    high = None if limit.max is None else float(limit.max) * average
-    words = f"{limit.in_words()} of the average {average:,.1f} of {dates} dates"
-    return Expected(rule, "", says, per_date, low, high, profile.rows, 0, words)
+    if dates < rule.at_least_dates or not number:
+        known = f"{dates} of {rule.at_least_dates} dates" if dates < rule.at_least_dates else "most dates have no row"
+        return Expected(rule, "", says, profile.largest, 0.0, None, profile.rows, 0, f"no usual number, {known}")
+    low = None if limit.min is None else float(limit.min) * number
+    high = None if limit.max is None else float(limit.max) * number
+    words = f"{limit.in_words()} of the usual {number:,.1f} of {dates} dates"
+    return Expected(rule, "", says, profile.largest, low, high, profile.rows, 0, words)
 
 
 def preload() -> threading.Thread:

@@ -18,6 +18,7 @@ from jobs.check.expectations import Outcome, Slice
 from jobs.check.night_rows import Night
 from jobs.check.profiles import GROUP, Profile, collect_profiles, facts_of, measured
 from jobs.check.rates import LONGEST_PAUSE, Moves, moves
+from jobs.check.row_counts import usual
 from jobs.check.tolerances import Tolerances, load_currencies, load_tolerances
 from jobs.platform import schemas
 from jobs.platform.lake import Lake, latest
@@ -115,12 +116,12 @@ def _slices(lake: Lake, settings: Settings, run: Run, delivery: Delivery, tolera
         measured(_written(lake, name, delivery), schemas.table(name), facts[name], currencies, logs) for name in tables
     ]
     profiles = collect_profiles(parts, facts, delivery.rows)
-    usual = _usual_counts(lake, profiles, tolerances, run.business_date)
+    counts = _usual_counts(lake, profiles, tolerances, run.business_date)
     on = run.business_date
     withheld = run.ledger.withheld_files()
     rates = _rate_moves(lake, delivery, tolerances, on, withheld)
     slices = [_delivery_slice(feed, files, tolerances, on) for feed, files in delivery.files.items()]
-    slices += [expectations.table_slice(p, tolerances, usual.get(_series(p)), on) for p in profiles]
+    slices += [expectations.table_slice(p, tolerances, counts.get(_series(p)), on) for p in profiles]
     return slices + [expectations.rate_slice(feed, found, tolerances, on) for feed, found in rates.items()]
 
 
@@ -165,7 +166,7 @@ def _series(p: Profile) -> Series:
 def _usual_counts(
     lake: Lake, profiles: list[Profile], tolerances: Tolerances, on: date
 ) -> dict[Series, tuple[float, int]]:
-    """Per feed and table that has a row-count rule: (rows per date, dates) of its latest deliveries before `on`."""
+    """Per feed and table that has a row-count rule what is usual (`row_counts.usual`), of deliveries before `on`."""
     wanted = {}
     for p in profiles:
         rules = tolerances.in_force("row_count", table=p.table, tenant=p.tenant_id, vendor=p.vendor, feed=p.feed, on=on)
@@ -176,18 +177,14 @@ def _usual_counts(
     past = lake.read("data_quality_result").where(
         F.col("rule").isin(sorted({rule.name for rule in wanted.values()}))
         & F.col("business_date").between(on - timedelta(days=LOOK_BACK_DAYS), on - timedelta(days=1))
-        & (F.col("observed") > 0)
     )
-    # A line per feed and night: sorted here, which costs less than a shuffle.
-    nights = past.select(*GROUP, "table_name", "business_date", "run_no", "rows_checked", "observed").collect()
-    rows: dict[Series, int] = defaultdict(int)
-    dates: dict[Series, int] = defaultdict(int)
-    for night in sorted(nights, key=lambda n: (n["business_date"], n["run_no"]), reverse=True):
-        series = (night["tenant_id"], night["vendor"], night["feed"], night["table_name"])
-        if series in wanted and dates[series] < wanted[series].over_dates:
-            rows[series] += night["rows_checked"]
-            dates[series] += round(night["rows_checked"] / night["observed"])
-    return {series: (rows[series] / dates[series], dates[series]) for series in rows if dates[series]}
+    # A line per feed and run: put together here, which costs less than a shuffle.
+    runs: dict[Series, list[tuple[date, int, float]]] = defaultdict(list)
+    for run in past.select(*GROUP, "table_name", "business_date", "rows_checked", "observed").collect():
+        tenant_id, vendor, feed, table, *counts = run
+        runs[tenant_id, vendor, feed, table].append(tuple(counts))
+    found = {series: usual(runs[series], rule.over_dates) for series, rule in wanted.items()}
+    return {series: known for series, known in found.items() if known}
 
 
 def _result_rows(spark: SparkSession, outcomes: list[Outcome], run: Run) -> DataFrame:

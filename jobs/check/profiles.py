@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
+from datetime import date
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame, Row
@@ -28,14 +29,14 @@ class Fact:
 
 @dataclass(frozen=True)
 class Profile:
-    """One feed's rows in one table: how many, over how many dates, and how many contradict each fact."""
+    """One feed's rows in one table: how many, how many of the date with the most, and how many contradict each fact."""
 
     tenant_id: str
     vendor: str
     feed: str
     table: str
     rows: int
-    dates: int
+    largest: int
     failed: dict[Fact, int]
 
 
@@ -124,8 +125,10 @@ def _profile(source: tuple[str, ...], lines: list[Row], facts: list[Fact]) -> Pr
         else sum(line["repeated"] for line in lines if line["repeated"] is not None)
         for bit, fact in enumerate(facts)
     }
-    dates = {line["date"] for line in rows}
-    return Profile(tenant_id, vendor, feed, table, sum(line["rows"] for line in rows), len(dates), failed)
+    by_date: Counter[date | None] = Counter()
+    for line in rows:
+        by_date[line["date"]] += line["rows"]
+    return Profile(tenant_id, vendor, feed, table, by_date.total(), max(by_date.values(), default=0), failed)
 
 
 def _contradicts(fact: Fact, described: Table, currencies: list[str]) -> Column:

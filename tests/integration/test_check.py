@@ -164,10 +164,10 @@ def test_a_night_with_planted_faults(spark: SparkSession, settings: Settings, le
     assert lake.version("data_quality_result") == version
 
 
-def test_rows_of_a_feed_are_compared_with_its_trailing_average(
+def test_rows_of_a_feed_are_compared_with_what_is_usual(
     spark: SparkSession, settings: Settings, ledger: Ledger
 ) -> None:
-    """Five dates of ten valuations in one file, then a night of four: below half of the average, flagged."""
+    """Five dates of ten valuations in one file, then a night of four: below half of the usual ten, flagged."""
     lake = Lake(spark, settings.lake_root)
     history = ledger.open_run(date(2026, 1, 9))
     own = a_file(history, "acme", "canonical", "canonical_valuations", records=50, silver=50, quarantined=0)
@@ -183,7 +183,7 @@ def test_rows_of_a_feed_are_compared_with_its_trailing_average(
 
     [row] = lake.read("data_quality_result").where("NOT success").collect()
     assert (row["rule"], row["observed"], row["severity"]) == ("row_count", 4.0, "warn")
-    assert row["expected_value"] == "between 0.5 and 2.0 fraction of the average 10.0 of 5 dates"
+    assert row["expected_value"] == "between 0.5 and 2.0 fraction of the usual 10.0 of 5 dates"
     [now] = [f for f in ledger.files() if f.run_no == tonight.run_no]
     assert now.status == "accepted"
     assert now.message is not None

@@ -104,8 +104,8 @@ def test_a_tables_facts_come_from_its_schema() -> None:
     }
 
 
-def profile_of(failed: dict[Fact, int], vendor: str = "brokerage", rows: int = 200, dates: int = 2) -> Profile:
-    return Profile("acme", vendor, "brokerage_positions", "valuation", rows, dates, failed)
+def profile_of(failed: dict[Fact, int], vendor: str = "brokerage", rows: int = 200, largest: int = 100) -> Profile:
+    return Profile("acme", vendor, "brokerage_positions", "valuation", rows, largest, failed)
 
 
 def test_a_suite_holds_the_rule_in_force_for_its_feed() -> None:
@@ -139,15 +139,15 @@ def test_a_column_that_may_be_empty_is_asked_for_only_by_a_rule_that_names_it() 
 
 @pytest.mark.parametrize(
     ("usual", "low", "high"),
-    [((50.0, 20), 25.0, 100.0), ((50.0, 4), 0.0, None), (None, 0.0, None)],
-    ids=["half to double of the average", "four dates are no average", "a new feed"],
+    [((50.0, 20), 25.0, 100.0), ((50.0, 4), 0.0, None), ((0.0, 20), 0.0, None), (None, 0.0, None)],
+    ids=["half to double of what is usual", "four dates are too few", "most nights nothing comes", "a new feed"],
 )
-def test_rows_per_date_are_held_against_the_trailing_average(
+def test_rows_of_a_date_are_held_against_the_usual_number(
     usual: tuple[float, int] | None, low: float, high: float | None
 ) -> None:
     limits = [Limit(unit="fraction", min=Decimal("0.5"), max=Decimal(2))]
     tolerances = Tolerances(rules=[rule("row_count", "row_count", limits=limits, severity="warn")])
-    [count] = table_slice(profile_of({}, rows=200, dates=2), tolerances, usual, MONDAY).expected
+    [count] = table_slice(profile_of({}, rows=105, largest=100), tolerances, usual, MONDAY).expected
     assert (count.observed, count.low, count.high) == (100.0, low, high)
 
 
@@ -181,7 +181,7 @@ def test_each_rule_of_a_feed_holds_at_its_limit_and_is_missed_beyond() -> None:
         ]
     counts = Tolerances(rules=[rule("row_count", "row_count", limits=half, severity="warn")])
     for wanted, per_date in ((at, (50, 200)), (beyond, (49, 201))):
-        wanted += [table_slice(profile_of({}, rows=n, dates=1), counts, (100.0, 20), MONDAY) for n in per_date]
+        wanted += [table_slice(profile_of({}, rows=n, largest=n), counts, (100.0, 20), MONDAY) for n in per_date]
     shares = Tolerances(rules=[rule("quarantined_share", "quarantined_share", limits=tenth)])
     for wanted, quarantined in ((at, 10), (beyond, 11)):
         wanted.append(delivery_slice(source, records=100, quarantined=quarantined, tolerances=shares, on=MONDAY))
