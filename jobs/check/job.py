@@ -116,6 +116,7 @@ def _slices(lake: Lake, settings: Settings, run: Run, delivery: Delivery, tolera
         measured(_written(lake, name, delivery), schemas.table(name), facts[name], currencies, logs) for name in tables
     ]
     profiles = collect_profiles(parts, facts, delivery.rows)
+    profiles += _of_no_rows(delivery, {_series(p) for p in profiles})
     counts = _usual_counts(lake, profiles, tolerances, run.business_date)
     on = run.business_date
     withheld = run.ledger.withheld_files()
@@ -123,6 +124,16 @@ def _slices(lake: Lake, settings: Settings, run: Run, delivery: Delivery, tolera
     slices = [_delivery_slice(feed, files, tolerances, on) for feed, files in delivery.files.items()]
     slices += [expectations.table_slice(p, tolerances, counts.get(_series(p)), on) for p in profiles]
     return slices + [expectations.rate_slice(feed, found, tolerances, on) for feed, found in rates.items()]
+
+
+def _of_no_rows(delivery: Delivery, brought: set[Series]) -> list[Profile]:
+    """Profiles of the tables that the night's feeds fill and brought no row into: an empty file is a delivery too."""
+    return [
+        Profile(*feed, table, 0, 0, {})
+        for feed in delivery.files
+        for table in sorted({target.table for target in load_mappings()[feed[2]].targets})
+        if (*feed, table) not in brought
+    ]
 
 
 def _written(lake: Lake, table: str, delivery: Delivery) -> DataFrame:

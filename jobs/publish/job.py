@@ -396,10 +396,13 @@ class Publication:
     def _say_what_it_is_worth(self, tenants: list[str]) -> None:
         """Which controls ran, what stands against the groups' rows, and whether the night may be read."""
         publishing = assurance.Publishing(self.run.run_id, self.run.business_date, self.published_at, tenants)
-        assurance.note_controls(self.connection, publishing, load_tolerances(self.settings))
+        tolerances = load_tolerances(self.settings)
+        assurance.note_controls(self.connection, publishing, tolerances)
         [groups] = [staged for staged in self.chains if staged.chain is GROUPS]
         assurance.tell_groups(self.connection, publishing, dates_in(groups.slice.sources, GROUPS.date))
-        write_night_status(self.connection, tenants, self.run.business_date, self.run.run_id, self.published_at)
+        row_counts = [rule.name for rule in tolerances.of("row_count")]
+        night = self.run.business_date
+        write_night_status(self.connection, tenants, night, self.run.run_id, self.published_at, row_counts=row_counts)
 
 
 def _columns(accounts: list[tuple[str, str]]) -> tuple[list[str], list[str]]:

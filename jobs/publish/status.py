@@ -26,7 +26,7 @@ file AS (
 ), delivered AS (
     -- What has no dates, or earlier ones beside the night's, is of the night of what the vendor sent on that evening:
     -- with a run after all that took files of the day before, or in which the evening had begun.
-    SELECT tenant_id, vendor, feed, business_date, status, tonight OR may_be AND bool_or(tonight) OVER sent AND (
+    SELECT tenant_id, vendor, feed, run_no, business_date, status, tonight OR may_be AND bool_or(tonight) OVER sent AND (
                run_no > coalesce(max(run_no) FILTER (WHERE own) OVER sent, 0)
                OR run_no >= min(run_no) FILTER (WHERE tonight) OVER sent) AS tonight
     FROM file WINDOW sent AS (PARTITION BY tenant_id, vendor, business_date)
@@ -52,6 +52,17 @@ WITH {FEEDS}, source AS (
            'withheld by the gate: ' || string_agg(feed, ', ' ORDER BY feed) FILTER (WHERE withheld) AS withheld,
            'refused: ' || string_agg(feed, ', ' ORDER BY feed) FILTER (WHERE refused) AS refused
     FROM feed GROUP BY tenant_id, source
+), miscounted AS (
+    -- Of several deliveries of a night one that is whole is enough: the others correct it.
+    SELECT tenant_id, source, 'unusual number of rows: ' || string_agg(DISTINCT feed, ', ' ORDER BY feed) AS feeds
+    FROM (
+        SELECT q.tenant_id, q.vendor AS source, q.feed
+        FROM marts.data_quality_result q
+        WHERE q.rule = ANY (%(row_counts)s) AND EXISTS (
+            SELECT FROM delivered d WHERE d.tonight AND d.status = 'accepted' AND (d.tenant_id, d.vendor, d.feed, d.run_no)
+            = (q.tenant_id, q.vendor, q.feed, q.run_no))
+        GROUP BY q.tenant_id, q.vendor, q.feed, q.table_name, q.rule HAVING NOT bool_or(q.success)
+    ) missed GROUP BY tenant_id, source
 ), step AS (
     -- Of a run that only publishes, the night's own steps were another run's.
     SELECT 'did not run: ' || string_agg(w.step, ', ' ORDER BY w.place) AS missing
@@ -78,12 +89,12 @@ WITH {FEEDS}, source AS (
     SELECT s.tenant_id, s.source, s.expected, s.received,
            coalesce(p.accounts, 0) - coalesce(b.accounts, 0) AS reconciled, coalesce(h.accounts, 0) AS held,
            coalesce(p.accounts, 0) AS published,
-           concat_ws('; ', a.missed, a.withheld, a.refused,
+           concat_ws('; ', a.missed, a.withheld, a.refused, m.feeds,
                CASE WHEN p.accounts IS NULL THEN 'no account has a row of the date' END,
                h.accounts || CASE h.accounts WHEN 1 THEN ' account' ELSE ' accounts' END || ' withheld',
                t.missing) AS reason
     FROM source s CROSS JOIN step t LEFT JOIN published p USING (tenant_id) LEFT JOIN held h USING (tenant_id)
-    LEFT JOIN against a USING (tenant_id, source)
+    LEFT JOIN against a USING (tenant_id, source) LEFT JOIN miscounted m USING (tenant_id, source)
     LEFT JOIN broken b ON b.tenant_id = s.tenant_id AND b.source_vendor = s.source
 )
 INSERT INTO marts.night_status AS known
@@ -103,8 +114,17 @@ WHERE ROW (known.expected, known.received, known.reconciled, known.held, known.p
 
 
 def write_night_status(
-    connection: psycopg.Connection, tenants: list[str], night: date, run_id: str, published_at: datetime
+    connection: psycopg.Connection,
+    tenants: list[str],
+    night: date,
+    run_id: str,
+    published_at: datetime,
+    *,
+    row_counts: list[str],
 ) -> None:
-    """Write the night's rows of these tenants; where the figures are as before, nothing changes."""
+    """Write the night's rows of these tenants; where the figures are as before, nothing changes.
+
+    `row_counts`: the rules of that measure, which a feed must have met for the night to be read.
+    """
     moment = {"tenants": tenants, "night": night, "run_id": run_id, "published_at": published_at}
-    connection.execute(NIGHT_STATUS, {**moment, "steps": STEPS})
+    connection.execute(NIGHT_STATUS, {**moment, "steps": STEPS, "row_counts": row_counts})

@@ -190,6 +190,36 @@ def test_rows_of_a_feed_are_compared_with_what_is_usual(
     assert "row_count" in now.message
 
 
+def test_a_file_of_a_header_alone_is_a_delivery_of_no_rows(
+    spark: SparkSession, settings: Settings, ledger: Ledger
+) -> None:
+    """Six dates of ten valuations and a run of one correction; then a header alone. A feed that
+    has never had a row, and a table without a rule, are not asked."""
+    lake, friday = Lake(spark, settings.lake_root), date(2026, 1, 9)
+    days = [date(2026, 1, day) for day in (2, 5, 6, 7, 8, 9)]
+
+    def night(on: date, rows: list[dict[str, Any]], *feeds: str) -> int:
+        run = ledger.open_run(on)
+        found = {"records": len(rows) + 1, "silver": len(rows), "quarantined": 0, "skipped": 1}
+        files = [a_file(run, "acme", "canonical" if "can" in f else "brokerage", f, **found) for f in feeds]
+        if rows:
+            silver(spark, lake, "valuation", run, [(files[0], row) for row in rows])
+        check(spark, settings, run)
+        ledger.close_run(run, "done", {})
+        return run.run_no
+
+    night(friday, [value(f"A{n}", "1", on=day) for day in days for n in range(10)], "canonical_valuations")
+    night(friday, [value("A1", "2", on=friday)], "canonical_valuations")
+    last = night(date(2026, 1, 12), [], "canonical_valuations", "canonical_prices", "brokerage_positions")
+
+    counts = lake.read("data_quality_result").where(f"run_no = {last} AND rule = 'row_count'").collect()
+    assert {(row["feed"], row["observed"], row["success"], row["expected_value"]) for row in counts} == {
+        ("canonical_valuations", 0.0, False, "between 0.5 and 2.0 fraction of the usual 10.0 of 6 dates"),
+        ("brokerage_positions", 0.0, True, "no usual number, 0 of 5 dates"),
+    }
+    assert {file.status for file in ledger.files() if file.run_no == last} == {"accepted"}
+
+
 def test_rows_that_a_replay_takes_through_are_looked_at_without_a_file(
     spark: SparkSession, settings: Settings, ledger: Ledger
 ) -> None:

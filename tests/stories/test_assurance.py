@@ -373,22 +373,35 @@ def test_an_analyst_sees_the_assurance_of_own_tenants_only(desk: Desk) -> None:
 # May the night be read?
 
 
-def came(desk: Desk, name: str, feed: str, night: date, status: str = "accepted") -> None:
-    """A file of a vendor that a run of that night took."""
-    run_id = f"night-{night}"
+def came(
+    desk: Desk, name: str, feed: str, night: date, status: str = "accepted", *, run: str = "night", **dates: date
+) -> int:
+    """A file of a vendor that a run of that night took; returns the run's number."""
+    run_id = f"{run}-{night}"
     if not desk.ask("SELECT FROM ops.run WHERE run_id = %s", run_id):
         desk.steps(run_id, night, *STEPS)
     [(run_no,)] = desk.ask("SELECT run_no FROM ops.run WHERE run_id = %s", run_id)
     [(arrival_no,)] = desk.ask("SELECT coalesce(max(arrival_no), 0) + 1 FROM ops.file")
     desk.put("ops.file", {
-        "file_id": f"{name}-{night}", "tenant_id": "acme", "path": f"acme/{name}-{night}", "size_bytes": 1,
+        "file_id": f"{name}-{run_no}", "tenant_id": "acme", "path": f"acme/{name}-{run_no}", "size_bytes": 1,
         "modified_at": EVENING, "status": status, "vendor": "custodian", "feed": feed, "run_no": run_no,
-        "arrival_no": arrival_no,
+        "arrival_no": arrival_no, **dates,
+    })  # fmt: skip
+    return run_no
+
+
+def counted(desk: Desk, feed: str, run_no: int, rows: int, *, success: bool, rule: str = "row_count") -> None:
+    """What the gate found of the number of rows of a feed."""
+    desk.put("marts.data_quality_result", {
+        "tenant_id": "acme", "vendor": "custodian", "feed": feed, "table_name": "valuation", "rule": rule,
+        "column_name": "", "severity": "warn", "success": success, "observed": rows, "expected_value": "as usual",
+        "rows_checked": rows, "rows_failed": 0, "run_no": run_no, "run_id": "n", "business_date": MONDAY,
+        "published_at": EVENING,
     })  # fmt: skip
 
 
 def readable(desk: Desk, run_id: str = f"night-{MONDAY}") -> tuple[bool, str]:
-    write_night_status(desk.admin, ["acme"], MONDAY, run_id, EVENING)
+    write_night_status(desk.admin, ["acme"], MONDAY, run_id, EVENING, row_counts=["row_count"])
     [row] = desk.ask("SELECT may_read, reason FROM marts.night_status WHERE business_date = %s", MONDAY)
     return row
 
@@ -417,3 +430,28 @@ def test_what_a_night_lacks_is_said(desk: Desk) -> None:
     )  # fmt: skip
     desk.admin.execute("DELETE FROM marts.account_performance_daily")
     assert "no account has a row of the date" in readable(desk)[1]
+
+
+def test_an_empty_or_cut_delivery_is_no_night_to_read(desk: Desk) -> None:
+    """A file of a header alone is accepted and has no date, so only the number of its rows tells."""
+    night = came(desk, "values", "valuations", MONDAY)
+    came(desk, "trades", "trades", MONDAY)
+    counted(desk, "trades", night, 12, success=True)
+    counted(desk, "valuations", night, 0, success=False, rule="of_another_measure")
+    assert readable(desk) == (True, "")
+    counted(desk, "valuations", night, 0, success=False)
+    assert readable(desk) == (False, "unusual number of rows: valuations")
+    again = came(desk, "values", "valuations", MONDAY, run="again")
+    counted(desk, "valuations", again, 1000, success=True)
+    assert readable(desk) == (True, "")
+    corrections = came(desk, "values", "valuations", MONDAY, run="corrections")
+    counted(desk, "valuations", corrections, 5, success=False)
+    assert readable(desk) == (True, "")
+
+
+def test_what_came_on_its_own_evening_counts_for_its_night(desk: Desk) -> None:
+    desk.steps(f"night-{MONDAY}", MONDAY, *STEPS)  # it found nothing new
+    evening = came(desk, "values", "valuations", date(2026, 1, 2), first_date=MONDAY, last_date=MONDAY)
+    assert readable(desk) == (True, "")
+    counted(desk, "valuations", evening, 300, success=False)
+    assert readable(desk) == (False, "unusual number of rows: valuations")
