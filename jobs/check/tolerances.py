@@ -109,6 +109,38 @@ MASTER: dict[str, list[Unit]] = {
 }
 UNITS = {**DELIVERY, **ROWS, **ACCOUNT, **RESULT, **RECONCILED, **MASTER}
 ANY = "any"
+# The tables whose rows a measure is of; those of the measures that are left out count in every table.
+TABLES: dict[str, list[str]] = {
+    "fx_move": ["fx_rate"],
+    "value_jump": ["valuation"],
+    "negative_value": ["valuation"],
+    "flow_share": ["valuation"],
+    "stale_value": ["valuation"],
+    "stale_price": ["position"],
+    "missing_accounts": ["valuation"],
+    "duplicate_account": ["valuation"],
+    "unknown_security": ["transaction", "position"],
+    "sign_of_type": ["transaction"],
+    "return_beyond": ["account_performance_daily"],
+    "tiny_capital": ["account_performance_daily"],
+    "begin_value_difference": ["reported_performance"],
+    "end_value_difference": ["reported_performance"],
+    "net_flow_difference": ["reported_performance"],
+    "daily_return_difference": ["reported_performance"],
+    "mtd_return_difference": ["reported_performance"],
+    "roll_forward_difference": ["reported_performance"],
+    "holdings_difference": ["position"],
+    "position_quantity_difference": ["position"],
+    "position_value_difference": ["position"],
+    "cash_difference": ["valuation", "cash_balance"],
+    "source_value_difference": ["valuation"],
+    "account_new": ["valuation"],
+    "account_missing": ["valuation"],
+    "closed_balance": ["valuation"],
+    "account_reopened": ["account"],
+    "account_renumbered": ["valuation"],
+    "account_changed": ["account"],
+}
 
 
 class Limit(StrictModel):
@@ -176,7 +208,8 @@ class Rule(Scope):
     @field_validator("applies_to")
     @classmethod
     def _is_table_or_feed(cls, word: str) -> str:
-        return _one_of("table or feed", word, [ANY, *_tables(), *load_mappings()])
+        results = sorted({table for measure in RESULT for table in TABLES[measure]})
+        return _one_of("table or feed", word, [ANY, *_tables(), *results, *load_mappings()])
 
     @model_validator(mode="after")
     def _severity_suits_the_measure(self) -> Rule:
@@ -201,6 +234,14 @@ class Rule(Scope):
                 )
         if self.measure == "return_beyond" and not any(limit.unit == "fraction" for limit in self.limits):
             raise ValueError("return_beyond needs a limit in fraction beside others: it says whose past is looked up")
+        return self
+
+    @model_validator(mode="after")
+    def _table_suits_the_measure(self) -> Rule:
+        of = TABLES.get(self.measure, _tables())
+        if self.applies_to != ANY and self.applies_to not in {*of, *load_mappings()}:
+            of_rows = f"of rows of {' and '.join(of)}" if self.measure in TABLES else "of what is delivered"
+            raise ValueError(f"measure {self.measure} is {of_rows}, not of {self.applies_to}")
         return self
 
     @model_validator(mode="after")

@@ -9,7 +9,7 @@ from operator import and_, or_
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from jobs.check.tolerances import ANY, SEVERITIES, Limit, Measure, Rule, Scope, Tolerances
+from jobs.check.tolerances import ANY, SEVERITIES, TABLES, Limit, Measure, Rule, Scope, Tolerances
 from jobs.platform.mapping import load_mappings
 
 VERDICT = "struct<rank:int,rule:string,severity:string,expected:string>"
@@ -21,8 +21,10 @@ def verdict(tolerances: Tolerances, measure: Measure, amounts: dict[str, Column]
     amounts: the measured size, not negative, per unit. A row breaks a rule when it is beyond every limit of the rule;
     an amount that is not defined (basis points of nothing) is beyond. The row's columns tenant_id, vendor and feed,
     account_class where a rule asks for it (`classes.with_class`), and its date `on` decide which entry of a rule is in
-    force; ceilings lower the severity.
+    force; ceilings lower the severity. Raises ValueError for a `table` that TABLES does not give the measure.
     """
+    if table not in TABLES[measure]:
+        raise ValueError(f"measure {measure} is of {' and '.join(TABLES[measure])}, not of {table}")
     meant = [rule for rule in tolerances.rules if rule.measure == measure and _may_apply(rule, table)]
     by_name = groupby(sorted(meant, key=lambda rule: rule.name), key=lambda rule: rule.name)
     broken = [_of_one_rule(list(entries), tolerances, amounts, on) for _, entries in by_name]

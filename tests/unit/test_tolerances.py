@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from jobs.check.tolerances import Rule, Tolerances, load_currencies, load_tolerances
+from jobs.check.tolerances import (
+    ANY,
+    TABLES,
+    UNITS,
+    Rule,
+    Tolerances,
+    load_currencies,
+    load_tolerances,
+)
+from jobs.platform import schemas
 from jobs.platform.errors import ConfigError
 from jobs.platform.settings import PROJECT_ROOT, Settings
 from jobs.platform.yaml_model import load_yaml
@@ -61,6 +70,25 @@ def test_a_typo_is_one_line_with_file_line_and_the_nearest_word(
 def rule(severity: str = "fail", **scope: object) -> Rule:
     values = {"limits": [{"unit": "rows", "max": 0}], "reason": "a price is positive", "severity": severity}
     return Rule.model_validate({"name": "sign", "measure": "wrong_sign", **values, **scope})
+
+
+def of_measure(measure: str, applies_to: str) -> Rule:
+    limits = [{"unit": UNITS[measure][0], "max": 1}]
+    values = {"name": "one", "measure": measure, "limits": limits, "severity": "warn", "reason": "of some table"}
+    return Rule.model_validate({**values, "applies_to": applies_to})
+
+
+@pytest.mark.parametrize("measure", UNITS)
+def test_a_rule_names_a_table_that_its_measure_is_of(measure: str) -> None:
+    """Of any other table it would never be looked at, however many holds its owner counts on. The delivery as a whole
+    and its rows are of every table; what is quarantined is of none."""
+    tables = [table.table for table in schemas.tables("silver")]
+    named = TABLES.get(measure, [] if measure == "quarantined_share" else tables)
+    for one in [*named, ANY, "canonical_valuations"]:
+        assert of_measure(measure, one).applies_to == one
+    for other in {*tables, "account_performance_daily"} - {*named}:
+        with pytest.raises(ValueError, match=f"measure {measure} is of .*, not of {other}|applies_to is a feed or any"):
+            of_measure(measure, other)
 
 
 def in_force(tolerances: Tolerances, on: date = date(2026, 1, 5), **case: str) -> list[str]:
