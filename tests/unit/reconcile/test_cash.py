@@ -167,7 +167,16 @@ def test_statements_roll_from_their_own_opening_balance(spark: SparkSession) -> 
 
 
 def test_a_statement_begins_where_the_last_one_ended(spark: SparkSession) -> None:
-    balances = rows_of(spark, "cash_balance", BALANCES)
+    """To the cent: one may lie between the statements of `cent`, two between those of `cents` not."""
+    nearly = [
+        balance(account, day, kind, amount, at)
+        for account, opening in (("cent", "90.01"), ("cents", "90.02"))
+        for day, kind, amount, at in (
+            (FRIDAY, "opening", "100", (f"{account}1", 1)), (FRIDAY, "closing", "90", (f"{account}1", 2)),
+            (MONDAY, "opening", opening, (f"{account}2", 1)),
+        )
+    ]  # fmt: skip
+    balances = rows_of(spark, "cash_balance", BALANCES + nearly)
     found = cash_balances(balances, all_of(balances, FRIDAY), TOLERANCES).collect()
     assert {
         (row["account_id"], row["as_of_date"]): (row["ours"], row["theirs"], row["difference"]) for row in found
@@ -176,7 +185,11 @@ def test_a_statement_begins_where_the_last_one_ended(spark: SparkSession) -> Non
         ("swift", TUESDAY): (120, 121, -1),
         ("camt", MONDAY): (90, 90, 0),
         ("camt", TUESDAY): (85.5, 80, Decimal("5.5")),
+        ("cent", MONDAY): (90, 90.01, Decimal("-0.01")),
+        ("cents", MONDAY): (90, 90.02, Decimal("-0.02")),
     }
+    broken = {(row["account_id"], row["as_of_date"]) for row in found if row["verdict"]}
+    assert broken == {("swift", TUESDAY), ("camt", TUESDAY), ("cents", MONDAY)}
     assert {row["type"] for row in found} == {"cash_balance"}
     since_tuesday = cash_balances(balances, all_of(balances, TUESDAY), TOLERANCES).collect()
     assert {row["as_of_date"] for row in since_tuesday} == {TUESDAY}
