@@ -26,7 +26,8 @@ file AS (
 ), delivered AS (
     -- What has no dates, or earlier ones beside the night's, is of the night of what the vendor sent on that evening:
     -- with a run after all that took files of the day before, or in which the evening had begun.
-    SELECT tenant_id, vendor, feed, run_no, business_date, status, tonight OR may_be AND bool_or(tonight) OVER sent AND (
+    SELECT tenant_id, vendor, feed, run_no, business_date, status,
+           tonight OR may_be AND bool_or(tonight) OVER sent AND (
                run_no > coalesce(max(run_no) FILTER (WHERE own) OVER sent, 0)
                OR run_no >= min(run_no) FILTER (WHERE tonight) OVER sent) AS tonight
     FROM file WINDOW sent AS (PARTITION BY tenant_id, vendor, business_date)
@@ -59,8 +60,8 @@ WITH {FEEDS}, source AS (
         SELECT q.tenant_id, q.vendor AS source, q.feed
         FROM marts.data_quality_result q
         WHERE q.rule = ANY (%(row_counts)s) AND EXISTS (
-            SELECT FROM delivered d WHERE d.tonight AND d.status = 'accepted' AND (d.tenant_id, d.vendor, d.feed, d.run_no)
-            = (q.tenant_id, q.vendor, q.feed, q.run_no))
+            SELECT FROM delivered d WHERE d.tonight AND d.status = 'accepted'
+            AND (d.tenant_id, d.vendor, d.feed, d.run_no) = (q.tenant_id, q.vendor, q.feed, q.run_no))
         GROUP BY q.tenant_id, q.vendor, q.feed, q.table_name, q.rule HAVING NOT bool_or(q.success)
     ) missed GROUP BY tenant_id, source
 ), step AS (
