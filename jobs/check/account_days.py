@@ -15,7 +15,7 @@ CASH_SECURITY = "(?i)^(CASH|MARGIN)([ _-]?[A-Z]{3})?$"
 ACCOUNT = ["tenant_id", "account_id"]
 SOURCE = ["tenant_id", "vendor", "feed"]
 DAY = [*SOURCE, "account_id", "as_of_date"]
-STATE, FLOW, VALUATION = range(3)  # in the order in which they count within a day
+FLOW, STATE, VALUATION = range(3)  # in the order in which they count within a day: a value has the flows of its day
 BY_SOURCE = "PARTITION BY tenant_id, account_id, source"
 BY_ACCOUNT = f"{BY_SOURCE} ORDER BY as_of_date, kind ROWS"
 SO_FAR = f"OVER ({BY_ACCOUNT} BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
@@ -28,9 +28,9 @@ def value_days(valuations: DataFrame, before: DataFrame, transactions: DataFrame
 
     valuations, transactions: rows of silver that count. before: tenant_id, account_id, as_of_date, end_market_value,
     currency, the last published row per account. Gives DAY, market_value, cash_value, currency, and since (date of the
-    value before), before_value, net_flow: NULL without a value before, and where amounts are in several currencies,
-    which nothing here converts. Of several vendors that value an account each is beside its own value before and its
-    own flows; one that delivers no flows is beside those of the others.
+    value before), before_value, net_flow (of the days after `since`): NULL without a value before, and where amounts
+    are in several currencies, which nothing here converts. Of several vendors that value an account each is beside its
+    own value before and its own flows; one that delivers no flows is beside those of the others.
     """
     values = valuations.selectExpr(*DAY, "market_value", "cash_value", "currency", f"{VALUATION} AS kind")
     states = before.selectExpr(

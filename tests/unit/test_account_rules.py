@@ -125,6 +125,31 @@ def test_each_of_two_vendors_is_beside_its_own_flows(of_values: Callable[..., Da
     assert [(row["account_id"], row["rule"]) for row in found.collect()] == [("jumps", "value_jump")]
 
 
+def test_a_flow_on_the_day_of_the_value_before_is_in_that_value(of_values: Callable[..., DataFrame]) -> None:
+    """Friday's published 500 are what a withdrawal of Friday has left, and its 12,000 hold Friday's deposit already."""
+    found = of_values(
+        Tolerances(
+            rules=[
+                rule("value_jump", [{"unit": "fraction", "max": 0.5}]),
+                rule("flow_share", [{"unit": "fraction", "max": 1.25}, {"unit": "money", "max": 1000}]),
+            ]
+        ),
+        [
+            value("emptied", "500"),
+            value("hides", "22000"),  # 10,000 more on Monday, and no flow since Friday's value
+            value("twice", "12000", FRIDAY), value("twice", "22000"),  # the same, where a file has both days
+        ],
+        {"emptied": "500", "hides": "12000"},
+        [
+            booking("emptied", "WITHDRAWAL", "-100000", FRIDAY),
+            booking("hides", "DEPOSIT", "10000", FRIDAY),
+            booking("twice", "DEPOSIT", "10000", FRIDAY),
+        ],
+    )  # fmt: skip
+    caught = [(account, name) for account, _, name, _ in said(found)]
+    assert caught == [("hides", "value_jump"), ("twice", "value_jump")]
+
+
 def test_a_negative_value_and_a_flow_that_the_values_cannot_hold(of_values: Callable[..., DataFrame]) -> None:
     tolerances = Tolerances(
         rules=[
