@@ -16,7 +16,7 @@ from jobs.check.verdict import verdict
 @dataclass(frozen=True)
 class AccountRule:
     """A measure: the size of what is wrong per unit (SQL, not negative; a row is judged where `when` is true), and in
-    words (SQL of a text, to which the expected limits are added)."""
+    words (SQL of a text, of rows that are judged, to which the expected limits are added)."""
 
     measure: Measure
     amounts: dict[str, str]
@@ -101,7 +101,7 @@ def judged(days: DataFrame, rules: Sequence[AccountRule], tolerances: Tolerances
     pass. `table`: the table of silver that the rows are of.
     """
     found = [
-        F.struct(_verdict(rule, named, table).alias("verdict"), F.expr(rule.words).alias("words"))
+        F.struct(_verdict(rule, named, table).alias("verdict"), _words(rule).alias("words"))
         for rule in rules
         for named in _by_name(tolerances, rule.measure)
     ]
@@ -132,3 +132,8 @@ def _by_name(tolerances: Tolerances, measure: Measure) -> list[Tolerances]:
 def _verdict(rule: AccountRule, tolerances: Tolerances, table: str) -> F.Column:
     amounts = {unit: F.expr(amount) for unit, amount in rule.amounts.items()}
     return F.when(F.expr(rule.when), verdict(tolerances, rule.measure, amounts, table=table, on=F.col("as_of_date")))
+
+
+def _words(rule: AccountRule) -> F.Column:
+    """In words what a judged row is like; of others the words may have no sense, as a share of nothing has none."""
+    return F.when(F.expr(rule.when), F.expr(rule.words))

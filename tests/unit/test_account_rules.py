@@ -150,6 +150,13 @@ def test_a_flow_on_the_day_of_the_value_before_is_in_that_value(of_values: Calla
     assert caught == [("hides", "value_jump"), ("twice", "value_jump")]
 
 
+def test_a_rule_that_does_not_look_at_a_value_has_no_words_for_it(of_values: Callable[..., DataFrame]) -> None:
+    """The account was empty: there is no share of nothing by which its value moved, and the others are judged."""
+    tolerances = Tolerances(rules=[rule("value_jump", [{"unit": "fraction", "max": 0.5}])])
+    found = of_values(tolerances, [value("empty", "100"), value("jumps", "200")], {"empty": "0", "jumps": "100"}, [])
+    assert [account for account, _, _, _ in said(found)] == ["jumps"]
+
+
 def test_a_negative_value_and_a_flow_that_the_values_cannot_hold(of_values: Callable[..., DataFrame]) -> None:
     tolerances = Tolerances(
         rules=[
