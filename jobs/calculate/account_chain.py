@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.calculate.gold import Gold, Proposal
+from jobs.calculate.holds import flags
 from jobs.calculate.inputs import ACCOUNT, Span
 from jobs.calculate.night import Night
 from jobs.calculate.restatement_rows import Restatements
@@ -69,17 +70,14 @@ class AccountChain:
         return rows, self.gold.existing(begin, span.holds("as_of_date"))
 
     def _with_flags(self, rows: DataFrame, span: Span) -> DataFrame:
-        """quality_flags: the rules that only warn and that caught the account on that date."""
+        """quality_flags: the rules that flag the account's inputs of that date."""
         lake = self.night.lake
         if lake.exists("held_account"):
-            caught = lake.read("held_account").where("severity = 'warn'")
+            caught = lake.read("held_account")
             if span.after is not None:
                 caught = caught.where(F.col("as_of_date") > span.after)
-            if not caught.isEmpty():
-                flags = caught.groupBy(*ACCOUNT, "as_of_date").agg(
-                    F.array_join(F.array_sort(F.collect_set("rule")), ",").alias("quality_flags")
-                )
-                joined = rows.join(flags, [*ACCOUNT, "as_of_date"], "left")
+            if not caught.where("state = 'flagged'").isEmpty():
+                joined = rows.join(flags(caught), [*ACCOUNT, "as_of_date"], "left")
                 return joined.withColumn("quality_flags", F.coalesce("quality_flags", F.lit("")))
         return rows.withColumn("quality_flags", F.lit(""))
 

@@ -7,8 +7,10 @@ from datetime import date
 from chispa import assert_df_equality
 from pyspark.sql import SparkSession
 
+from jobs.calculate.holds import flags
 from jobs.check.holds import flagged_where_published, let_through, still_caught
 from jobs.check.releases import Release
+from tests.rows import rows_of
 
 MONDAY, TUESDAY = date(2026, 1, 5), date(2026, 1, 6)
 HELD = "tenant_id string, account_id string, as_of_date date, rule string, severity string, step string"
@@ -68,3 +70,24 @@ def test_what_is_published_is_flagged_and_not_held(spark: SparkSession) -> None:
         ignore_nullable=True,
         ignore_column_order=True,
     )
+
+
+def test_a_row_has_the_flags_of_its_inputs_that_stand(spark: SparkSession) -> None:
+    """Not what held the account until somebody released it, nor what was said of a result that is another now."""
+    finding = {"tenant_id": "acme", "account_id": "A", "as_of_date": MONDAY, "severity": "warn", "state": "flagged"}
+    held = [
+        {**finding, "run_no": 1, "rule": "sign", "step": "check"},
+        {**finding, "run_no": 1, "rule": "negative", "step": None},  # as written before findings had their step
+        {**finding, "run_no": 1, "rule": "large_return", "step": "reconcile"},
+        {**finding, "run_no": 2, "rule": "large_return", "step": "reconcile", "state": "cleared"},
+        {**finding, "run_no": 2, "rule": "tiny_capital", "step": "reconcile"},  # it may be another tonight
+        {**finding, "run_no": 1, "rule": "jump", "step": "check"},
+        {**finding, "run_no": 2, "rule": "jump", "step": "check", "severity": "hold", "state": "held"},
+        {**finding, "run_no": 3, "rule": "jump", "step": "check", "severity": "hold", "state": "released"},
+        {**finding, "run_no": 2, "rule": "sign", "step": "check", "as_of_date": TUESDAY},
+    ]
+    found = flags(rows_of(spark, "held_account", held))
+    assert {(row["as_of_date"], row["quality_flags"]) for row in found.collect()} == {
+        (MONDAY, "negative,sign"),
+        (TUESDAY, "sign"),
+    }
