@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import reduce
 from itertools import groupby
 from operator import and_, or_
@@ -27,18 +28,26 @@ def verdict(tolerances: Tolerances, measure: Measure, amounts: dict[str, Column]
         raise ValueError(f"measure {measure} is of {' and '.join(TABLES[measure])}, not of {table}")
     meant = [rule for rule in tolerances.rules if rule.measure == measure and _may_apply(rule, table)]
     by_name = groupby(sorted(meant, key=lambda rule: rule.name), key=lambda rule: rule.name)
-    broken = [_of_one_rule(list(entries), tolerances, amounts, on) for _, entries in by_name]
+
+    def found(rule: Rule) -> Column:
+        return F.when(_beyond(rule, amounts), _found(rule, tolerances))
+
+    broken = [_said_in_force(list(entries), found, on) for _, entries in by_name]
     if not broken:
         return F.lit(None).cast(VERDICT)
     return (broken[0] if len(broken) == 1 else F.array_max(F.array(*broken))).cast(VERDICT)
 
 
-def _of_one_rule(entries: list[Rule], tolerances: Tolerances, amounts: dict[str, Column], on: Column) -> Column:
-    by_weight = sorted(entries, key=lambda rule: rule.weight, reverse=True)
-    branches = [(_in_force(rule, on), F.when(_beyond(rule, amounts), _found(rule, tolerances))) for rule in by_weight]
-    chosen = F.when(*branches[0])
-    for condition, found in branches[1:]:
-        chosen = chosen.when(condition, found)
+def said_in_force(entries: Sequence[Rule], says: Callable[[Rule], Column], *, table: str, on: Column) -> Column:
+    """What that of the `entries` of one rule says which is in force for a row of `table`, by the same columns as
+    `verdict`; NULL where none is."""
+    return _said_in_force([rule for rule in entries if _may_apply(rule, table)], says, on)
+
+
+def _said_in_force(entries: Sequence[Rule], says: Callable[[Rule], Column], on: Column) -> Column:
+    chosen = F.when(F.lit(False), None)
+    for rule in sorted(entries, key=lambda rule: rule.weight, reverse=True):
+        chosen = chosen.when(_in_force(rule, on), says(rule))
     return chosen
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import reduce
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from jobs.check.account_rules import AccountRule, judged
-from jobs.check.tolerances import Rule, Tolerances
+from jobs.check.tolerances import Measure, Rule, Tolerances
+from jobs.check.verdict import said_in_force
 
 ACCOUNT = ["tenant_id", "account_id"]
 TABLE = "account_performance_daily"
@@ -35,6 +39,8 @@ TINY = AccountRule(
     f"concat('a return of ', {PERCENT}, ' on a capital of ', format_number(weighted_capital, 2))",
 )
 RULES = [BEYOND, TINY]
+ASKED = "struct<over:int,at_least:int,days_back:int>"  # what a rule asks of an account's past
+MEASURES: tuple[Measure, ...] = ("return_beyond", "tiny_capital")
 
 
 def suspects(rows: DataFrame, tolerances: Tolerances) -> DataFrame:
@@ -61,37 +67,69 @@ def _outside(rule: Rule, measured: AccountRule) -> Column:
     return beyond
 
 
-def with_own_deviation(rows: DataFrame, past: DataFrame, *, over: int, at_least: int) -> DataFrame:
-    """`rows` with mean and deviation (sample standard deviation) of the account's `over` daily returns before each;
-    NULL with fewer than `at_least`.
+def beside_the_past(tolerances: Tolerances) -> list[Rule]:
+    """All entries of the rules that compare a return with those that the account had before."""
+    rules = tolerances.of("return_beyond")
+    names = {rule.name for rule in rules if any(limit.unit == "deviations" for limit in rule.limits)}
+    return [rule for rule in rules if rule.name in names]
 
-    past: tenant_id, account_id, as_of_date, twrr_daily of the accounts, rows over one business day.
+
+def days_back(rule: Rule) -> int:
+    """Calendar days within which the account's returns before are looked for."""
+    return rule.over_dates * 7 // 5 + 30
+
+
+def findings(rows: DataFrame, past: DataFrame | None, tolerances: Tolerances) -> DataFrame:
+    """What the rules find on the suspects: tenant_id, account_id, as_of_date, rule, reason, severity, state.
+
+    rows: daily rows with vendor and feed (of the value that the row ends with), benchmark_return (NULL where not
+    known), and account_class where a rule asks. past: tenant_id, account_id, as_of_date, twrr_daily of the accounts,
+    rows over one business day; None where no rule asks (`beside_the_past`). Of a rule the entry that is in force for a
+    row says how many of them count.
     """
+    entries = beside_the_past(tolerances)
+    found = []
+    for name in sorted({rule.name for rule in entries}):
+        own = tolerances.model_copy(update={"rules": [rule for rule in entries if rule.name == name]})
+        beside = _with_no_past(rows) if past is None else _with_own_deviation(rows, past, own.rules)
+        found.append(judged(beside, [BEYOND], own, TABLE))
+    others = tolerances.model_copy(update={"rules": [rule for rule in tolerances.of(*MEASURES) if rule not in entries]})
+    if others.rules:
+        found.append(judged(_with_no_past(rows), RULES, others, TABLE))
+    return reduce(DataFrame.unionByName, found)
+
+
+def _with_own_deviation(rows: DataFrame, past: DataFrame, entries: Sequence[Rule]) -> DataFrame:
+    """`rows` with mean and deviation (sample standard deviation) of the account's daily returns before each: as many as
+    the entry asks for that is in force for the row, NULL where they are fewer than it needs."""
     earlier = past.where("twrr_daily IS NOT NULL").selectExpr(
         *ACCOUNT, "as_of_date AS past_date", "twrr_daily AS past_return"
     )
     one = [*ACCOUNT, "as_of_date"]
-    last = F.slice(F.sort_array(F.collect_list(F.struct("past_date", "past_return")), asc=False), 1, over)
+    asked = said_in_force(entries, _asked, table=TABLE, on=F.col("as_of_date")).cast(ASKED).alias("asked")
+    last = "slice(sort_array(collect_list(struct(past_date, past_return)), false), 1, over) AS returns"
     found = (
-        rows.select(*one)
+        rows.select(*one, asked)
+        .select(*one, "asked.*")
         .join(earlier, ACCOUNT)
-        .where("past_date < as_of_date")
-        .groupBy(*one)
-        .agg(last.alias("returns"))
-        .selectExpr(*one, "explode(returns) AS one")
-        .groupBy(*one)
+        .where("past_date BETWEEN date_sub(as_of_date, days_back) AND date_sub(as_of_date, 1)")
+        .groupBy(*one, "over", "at_least")
+        .agg(F.expr(last))
+        .selectExpr(*one, "at_least", "explode(returns) AS one")
+        .groupBy(*one, "at_least")
         .agg(
-            F.expr(f"IF(count(*) >= {at_least}, avg(one.past_return), NULL) AS mean"),
-            F.expr(f"IF(count(*) >= {at_least}, stddev_samp(one.past_return), NULL) AS deviation"),
+            F.expr("IF(count(*) >= at_least, avg(one.past_return), NULL) AS mean"),
+            F.expr("IF(count(*) >= at_least, stddev_samp(one.past_return), NULL) AS deviation"),
         )
+        .drop("at_least")
     )
     return rows.join(found, one, "left")
 
 
-def findings(rows: DataFrame, tolerances: Tolerances) -> DataFrame:
-    """What the rules find on the suspects: tenant_id, account_id, as_of_date, rule, reason, severity, state.
+def _with_no_past(rows: DataFrame) -> DataFrame:
+    return rows.withColumns({name: F.lit(None).cast("double") for name in ("mean", "deviation")})
 
-    rows: daily rows with vendor and feed (of the value that the row ends with), mean, deviation and benchmark_return
-    (NULL where not known), and account_class where a rule asks.
-    """
-    return judged(rows, RULES, tolerances, TABLE)
+
+def _asked(rule: Rule) -> Column:
+    """How many returns an entry looks back on, of how many days at most, and how many it needs."""
+    return F.struct(F.lit(rule.over_dates), F.lit(rule.at_least_dates), F.lit(days_back(rule)))

@@ -15,15 +15,14 @@ from jobs.calculate.policies import source_rank
 from jobs.calculate.unpublished import Unpublished
 from jobs.check.classes import classified
 from jobs.check.holds import flagged_where_published
-from jobs.check.tolerances import Measure, Tolerances
+from jobs.check.tolerances import Tolerances
 from jobs.platform.lake import Lake, latest
 from jobs.platform.ledger import Run
 from jobs.platform.schemas import table
 from jobs.platform.settings import Settings
-from jobs.reconcile.results import ACCOUNT, findings, suspects, with_own_deviation
+from jobs.reconcile.results import ACCOUNT, MEASURES, beside_the_past, days_back, findings, suspects
 
 DAILY, EPOCH, STATE = "account_performance_daily", "account_epoch", "account_state"
-MEASURES: tuple[Measure, ...] = ("return_beyond", "tiny_capital")
 
 
 class Suspects:
@@ -62,9 +61,12 @@ class Suspects:
         named = named_few(rows)
         few = F.lit(True) if named is None else F.col("account_id").isin(named)
         rows = self._with_source(rows, F.col("as_of_date").between(first, last) & few)
-        rows = self._with_past(rows, few, first, last)
         rows = self._with_benchmark(rows, last)
-        found = findings(classified(rows, self.lake, self.tolerances, *MEASURES), self.tolerances)
+        rows = classified(rows, self.lake, self.tolerances, *MEASURES)
+        past = self._past(few, first, last)
+        if past is not None:  # each rule that asks for it judges the rows by itself
+            rows = rows.localCheckpoint()
+        found = findings(rows, past, self.tolerances)
         return flagged_where_published(found, self.lake.read(STATE))
 
     def _silver(self) -> Silver:
@@ -84,20 +86,15 @@ class Suspects:
         joined = rows.join(source, [*ACCOUNT, "as_of_date"], "left")
         return joined.select(*rows.columns, "source.vendor", "source.feed")
 
-    def _with_past(self, rows: DataFrame, few: F.Column, first: date, last: date) -> DataFrame:
-        """With the deviation of each account's earlier returns, where a rule compares with that."""
-        asked = [
-            rule
-            for rule in self.tolerances.of("return_beyond")
-            if any(limit.unit == "deviations" for limit in rule.limits)
-        ]
+    def _past(self, few: F.Column, first: date, last: date) -> DataFrame | None:
+        """The accounts' returns before, as far back as any rule looks; None where none compares with them."""
+        asked = beside_the_past(self.tolerances)
         if not asked:
-            return rows.withColumns({name: F.lit(None).cast("double") for name in ("mean", "deviation")})
-        over, at_least = (max(getattr(rule, name) for rule in asked) for name in ("over_dates", "at_least_dates"))
-        since = first - timedelta(days=over * 7 // 5 + 30)
+            return None
+        since = first - timedelta(days=max(days_back(rule) for rule in asked))
         daily = self.lake.read(DAILY).where(F.col("as_of_date").between(since, last) & few & (F.col("days") == 1))
         past = current_rows(daily, self.lake.read(EPOCH)) if self.lake.exists(EPOCH) else daily
-        return with_own_deviation(rows, past.select(*ACCOUNT, "as_of_date", "twrr_daily"), over=over, at_least=at_least)
+        return past.select(*ACCOUNT, "as_of_date", "twrr_daily")
 
     def _with_benchmark(self, rows: DataFrame, last: date) -> DataFrame:
         """With what the account's benchmark did meanwhile, where a rule compares with that."""

@@ -10,13 +10,14 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.check.tolerances import Rule, Tolerances
-from jobs.reconcile.results import findings, suspects, with_own_deviation
+from jobs.reconcile.results import findings, suspects
 
 MONDAY = date(2026, 3, 9)
 ROW = (
     "tenant_id string, vendor string, feed string, account_id string, as_of_date date, twrr_daily double,"
     " weighted_capital decimal(28,8), begin_market_value decimal(28,8), end_market_value decimal(28,8)"
 )
+PAST = "tenant_id string, account_id string, as_of_date date, twrr_daily double"
 
 
 def rule(measure: str, limits: list[dict[str, Any]], **scope: Any) -> Rule:
@@ -35,8 +36,8 @@ def rows(spark: SparkSession, *given: tuple[str, float | None, str, str, str]) -
     )
 
 
-def beside_nothing(frame: DataFrame) -> DataFrame:
-    return frame.withColumns({n: F.lit(None).cast("double") for n in ("mean", "deviation", "benchmark_return")})
+def without_benchmark(frame: DataFrame) -> DataFrame:
+    return frame.withColumn("benchmark_return", F.lit(None).cast("double"))
 
 
 def test_returns_beyond_a_fixed_limit_and_on_almost_nothing(spark: SparkSession) -> None:
@@ -58,7 +59,7 @@ def test_returns_beyond_a_fixed_limit_and_on_almost_nothing(spark: SparkSession)
     )
     found = suspects(every, tolerances)
     assert {row["account_id"] for row in found.collect()} == {"beyond", "tiny"}
-    told = findings(beside_nothing(every), tolerances).orderBy("account_id").collect()
+    told = findings(without_benchmark(every), None, tolerances).orderBy("account_id").collect()
     assert [(row["account_id"], row["rule"], row["state"], row["reason"]) for row in told] == [
         ("beyond", "return_beyond", "held", "the return is 51.00 %, expected at most 0.5 fraction"),
         (
@@ -78,7 +79,7 @@ def test_a_return_beside_the_account_s_own_past_and_its_benchmark(spark: SparkSe
     limits = [{"unit": "fraction", "max": 0.05}]
     tolerances = Tolerances(
         rules=[
-            rule("return_beyond", [*limits, {"unit": "deviations", "max": 6}]),
+            rule("return_beyond", [*limits, {"unit": "deviations", "max": 6}], over_dates=40, at_least_dates=20),
             rule("return_beyond", [*limits, {"unit": "excess", "max": 0.05}], name="beside_benchmark"),
         ]
     )
@@ -109,16 +110,11 @@ def test_a_return_beside_the_account_s_own_past_and_its_benchmark(spark: SparkSe
         "wild": 0.039,
         "with_market": 0.0401,
     }
-    frame = with_own_deviation(
-        every,
-        spark.createDataFrame(past, "tenant_id string, account_id string, as_of_date date, twrr_daily double"),
-        over=40,
-        at_least=20,
-    ).withColumn(
+    frame = every.withColumn(
         "benchmark_return", F.create_map(*[F.lit(x) for pair in index.items() for x in pair])[F.col("account_id")]
     )
     assert suspects(every, tolerances).count() == 8
-    told = findings(frame, tolerances).orderBy("account_id", "rule").collect()
+    told = findings(frame, spark.createDataFrame(past, PAST), tolerances).orderBy("account_id", "rule").collect()
     assert [(row["account_id"], row["rule"]) for row in told] == [
         ("barely", "return_beyond"),
         ("both", "beside_benchmark"),
@@ -130,3 +126,33 @@ def test_a_return_beside_the_account_s_own_past_and_its_benchmark(spark: SparkSe
     assert (
         "the return is 9.00 %, 8.9 of its own daily deviations, the benchmark's 8.99 %, expected" in told[3]["reason"]
     )
+
+
+def test_each_tenant_s_returns_are_beside_the_past_that_its_own_rule_asks_for(spark: SparkSession) -> None:
+    """Account ten moved by 1 % on each of ten days, enough for acme's rule and too little for beta's; what it did
+    before is nothing to acme. Of account three only acme's second rule says something, which asks for three days."""
+    deviations = [{"unit": "fraction", "max": 0.05}, {"unit": "deviations", "max": 6}]
+    tolerances = Tolerances(
+        rules=[
+            rule("return_beyond", deviations, over_dates=10, at_least_dates=10),
+            rule("return_beyond", deviations, over_dates=60, at_least_dates=20, tenant="beta"),
+            rule("return_beyond", deviations, over_dates=3, at_least_dates=3, name="of_late", tenant="acme"),
+        ]
+    )
+    acme = rows(spark, ("ten", 0.09, "1000", "1000", "1090"), ("three", 0.09, "1000", "1000", "1090"))
+    both = acme.unionByName(acme.where("account_id = 'ten'").withColumn("tenant_id", F.lit("beta")))
+    past = [
+        (tenant, account, MONDAY - timedelta(days=n), size * (-1) ** n)
+        for tenant, account, first, last, size in [
+            ("acme", "ten", 1, 10, 0.01), ("acme", "ten", 51, 60, 0.09),
+            ("acme", "three", 1, 3, 0.01),
+            ("beta", "ten", 1, 10, 0.01),
+        ]
+        for n in range(first, last + 1)
+    ]  # fmt: skip
+    told = findings(without_benchmark(both), spark.createDataFrame(past, PAST), tolerances)
+    assert {(row["tenant_id"], row["account_id"], row["rule"]) for row in told.collect()} == {
+        ("acme", "ten", "return_beyond"),
+        ("acme", "ten", "of_late"),
+        ("acme", "three", "of_late"),
+    }
