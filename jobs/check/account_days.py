@@ -76,7 +76,8 @@ def _by_source(every: DataFrame) -> DataFrame:
 
 
 def values_alone(valuations: DataFrame) -> DataFrame:
-    """As `value_days`, where nothing is known before the valuations or nobody asks for it."""
+    """As `value_days`, where nothing was ever published (the order of a whole history is dear) or nobody asks for it:
+    the rules that compare say nothing."""
     return valuations.selectExpr(
         *DAY,
         "market_value",
