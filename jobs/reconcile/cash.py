@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
@@ -16,14 +18,17 @@ from jobs.reconcile.positions import HOLDER
 PURSE = [*HOLDER, "currency"]
 LINE = ["line_no", "record_no"]
 ROLLED = [*PURSE, "feed", "as_of_date", "before", "opening", "closing"]
+_STATED, _LISTED, _ABSENT = 1, 2, 3  # where a custodian's figure comes from, the better one first
+_EARLIER = {"before": "as_of_date", "opening": "closing", "_source_before": "_source"}
 
 
 def custodian_cash(valuations: DataFrame, positions: DataFrame, since: DataFrame) -> DataFrame:
     """Cash that a custodian states beside the account's value or among its holdings, with what it stated before.
 
     valuations, positions: rows of silver that count. Where a vendor states it in both, the value's own counts; cash and
-    margin in one currency are one. Columns: those of ROLLED, for the dates from `since` (HOLDER, since) on; a currency
-    that is not stated is the account's and '' here.
+    margin in one currency are one. Of an account whose cash is listed among its holdings, a delivery of holdings that
+    does not list a currency says that there is none of it. Columns: those of ROLLED, for the dates from `since`
+    (HOLDER, since) on; a currency that is not stated is the account's and '' here.
     """
     currency = F.coalesce("currency", F.lit(""))
     one = [*HOLDER, "currency", "feed", "as_of_date"]
@@ -32,12 +37,29 @@ def custodian_cash(valuations: DataFrame, positions: DataFrame, since: DataFrame
     listed = positions.where(F.col("security_id").rlike(CASH_SECURITY))
     listed = listed.select(*one, F.coalesce("market_value", "quantity").alias("amount"))
     held = listed.groupBy(*PURSE, "as_of_date").agg(F.min("feed").alias("feed"), F.sum("amount").alias("closing"))
-    whole = stated.withColumn("_source", F.lit(1)).unionByName(held.withColumn("_source", F.lit(2)))
-    best = F.min("_source").over(Window.partitionBy(*HOLDER, "as_of_date"))
-    by_date = Window.partitionBy(*PURSE).orderBy("as_of_date")
-    earlier = {"before": F.lag("as_of_date").over(by_date), "opening": F.lag("closing").over(by_date)}
-    paired = whole.withColumn("_best", best).where("_source = _best").withColumns(earlier).join(since, HOLDER)
-    return paired.where("before IS NOT NULL AND as_of_date >= since").select(*ROLLED)
+    parts = {_STATED: stated, _LISTED: held, _ABSENT: _absent(positions)}
+    whole = reduce(DataFrame.unionByName, (rows.withColumn("_source", F.lit(of)) for of, rows in parts.items()))
+    of_holder, by_date = Window.partitionBy(*HOLDER), Window.partitionBy(*PURSE).orderBy("as_of_date")
+    source, best = F.col("_source"), F.min("_source").over(Window.partitionBy(*HOLDER, "as_of_date"))
+    # A vendor that states the account's cash may list it now and then: what it does not list is not said to be none.
+    states = F.min("_source").over(of_holder) == _STATED
+    counts = ~states | ((source == best) & (source != _ABSENT))
+    earlier = {name: F.lag(of).over(by_date) for name, of in _EARLIER.items()}
+    paired = whole.withColumn("_counts", counts).where("_counts").withColumns(earlier).join(since, HOLDER)
+    is_there = (source != _ABSENT) | (F.col("_source_before") != _ABSENT)
+    return paired.where(is_there).where("before IS NOT NULL AND as_of_date >= since").select(*ROLLED)
+
+
+def _absent(positions: DataFrame) -> DataFrame:
+    """Currencies of cash that an account lists on another date and not on this, with nothing: PURSE, as_of_date, feed,
+    closing. One figure without a currency and figures by currency say the same: neither is none beside the other."""
+    here = F.collect_set(F.when(F.col("security_id").rlike(CASH_SECURITY), F.col("currency")))
+    dates = positions.groupBy(*HOLDER, "as_of_date").agg(F.min("feed").alias("feed"), here.alias("_here"))
+    dates = dates.withColumn("_known", F.flatten(F.collect_set("_here").over(Window.partitionBy(*HOLDER))))
+    missing = dates.withColumn("currency", F.explode(F.array_except("_known", "_here")))
+    as_one = F.array_contains("_here", "")
+    none_here = (F.size("_here") == 0) | (~as_one & (F.col("currency") != ""))
+    return missing.where(none_here).select(*PURSE, "as_of_date", "feed", F.lit(0).cast(MONEY).alias("closing"))
 
 
 def statements(balances: DataFrame, since: DataFrame) -> DataFrame:
@@ -66,13 +88,15 @@ def cash_rolls(
     rolled: as `custodian_cash` (table `valuation`) or `statements` (table `cash_balance`) gives it; transactions: rows
     of silver that count; traders: as `movements.traders` gives them, asked of custodians only. An account's cash may be
     kept by trade or by settlement date, and a bank dates an opening balance on the statement's first day or the day
-    before: the nearest roll counts. What moves in another currency than a custodian's one figure cannot be compared.
-    Gives the columns of a difference; the item is the currency.
+    before: the nearest roll counts. Where money moves in a currency of which a custodian states no cash, its figures
+    in others cannot be compared: it may be in them. Gives the columns of a difference; the item is the currency.
     """
     is_statement = F.lit(table == "cash_balance")
     booked = movements(transactions).withColumnRenamed("currency", "_currency").where("money IS NOT NULL")
-    booked = booked.join(rolled.select(*PURSE, "before", "as_of_date"), HOLDER)
+    purses = F.collect_set("currency").over(Window.partitionBy(*HOLDER, "as_of_date")).alias("_purses")
+    booked = booked.join(rolled.select(*PURSE, "before", "as_of_date", purses), HOLDER)
     own = F.col("_currency").isNull() | (F.col("currency") == "") | (F.col("_currency") == F.col("currency"))
+    kept_apart = F.array_contains("_purses", F.col("_currency"))
     on_first = is_statement & (F.col("on") == F.col("before"))
     sums = {"_booked": within("on"), "_settled": within("settled_on"), "_first": on_first}
     moved = (
@@ -80,7 +104,7 @@ def cash_rolls(
         .groupBy(*PURSE, "as_of_date")
         .agg(
             *[F.sum(F.when(own & counts, F.col("money"))).alias(name) for name, counts in sums.items()],
-            F.max(F.when(~own & within("on"), F.col("_currency"))).alias("_foreign"),
+            F.max(F.when(~own & ~kept_apart & within("on"), F.col("_currency"))).alias("_foreign"),
             F.max(F.col("unpriced") & own & within("on")).alias("_unpriced"),
         )
     )

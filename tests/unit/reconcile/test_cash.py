@@ -193,3 +193,65 @@ def test_a_statement_begins_where_the_last_one_ended(spark: SparkSession) -> Non
     assert {row["type"] for row in found} == {"cash_balance"}
     since_tuesday = cash_balances(balances, all_of(balances, TUESDAY), TOLERANCES).collect()
     assert {row["as_of_date"] for row in since_tuesday} == {TUESDAY}
+
+
+# What an account lists on Monday and on Tuesday, in purses and one share of AAA, which is always there; what was booked
+# between; opening + movements less closing per currency.
+PURSES: dict[str, tuple[dict[str, int], dict[str, int], list[tuple[str, str]], dict[str, int]]] = {
+    "appears, unbooked": ({"USD": 100}, {"USD": 100, "EUR": 9}, [], {"USD": 0, "EUR": -9}),
+    "appears, booked": ({"USD": 100}, {"USD": 100, "EUR": 9}, [("9", "EUR")], {"USD": 0, "EUR": 0}),
+    "disappears": ({"USD": 100, "EUR": 9}, {"USD": 100}, [], {"USD": 0, "EUR": 9}),
+    "disappears, paid out": ({"USD": 100, "EUR": 9}, {"USD": 100}, [("-9", "EUR")], {"USD": 0, "EUR": 0}),
+    "another purse moved": ({"USD": 100, "EUR": 9}, {"USD": 150}, [("50", "USD")], {"USD": 0, "EUR": 9}),
+    "the first cash": ({}, {"USD": 5}, [], {"USD": -5}),
+    "the last cash": ({"USD": 5}, {}, [], {"USD": 5}),
+    "never any": ({}, {}, [("7", "USD")], {}),
+    "one figure, gone": ({"": 5}, {}, [], {"": 5}),
+    "one figure, then by currency": ({"": 5}, {"USD": 3, "EUR": 2}, [], {}),
+    "by currency, then one figure": ({"USD": 3, "EUR": 2}, {"": 5}, [], {}),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def purses(spark: SparkSession) -> dict[str, dict[str, Any]]:
+    positions, bookings = [], []
+    for account, (monday, tuesday, moves, _) in PURSES.items():
+        of_account = {**CUSTODIAN, "vendor": "ofx", "feed": "ofx_investment", "account_id": account}
+        for day, cash in ((MONDAY, monday), (TUESDAY, tuesday)):
+            listed = {"AAA": ("USD", 1), **{f"CASH_{currency}": (currency, n) for currency, n in cash.items()}}
+            positions += [
+                {**of_account, "as_of_date": day, "security_id": security.rstrip("_"), "currency": currency or None,
+                 "quantity": Decimal(n), "market_value": Decimal(n)}
+                for security, (currency, n) in listed.items()
+            ]  # fmt: skip
+        bookings += [{**of_account, **moved("DIVIDEND", n, TUESDAY, currency=one)} for n, one in moves]
+    # Without trades holdings could not be rolled at all.
+    bookings += [{**of_account, "account_id": "other", **moved("BUY", "-1")}]
+    held, transactions = rows_of(spark, "position", positions), rows_of(spark, "transaction", bookings)
+    rolled = custodian_cash(rows_of(spark, "valuation", []), held, all_of(held, TUESDAY))
+    found: dict[str, dict[str, Any]] = {account: {} for account in PURSES}
+    for row in cash_rolls(rolled, transactions, traders(transactions), TOLERANCES, table="valuation").collect():
+        assert (row["as_of_date"], row["obstacle"]) == (TUESDAY, None)
+        found[row["account_id"]][row["item"] or ""] = row["difference"]
+    return found
+
+
+@pytest.mark.parametrize("account", PURSES)
+def test_a_currency_that_a_delivery_does_not_list_is_none_there(
+    purses: dict[str, dict[str, Any]], account: str
+) -> None:
+    assert purses[account] == PURSES[account][3]
+
+
+def test_positions_beside_a_stated_figure_are_not_asked_for_cash(spark: SparkSession) -> None:
+    """The value states cash on Friday and Tuesday; the holdings list it once, and come on Monday too."""
+    of_account = {**CUSTODIAN, "account_id": "stated"}
+    values = [{**of_account, "as_of_date": day, "cash_value": Decimal(100)} for day in (FRIDAY, TUESDAY)]
+    share = {**of_account, "security_id": "AAA", "quantity": Decimal(1)}
+    positions = [{**share, "as_of_date": day} for day in (FRIDAY, MONDAY, TUESDAY)]
+    positions += [{**share, "as_of_date": FRIDAY, "security_id": "CASH", "market_value": Decimal(100)}]
+    valuations = rows_of(spark, "valuation", values)
+    rolled = custodian_cash(valuations, rows_of(spark, "position", positions), all_of(valuations, MONDAY))
+    assert [(row["before"], row["as_of_date"], row["opening"], row["closing"]) for row in rolled.collect()] == [
+        (FRIDAY, TUESDAY, 100, 100)
+    ]
