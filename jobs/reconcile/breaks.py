@@ -31,6 +31,7 @@ DIFFERENCE = {
 }  # fmt: skip
 BREAKS = "reconciliation_break"
 FIGURES = ["ours", "theirs", "difference", "difference_bps"]
+LOST, BEFORE = "not comparable any more: ", "; before: "  # in the reason of one that was seen wrong
 # What a person says of a break, in Postgres; the next run takes it over (`acts.py`).
 SAID = [
     "state", "reason", "owner", "assigned_by", "comment", "accepted_until", "accepted_by", "accepted_difference",
@@ -71,7 +72,8 @@ def remembered(
     found: as `as_differences` gives it. before: rows of gold.reconciliation_break of earlier runs. said: tenant_id,
     break_id and SAID of breaks about which a person has said something since; they get a row although nothing was
     compared. A break that is compared and in tolerance now, on all its dates, is resolved; one that was resolved opens
-    again. A figure that agrees and never differed leaves no row.
+    again. One that is not comparable any more on a date lives on with it, since nobody has corrected it. A figure that
+    agrees and never differed leaves no row.
     """
     known = latest_breaks(before)
     known = known.withColumn("_said", F.lit(False)) if said is None else _with_said(known, said)
@@ -120,7 +122,7 @@ def _with_said(known: DataFrame, said: DataFrame) -> DataFrame:
 
 
 def _by_break(claimed: DataFrame) -> DataFrame:
-    """One row per break: the dates on which it was seen wrong, right, and not comparable, and the figures to show."""
+    """One row per break: the dates on which it was seen wrong and right, and the figures to show."""
     day = F.col("as_of_date").cast("string")
     is_found = ~F.col("_anchor")
     figures = F.struct(*FIGURES, "feed", "obstacle", "verdict", "explanation")
@@ -132,7 +134,7 @@ def _by_break(claimed: DataFrame) -> DataFrame:
             latest.alias("now"),
             F.min(F.when(is_found, F.col("as_of_date"))).alias("_first"),
             F.array_sort(F.collect_set(F.when(is_found & F.col("_breaks"), day))).alias("_wrong"),
-            F.collect_set(F.when(is_found & ~F.col("_breaks"), day)).alias("_not_wrong"),
+            F.collect_set(F.when(is_found & F.col("obstacle").isNull() & ~F.col("_breaks"), day)).alias("_right"),
             F.min("_ended").alias("_ended"),
         )
         .where("_first IS NOT NULL OR _ended IS NOT NULL")
@@ -142,8 +144,8 @@ def _by_break(claimed: DataFrame) -> DataFrame:
 def _gathered(joined: DataFrame) -> DataFrame:
     """With the dates that are wrong now (`_dates`), whether one was seen tonight, and the figures that count."""
     nothing = F.array().cast("array<string>")
-    wrong, not_wrong = F.coalesce("_wrong", nothing), F.coalesce("_not_wrong", nothing)
-    still = F.array_except(F.array_union(F.coalesce("_was_wrong", nothing), wrong), not_wrong)
+    wrong, right = F.coalesce("_wrong", nothing), F.coalesce("_right", nothing)
+    still = F.array_except(F.array_union(F.coalesce("_was_wrong", nothing), wrong), right)
     is_over = F.col("type").isin(STATES_OF_ACCOUNT) & F.col("_ended").isNotNull()
     named = {name: F.coalesce(F.col(name), F.col(f"known.{name}")) for name in ("account_id", "type", "item")}
     # Figures of an earlier date of a break do not take the place of its last date's.
@@ -268,12 +270,15 @@ def _reason() -> Column:
         F.when(F.col("_moved"), ", but the difference has moved").otherwise(", which has passed"),
     )
     again = F.concat(F.lit("reopened by "), F.col("known.reopened_by"))
+    differed = F.regexp_replace("known.reason", f"^{LOST}.*?{BEFORE}", "")
+    lost = F.concat(F.lit(LOST), F.col("now.obstacle"), F.lit(BEFORE), differed)
     return (
         F.when(F.col("state") == "not_comparable", F.coalesce(F.col("now.obstacle"), F.col("known.reason")))
         .when((F.col("state") == "resolved") & F.col("_changes"), "the figures agree now")
         .when(F.col("_acceptance_ended"), F.concat_ws("; ", until, broken))
         .when(F.col("state") == "explained", broken)
-        .when((F.col("state") == "open") & F.col("_shows"), F.concat_ws("; ", F.when(was.isin(LIVING), again), broken))
+        .when((F.col("state") == "open") & ~F.col("_shows"), F.coalesce(lost, F.col("known.reason")))
+        .when(F.col("state") == "open", F.concat_ws("; ", F.when(was.isin(LIVING), again), broken))
         .otherwise(F.col("known.reason"))
     )
 

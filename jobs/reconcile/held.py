@@ -68,9 +68,10 @@ def holds_of_breaks(rows: DataFrame, before: DataFrame) -> DataFrame:
 
 
 def ended(present: DataFrame, breaks: DataFrame) -> DataFrame:
-    """Of the holds of breaks those that hold no longer, since no break of the type is open: FOUND.
+    """Of the holds of breaks those that hold no longer, since no break of the type is open and one has ended: FOUND.
 
-    present: as `present_holds` gives them. breaks: all rows of gold.reconciliation_break of their accounts.
+    present: as `present_holds` gives them. breaks: all rows of gold.reconciliation_break of their accounts. What cannot
+    be compared ends nothing.
     """
     now = latest_breaks(breaks).select(
         *ACCOUNT,
@@ -80,11 +81,13 @@ def ended(present: DataFrame, breaks: DataFrame) -> DataFrame:
         "state",
     )
     state = now.groupBy(*ACCOUNT, "rule").agg(
-        F.bool_or("is_open").alias("is_open"), F.max_by("state", "run_no").alias("is_now")
+        F.bool_or("is_open").alias("is_open"),
+        F.max_by("state", F.when(F.col("state") != "not_comparable", F.col("run_no"))).alias("is_now"),
     )
     through = present.where(F.col("rule").startswith(BREAK)).drop("state").join(state, [*ACCOUNT, "rule"])
     reason = F.concat(F.lit("the break is "), F.col("is_now")).alias("reason")
-    return through.where("NOT is_open").select(*FINDING, reason, "severity", F.lit("released").alias("state"))
+    over = through.where("NOT is_open AND is_now IS NOT NULL")
+    return over.select(*FINDING, reason, "severity", F.lit("released").alias("state"))
 
 
 def recalculated(present: DataFrame, rows: DataFrame, epochs: DataFrame, found: DataFrame | None) -> DataFrame:

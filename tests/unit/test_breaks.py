@@ -287,6 +287,10 @@ WARN = {"rank": 0, "rule": "begin_value", "severity": "warn", "expected": "at mo
 BECAUSE = {"explanation": {"cause": "rounding", "words": "ours rounded is 90"}}
 MISSING: dict[str, Any] = {"type": "account_missing", "difference": None, "difference_bps": None}
 BY_BPS: dict[str, Any] = {"type": "twrr_daily", "difference": None}
+LOST: dict[str, Any] = {
+    "obstacle": "our row covers 2 business days, theirs one", "difference": None, "difference_bps": None,
+    "verdict": None,
+}  # fmt: skip
 ACCEPTED: dict[str, Any] = {
     "state": "accepted",
     "reason": "accepted by ann until 2026-03-12: their rounding",
@@ -353,6 +357,9 @@ NIGHTS: dict[date, list[dict[str, Any]]] = {
         seen("amount", TUESDAY, "10"),
         seen("again", TUESDAY, "10", **BECAUSE),
         seen("gone", TUESDAY, "10", **BECAUSE),
+        seen("lost", MON, "10"),
+        seen("lost", TUESDAY, "10"),
+        seen("never", TUESDAY, "0", **LOST),
     ],
     WEDNESDAY: [
         seen("ends", WEDNESDAY, "0"),
@@ -361,6 +368,7 @@ NIGHTS: dict[date, list[dict[str, Any]]] = {
         seen("flow", WEDNESDAY, "10", **FLOW),
         seen("missing", WEDNESDAY, "1", **MISSING),
         seen("gone", TUESDAY, "11"),
+        seen("lost", TUESDAY, "0", **LOST),
     ],
     THU: [
         seen("level", THU, "10"),  # Wednesday was not compared
@@ -370,6 +378,8 @@ NIGHTS: dict[date, list[dict[str, Any]]] = {
         seen("amount", TUESDAY, "10.04"),  # within 0.05 of what was accepted
         seen("again", TUESDAY, "10", **BECAUSE),
         seen("custody", THU, "1000"),
+        seen("lost", MON, "0"),
+        seen("lost", TUESDAY, "0", **LOST),
     ],
     FRI: [
         seen("level", FRI, "25"),
@@ -380,7 +390,7 @@ NIGHTS: dict[date, list[dict[str, Any]]] = {
         *[seen("stretch", day, size) for day, size in STRETCH],
         *[seen("month", day, "10", **MTD) for day in (FEBRUARY, MARCH)],
     ],
-    NEXT: [seen("ends", TUESDAY, "0"), seen("again", TUESDAY, "10", **BECAUSE)],
+    NEXT: [seen("ends", TUESDAY, "0"), seen("again", TUESDAY, "10", **BECAUSE), seen("lost", TUESDAY, "0")],
 }
 # Before the night: account -> what a person has said of its break.
 SAYS: dict[date, dict[str, dict[str, Any]]] = {
@@ -438,6 +448,17 @@ def test_a_level_ends_where_the_figures_agree_and_stays_open_until_its_dates_are
     assert (told([half]), half["dates"], half["difference"]) == ([(9, 10, "open")], "2026-03-10", Decimal("10"))
     assert told(week["ends", FRI]) == [(9, 10, "resolved")]
     assert ("ends", NEXT) not in week
+
+
+def test_a_break_that_can_be_compared_no_more_stays_open_until_its_dates_are_corrected(week: Week) -> None:
+    """Nobody has corrected Tuesday where our row of Tuesday is lost. What never differed is no break."""
+    [first], [lost], [half], [right] = (week["lost", night] for night in (TUESDAY, WEDNESDAY, THU, NEXT))
+    assert (told([lost]), lost["difference"], lost["severity"]) == ([(9, 10, "open")], Decimal("10"), "warn")
+    assert (lost["break_id"], lost["last_seen_on"]) == (first["break_id"], TUESDAY)
+    assert lost["reason"] == f"not comparable any more: {LOST['obstacle']}; before: {first['reason']}"
+    assert (half["dates"], half["reason"]) == ("2026-03-10", lost["reason"])
+    assert (right["state"], right["reason"]) == ("resolved", "the figures agree now")
+    assert told(week["never", TUESDAY]) == [(10, None, "not_comparable")]
 
 
 def test_of_several_dates_in_one_run_each_stretch_of_one_amount_is_a_break(week: Week) -> None:

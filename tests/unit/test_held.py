@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from jobs.platform import schemas
 from jobs.reconcile.held import ended, holds_of_breaks, recalculated
@@ -17,7 +18,7 @@ PRESENT = (
 DAY = "tenant_id string, account_id string, as_of_date date"
 
 
-def breaks(spark: SparkSession, *rows: tuple[str, str, str, int], on: date = MONDAY) -> DataFrame:
+def breaks(spark: SparkSession, *rows: tuple[str, str | None, str, int], on: date = MONDAY) -> DataFrame:
     """Of account, severity, state and run; one break per account."""
     struct = schemas.table("reconciliation_break").struct
     given: list[dict[str, Any]] = [
@@ -58,6 +59,21 @@ def test_a_hold_ends_with_its_break(spark: SparkSession) -> None:
     every = breaks(spark, *[(one, "hold", "open", 6) for one in names], *[(one, "hold", one, 7) for one in names[1:]])
     found = {row["account_id"]: (row["reason"], row["state"]) for row in ended(present, every).collect()}
     assert found == {one: (f"the break is {one}", "released") for one in names[1:]}
+
+
+def test_a_hold_does_not_end_where_its_break_can_be_compared_no_more(spark: SparkSession) -> None:
+    """Of `lost` and `both` nobody has corrected anything. That another date of `right` is not comparable holds
+    nobody."""
+    names = ["lost", "both", "right"]
+    present = spark.createDataFrame(
+        [("acme", one, TUESDAY, "break_twrr_daily", "far apart", "hold", "held") for one in names], PRESENT
+    )
+    every = breaks(spark, *[(one, "hold", "open", 6) for one in names], ("right", "hold", "resolved", 7))
+    every = every.unionByName(breaks(spark, ("lost", None, "not_comparable", 7)))
+    beside = breaks(spark, ("right", None, "not_comparable", 8), ("both", None, "not_comparable", 8), on=TUESDAY)
+    every = every.unionByName(beside.withColumn("break_id", F.lit("of Tuesday")))
+    found = [(row["account_id"], row["reason"]) for row in ended(present, every).collect()]
+    assert found == [("right", "the break is resolved")]
 
 
 def test_a_result_that_comes_out_otherwise_is_judged_anew(spark: SparkSession) -> None:
