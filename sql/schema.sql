@@ -2061,9 +2061,9 @@ COMMENT ON COLUMN marts.reconciliation_break.published_at IS 'When this version 
 
 COMMENT ON COLUMN marts.reconciliation_break.item IS 'What within the account differs: a security, a currency, an attribute, another account number; empty where the type says it all.';
 
-COMMENT ON COLUMN marts.reconciliation_break.through_date IS 'Last date on which the figures differ by this amount: of a level that lasts, one row stands for all its dates.';
+COMMENT ON COLUMN marts.reconciliation_break.through_date IS 'Last date on which the figures differ: of a level that lasts, one row stands for all its dates.';
 
-COMMENT ON COLUMN marts.reconciliation_break.ended_on IS 'Of a level, the next compared date, on which the figures agree or differ by another amount; empty while it lasts. The dates until then stay wrong until a file corrects them.';
+COMMENT ON COLUMN marts.reconciliation_break.ended_on IS 'Of a level, the next compared date, on which the figures agree or another break begins; empty while it lasts. The dates until then stay wrong until a file corrects them.';
 
 COMMENT ON COLUMN marts.reconciliation_break.age_days IS 'Business days since first_seen_on; of what is resolved, when it was last open.';
 

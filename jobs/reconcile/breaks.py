@@ -75,7 +75,7 @@ def remembered(
     again. One that is not comparable any more on a date lives on with it, since nobody has corrected it. A figure that
     agrees and never differed leaves no row.
     """
-    known = latest_breaks(before)
+    known = latest_breaks(_with_amounts(before))
     known = known.withColumn("_said", F.lit(False)) if said is None else _with_said(known, said)
     earlier = known.select(
         "tenant_id", "break_id", F.struct(*known.columns).alias("known"), wrong_dates().alias("_was_wrong")
@@ -92,6 +92,12 @@ def remembered(
         F.lit(run_id).alias("run_id"),
         F.lit(run_no).cast("long").alias("run_no"),
     )
+
+
+def _with_amounts(rows: DataFrame) -> DataFrame:
+    """`rows` with `_amounts`: what each run said of the break, and of which date."""
+    said = F.struct("run_no", "through_date", *FIGURES, "reason")
+    return rows.withColumn("_amounts", F.collect_list(said).over(Window.partitionBy("tenant_id", "break_id")))
 
 
 def business_days_since(day: str, until: date, calendars: Mapping[str, Calendar]) -> Column:
@@ -163,15 +169,26 @@ def _gathered(joined: DataFrame) -> DataFrame:
             }
         )
         .withColumn("_shows", F.col("_first").isNotNull() & (shows | ~F.col("_lives")))
-        .withColumns(
-            {name: F.when(F.col("_shows"), F.col(f"now.{name}")).otherwise(F.col(f"known.{name}")) for name in FIGURES}
-        )
+        .withColumn("_back", _back())
+        .withColumns({name: _newest(name) for name in FIGURES})
         .withColumn("feed", F.col("now.feed"))
         # Left out: what agrees and never differed or is resolved, and breaks of which nothing was seen or said.
         .where("known IS NOT NULL OR _lives OR now.obstacle IS NOT NULL")
         .where("NOT known.state <=> 'resolved' OR _lives OR now.obstacle IS NOT NULL OR known._said")
         .where("_first IS NOT NULL OR _ended IS NOT NULL OR known._said")
     )
+
+
+def _back() -> Column:
+    """Where its last date is right now and earlier ones are not, what was said of the last of these."""
+    last = F.array_max("_dates").cast("date")
+    of_date = F.filter("known._amounts", lambda one: one["through_date"] == last)
+    return F.when(F.col("_lives") & ~F.col("_shows") & (last < F.col("known.through_date")), F.array_max(of_date))
+
+
+def _newest(figure: str) -> Column:
+    now, back, known = (F.col(f"{of}.{figure}") for of in ("now", "_back", "known"))
+    return F.when(F.col("_shows"), now).when(F.col("_back").isNotNull(), back).otherwise(known)
 
 
 def _judged(rows: DataFrame, tolerances: Tolerances, tonight: Column) -> DataFrame:
@@ -184,7 +201,7 @@ def _judged(rows: DataFrame, tolerances: Tolerances, tonight: Column) -> DataFra
     rows = rows.withColumns(
         {
             "_passed": is_accepted & F.coalesce(F.col("known.accepted_until") < tonight, F.lit(False)),
-            "_moved": is_accepted & F.col("_shows") & ~same,
+            "_moved": is_accepted & (F.col("_shows") | F.col("_back").isNotNull()) & ~same,
         }
     )
     # One that a person opened again is not explained away by the same cause on the next night.
@@ -270,14 +287,14 @@ def _reason() -> Column:
         F.when(F.col("_moved"), ", but the difference has moved").otherwise(", which has passed"),
     )
     again = F.concat(F.lit("reopened by "), F.col("known.reopened_by"))
-    differed = F.regexp_replace("known.reason", f"^{LOST}.*?{BEFORE}", "")
+    differed = F.regexp_replace(F.coalesce("_back.reason", "known.reason"), f"^{LOST}.*?{BEFORE}", "")
     lost = F.concat(F.lit(LOST), F.col("now.obstacle"), F.lit(BEFORE), differed)
     return (
         F.when(F.col("state") == "not_comparable", F.coalesce(F.col("now.obstacle"), F.col("known.reason")))
         .when((F.col("state") == "resolved") & F.col("_changes"), "the figures agree now")
         .when(F.col("_acceptance_ended"), F.concat_ws("; ", until, broken))
         .when(F.col("state") == "explained", broken)
-        .when((F.col("state") == "open") & ~F.col("_shows"), F.coalesce(lost, F.col("known.reason")))
+        .when((F.col("state") == "open") & ~F.col("_shows"), F.coalesce(lost, "_back.reason", "known.reason"))
         .when(F.col("state") == "open", F.concat_ws("; ", F.when(was.isin(LIVING), again), broken))
         .otherwise(F.col("known.reason"))
     )

@@ -16,6 +16,7 @@ from jobs.platform.ledger import Run
 from jobs.platform.schemas import table
 from jobs.platform.settings import Settings
 from jobs.reconcile.breaks import latest_breaks
+from jobs.reconcile.levels import same_amount
 from jobs.reconcile.suspects import EPOCH, STATE, Suspects
 
 BREAKS, HELD = "reconciliation_break", "held_account"
@@ -50,18 +51,25 @@ def write(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | 
     return {f"accounts_{state}": count for state, count in counts.items()}
 
 
-def holds_of_breaks(rows: DataFrame, before: DataFrame) -> DataFrame:
+def holds_of_breaks(rows: DataFrame, before: DataFrame, tolerances: Tolerances) -> DataFrame:
     """The run's breaks that hold their account: FOUND.
 
     rows: gold.reconciliation_break as the run wrote it. before: rows of earlier runs, of the same breaks. A break holds
     from the night on which it opens, or opens again; who lets the account through has seen it, so that it does not hold
-    it a second time while it stays open.
+    it a second time while it stays open, unless it goes on to a further date by an amount that nobody has seen.
     """
     holding = F.col("severity").eqNullSafe("hold") & (F.col("state") == "open")
-    known = latest_breaks(before).where(holding).select("tenant_id", "break_id")
+    facts = F.struct("through_date", "difference", "difference_bps").alias("_known")
+    known = latest_breaks(before).where(holding).select("tenant_id", "break_id", facts)
+    # What gold does not say: a rule of one feed only cannot tell here whether the amount has moved.
+    scope = {"vendor": F.col("source_vendor"), "feed": F.lit(None).cast("string")}
+    now, then = ((F.col(f"{of}difference"), F.col(f"{of}difference_bps")) for of in ("", "_known."))
+    has_moved = (F.col("through_date") > F.col("_known.through_date")) & ~same_amount(tolerances, now, then)
     return (
         rows.where(holding)
-        .join(known, ["tenant_id", "break_id"], "left_anti")
+        .join(known, ["tenant_id", "break_id"], "left")
+        .withColumns(scope)
+        .where(F.col("_known").isNull() | has_moved)
         .select(*ACCOUNT, "as_of_date", F.concat(F.lit(BREAK), "type").alias("rule"), "reason", "severity")
         .withColumn("state", F.lit("held"))
     )
@@ -120,7 +128,7 @@ def _triggered(lake: Lake, unpublished: Unpublished, tolerances: Tolerances) -> 
     before = before.join(
         F.broadcast(rows.select("tenant_id", "break_id").distinct()), ["tenant_id", "break_id"], "left_semi"
     )
-    return _from_tomorrow(lake, holds_of_breaks(rows, before))
+    return _from_tomorrow(lake, holds_of_breaks(rows, before, tolerances))
 
 
 def _from_tomorrow(lake: Lake, found: DataFrame) -> DataFrame:

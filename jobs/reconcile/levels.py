@@ -1,7 +1,8 @@
 """Which break a difference belongs to: one that knows its date already, one whose level it goes on with, or none.
 
 The figures of one date are one claim. Where the next compared date of the same account, type, item and vendor differs
-by the same amount, it is the same break: a position that is short by 100 is one break on all its days.
+too, it may be the same break: by the same amount, as a position that is short by 100 on all its days; or, of a figure
+that stands from day to day, by another amount to the same side, as accruals and exchange rates move it.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ LEVELS = [
     "begin_value", "end_value", "twrr_mtd", "holdings_value", "position_quantity", "position_value", "cash_balance",
     "source_value",
 ]  # fmt: skip
+# Of these, figures that stand: what differs on a date is still in the next one's, whatever it is by then. Units and
+# opening balances are rolled from the delivery before, so that another amount is another error.
+STANDING = ["begin_value", "end_value", "twrr_mtd", "holdings_value", "position_value", "source_value"]
 # States of an account, which have no figures of a date: a later day on which it is right clears them.
 STATES_OF_ACCOUNT = [
     "account_new", "account_missing", "account_closed_with_balance", "account_reopened", "account_renumbered",
@@ -67,13 +71,14 @@ def claims(found: DataFrame, known: DataFrame, tolerances: Tolerances) -> DataFr
             {
                 "_own": break_id(),
                 "_breaks": F.col("obstacle").isNull() & F.col("verdict").isNotNull(),
+                "_by_cause": F.col("explanation").isNotNull(),
                 "_anchor": F.lit(False),
             }
         )
     )
     sequence = placed.where("obstacle IS NULL").unionByName(_anchors(known), allowMissingColumns=True)
     aside = placed.where("obstacle IS NOT NULL").withColumn("break_id", F.coalesce("_place", "_own"))
-    return _linked(sequence, tolerances).unionByName(aside, allowMissingColumns=True)
+    return _linked(sequence, tolerances).unionByName(aside.drop("_by_cause"), allowMissingColumns=True)
 
 
 def break_id() -> Column:
@@ -115,24 +120,31 @@ def _anchors(known: DataFrame) -> DataFrame:
         "difference_bps",
         F.col("break_id").alias("_place"),
         F.lit(True).alias("_breaks"),
+        (F.col("state") == "explained").alias("_by_cause"),
         F.lit(True).alias("_anchor"),
     )
 
 
 def _linked(sequence: DataFrame, tolerances: Tolerances) -> DataFrame:
+    """Of differences and anchors in the order of their dates: break_id, and where one ends.
+
+    A moved level goes on only where both dates have a cause, or neither: what is explained does not close what is not.
+    """
     by_date = Window.partitionBy(*KEY).orderBy("as_of_date", F.desc("_anchor"))
-    last = F.lag(F.struct("_breaks", "difference", "difference_bps", "as_of_date")).over(by_date)
+    last = F.lag(F.struct("_breaks", "_by_cause", "difference", "difference_bps", "as_of_date")).over(by_date)
     same = same_amount(
         tolerances,
         (F.col("difference"), F.col("difference_bps")),
         (F.col("_last.difference"), F.col("_last.difference_bps")),
     )
+    one_side = _side("difference", "difference_bps") == _side("_last.difference", "_last.difference_bps")
+    moves_on = F.col("type").isin(STANDING) & one_side & (F.col("_by_cause") == F.col("_last._by_cause"))
     one_month = F.trunc("as_of_date", "month") == F.trunc("_last.as_of_date", "month")
     goes_on = (
         F.col("type").isin(LASTING)
         & F.col("_breaks")
         & F.col("_last._breaks")
-        & same
+        & (same | moves_on)
         & ((F.col("type") != "twrr_mtd") | one_month)
     )
     begins = F.col("_place").isNotNull() | ~F.coalesce(goes_on, F.lit(False))
@@ -145,5 +157,9 @@ def _linked(sequence: DataFrame, tolerances: Tolerances) -> DataFrame:
         .withColumn("break_id", whose.over(by_date.rowsBetween(Window.unboundedPreceding, 0)))
         .withColumn("_next", following)
         .withColumn("_ended", F.when(ends & (F.col("_next.break_id") != F.col("break_id")), F.col("_next.as_of_date")))
-        .drop("_last", "_begins", "_next")
+        .drop("_last", "_begins", "_next", "_by_cause")
     )
+
+
+def _side(difference: str, bps: str) -> Column:
+    return F.signum(F.coalesce(F.col(difference).cast("double"), F.col(bps)))

@@ -8,6 +8,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from jobs.check.tolerances import Rule, Tolerances
 from jobs.platform import schemas
 from jobs.reconcile.held import ended, holds_of_breaks, recalculated
 
@@ -15,6 +16,8 @@ MONDAY, TUESDAY = date(2026, 1, 5), date(2026, 1, 6)
 PRESENT = (
     "tenant_id string, account_id string, as_of_date date, rule string, reason string, severity string, state string"
 )
+RULE = {"name": "end", "measure": "end_value_difference", "limits": [{"unit": "money", "max": 5}], "severity": "hold"}
+TOLERANCES = Tolerances(rules=[Rule.model_validate({**RULE, "reason": "one of the two is wrong"})])
 DAY = "tenant_id string, account_id string, as_of_date date"
 
 
@@ -42,11 +45,22 @@ def test_a_break_holds_when_it_opens_and_not_again_while_it_stays_open(spark: Sp
         ("again", "hold", "open", 7),
     )
     before = breaks(spark, ("ages", "hold", "open", 6), ("again", "hold", "open", 5), ("again", "hold", "resolved", 6))
-    found = holds_of_breaks(rows, before).collect()
+    found = holds_of_breaks(rows, before, TOLERANCES).collect()
     assert {(row["account_id"], row["rule"], row["state"]) for row in found} == {
         ("new", "break_twrr_daily", "held"),
         ("again", "break_twrr_daily", "held"),
     }
+
+
+def test_a_break_holds_again_where_it_goes_on_by_another_amount(spark: SparkSession) -> None:
+    """grows: by more than the rule lets differ. stays: within it. corrected: another figure of the same date."""
+    amounts = F.create_map(*[F.lit(one) for one in ("grows", 40, "stays", 10, "corrected", 40)])
+    rows = breaks(spark, *[(one, "hold", "open", 7) for one in ("grows", "stays", "corrected")])
+    before = rows.withColumns({"difference": F.lit(10), "through_date": F.lit(MONDAY), "run_no": F.lit(6)})
+    day = F.when(F.col("account_id") == "corrected", MONDAY).otherwise(TUESDAY)
+    rows = rows.withColumns({"difference": amounts[F.col("account_id")], "through_date": day})
+    found = holds_of_breaks(*(one.withColumn("type", F.lit("end_value")) for one in (rows, before)), TOLERANCES)
+    assert [(row["account_id"], row["rule"]) for row in found.collect()] == [("grows", "break_end_value")]
 
 
 def test_a_hold_ends_with_its_break(spark: SparkSession) -> None:
