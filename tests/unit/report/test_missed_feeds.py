@@ -60,7 +60,7 @@ class Nights:
 
     def status(self, day: date) -> str:
         """What night_status has against the night, of feeds."""
-        write_night_status(self.connection, ["acme"], day, "n", AT)
+        write_night_status(self.connection, ["acme"], day, "n", AT, row_counts=[])
         [(reason,)] = self.connection.execute(
             "SELECT reason FROM marts.night_status WHERE business_date = %s", [day]
         ).fetchall()
