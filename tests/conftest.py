@@ -34,6 +34,7 @@ SMALL_SPARK = {
 INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where two workers share the tests (`make test-system`), those of one module or one long fixture go to one."""
     for item in items:
