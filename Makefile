@@ -29,7 +29,7 @@ lint: setup ## ruff and mypy
 test-system: setup ## stories of several nights, faults in every format, Debian's PostgreSQL (installed where root may), Airflow's own scheduler
 	@sh scripts/install_postgresql.sh
 	@$(BIN)/python -m pytest tests/system tests/faults tests/stories tests/integration -m system \
-	  --numprocesses 2 --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
+	  --numprocesses 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 airflow: setup ## Airflow's own user interface on the sample workspace
 	@sh scripts/airflow.sh ui

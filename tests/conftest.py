@@ -29,19 +29,20 @@ SMALL_SPARK = {
         "spark.sql.adaptive.enabled": "false",
     },
 }
+DEALT_FIRST = ["test_airflow_backfill", "test_every_format", "test_airflow_night", "test_planted_faults"]
 # To compile each plan costs more than it saves on a few rows: a quarter of the suite. The nights of tests/end_to_end,
 # tests/faults and tests/system are compiled, as real ones are.
 INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where two workers share the tests (`make test-system`), those of one module or one long fixture go to one."""
-    for item in items:
-        of_every_format = item.path.parent.name == "faults" and "night" in getattr(item, "fixturenames", ())
-        # Airflow's nights are processes of their own: two of them at once would be four.
-        group = "every_format" if of_every_format else item.path.stem.replace("airflow_night", "airflow_backfill")
-        item.add_marker(pytest.mark.xdist_group(group))
+    """Two workers share the system tests file by file (`make test-system`): first these, which take turns, so that
+    Airflow's nights come one after the other and the run of tests/faults/conftest.py is made once."""
+
+    def place(item: pytest.Item) -> int:
+        return DEALT_FIRST.index(item.path.stem) if item.path.stem in DEALT_FIRST else len(DEALT_FIRST)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")
