@@ -28,12 +28,6 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 }
 
 
-@dataclass(frozen=True)
-class File:
-    tenant_id: str
-    file_id: str
-
-
 @dataclass
 class Books:
     """What the step asks the ledger, kept in memory."""
@@ -41,8 +35,8 @@ class Books:
     withheld: list[str] = field(default_factory=list)
     done: Progress = field(default_factory=Progress)
 
-    def files(self, *, status: list[str] | None = None, run: Run | None = None) -> list[File]:
-        return [File("acme", "any")]
+    def tenants(self, run: Run) -> list[str]:
+        return ["acme"]
 
     def withheld_files(self, run: Run | None = None) -> list[str]:
         return self.withheld
