@@ -35,7 +35,7 @@ class Books:
     withheld: list[str] = field(default_factory=list)
     done: Progress = field(default_factory=Progress)
 
-    def tenants(self, run: Run) -> list[str]:
+    def tenants(self, vendor: str | None) -> list[str]:
         return ["acme"]
 
     def withheld_files(self, run: Run | None = None) -> list[str]:

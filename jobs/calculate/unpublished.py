@@ -27,7 +27,7 @@ class Unpublished:
     @classmethod
     def of(cls, run: Run) -> Unpublished:
         # A folder of which nothing ever came would have all runs since the first count as unpublished.
-        tenants = [run.tenant] if run.tenant else run.ledger.tenants(run)
+        tenants = [run.tenant] if run.tenant else run.ledger.tenants(run.vendor)
         progress = {tenant: run.ledger.progress(tenant) for tenant in tenants}
         ahead = {tenant: run.ledger.runs_ahead(tenant, done) for tenant, done in progress.items()}
         return cls(run, progress, {tenant: runs for tenant, runs in ahead.items() if runs})

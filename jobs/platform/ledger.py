@@ -229,12 +229,12 @@ class Ledger:
                 {"status": status, "tenant": run.tenant if run else None, "vendor": run.vendor if run else None},
             ).fetchall()
 
-    def tenants(self, run: Run) -> list[str]:
-        """Tenants of whom anything ever came, within the run's tenant and vendor."""
+    def tenants(self, vendor: str | None) -> list[str]:
+        """Tenants of whom anything ever came, where a vendor is named from that."""
         rows = self.connection.execute(
-            "SELECT DISTINCT tenant_id FROM ops.file WHERE (%(tenant)s::text IS NULL OR tenant_id = %(tenant)s)"
-            " AND (%(vendor)s::text IS NULL OR vendor = %(vendor)s) ORDER BY tenant_id",
-            {"tenant": run.tenant, "vendor": run.vendor},
+            "SELECT DISTINCT tenant_id FROM ops.file WHERE %(vendor)s::text IS NULL OR vendor = %(vendor)s"
+            " ORDER BY tenant_id",
+            {"vendor": vendor},
         )
         return [tenant_id for (tenant_id,) in rows]
 

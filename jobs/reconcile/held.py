@@ -24,15 +24,15 @@ BREAK = "break_"  # + type of the break: the rule under which it holds an accoun
 FOUND = [*FINDING, "reason", "severity", "state"]
 
 
-def write(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | str]:
+def write(spark: SparkSession, settings: Settings, unpublished: Unpublished) -> dict[str, int | str]:
     """Hold, flag and let through accounts by the run's results and breaks: rows of gold.held_account.
 
     Where an account is held or let through, the groups are calculated once more, since they carry a held one.
     """
-    lake, tolerances = Lake(spark, settings.lake_root), load_tolerances(settings)
+    lake, tolerances, run = Lake(spark, settings.lake_root), load_tolerances(settings), unpublished.run
     counts = {"held": 0, "flagged": 0, "released": 0, "cleared": 0}
-    suspects = Suspects(lake, settings, run, tolerances)
-    triggered = _triggered(lake, suspects.unpublished, tolerances)
+    suspects = Suspects(lake, settings, unpublished, tolerances)
+    triggered = _triggered(lake, unpublished, tolerances)
     parts = [one for one in (suspects.found(), triggered) if one is not None]
     present = _present(lake, run)
     if present is not None:

@@ -36,14 +36,14 @@ COUNTED = ["breaks", "explained", "accepted", "resolved", "not_comparable"]
 
 def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | str]:
     """Compare, then hold and flag accounts for what came out."""
-    return _compare(spark, settings, run) | held.write(spark, settings, run)
+    unpublished = Unpublished.of(run)
+    return _compare(spark, settings, unpublished) | held.write(spark, settings, unpublished)
 
 
-def _compare(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | str]:
+def _compare(spark: SparkSession, settings: Settings, unpublished: Unpublished) -> dict[str, int | str]:
     """Compare and write gold.reconciliation_break; counts what is open (`breaks`), explained, accepted, resolved and
     not comparable."""
-    lake = Lake(spark, settings.lake_root)
-    unpublished = Unpublished.of(run)
+    lake, run = Lake(spark, settings.lake_root), unpublished.run
     found = _differences(lake, settings, unpublished)
     coverage.tell(lake, unpublished, found)
     acts = Acts.since_last_run(run)

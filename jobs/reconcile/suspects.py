@@ -17,7 +17,6 @@ from jobs.check.classes import classified
 from jobs.check.holds import flagged_where_published
 from jobs.check.tolerances import Tolerances
 from jobs.platform.lake import Lake, latest
-from jobs.platform.ledger import Run
 from jobs.platform.schemas import table
 from jobs.platform.settings import Settings
 from jobs.reconcile.results import ACCOUNT, MEASURES, beside_the_past, days_back, findings, suspects
@@ -29,9 +28,9 @@ class Suspects:
     """The suspects among the rows that the run has calculated. Without a rule nothing is read; without a suspect, as on
     most nights, no more than the run's own files."""
 
-    def __init__(self, lake: Lake, settings: Settings, run: Run, tolerances: Tolerances) -> None:
-        self.lake, self.settings, self.run, self.tolerances = lake, settings, run, tolerances
-        self.unpublished = Unpublished.of(run)
+    def __init__(self, lake: Lake, settings: Settings, unpublished: Unpublished, tolerances: Tolerances) -> None:
+        self.lake, self.settings, self.tolerances = lake, settings, tolerances
+        self.unpublished, self.run = unpublished, unpublished.run
 
     @property
     def calculated(self) -> DataFrame | None:
