@@ -32,7 +32,7 @@ def verdict(tolerances: Tolerances, measure: Measure, amounts: dict[str, Column]
     def found(rule: Rule) -> Column:
         return F.when(_beyond(rule, amounts), _found(rule, tolerances))
 
-    broken = [_said_in_force(list(entries), found, on) for _, entries in by_name]
+    broken = [said_in_force(list(entries), found, table=table, on=on) for _, entries in by_name]
     if not broken:
         return F.lit(None).cast(VERDICT)
     return (broken[0] if len(broken) == 1 else F.array_max(F.array(*broken))).cast(VERDICT)
@@ -41,13 +41,10 @@ def verdict(tolerances: Tolerances, measure: Measure, amounts: dict[str, Column]
 def said_in_force(entries: Sequence[Rule], says: Callable[[Rule], Column], *, table: str, on: Column) -> Column:
     """What that of the `entries` of one rule says which is in force for a row of `table`, by the same columns as
     `verdict`; NULL where none is."""
-    return _said_in_force([rule for rule in entries if _may_apply(rule, table)], says, on)
-
-
-def _said_in_force(entries: Sequence[Rule], says: Callable[[Rule], Column], on: Column) -> Column:
     chosen = F.when(F.lit(False), None)
     for rule in sorted(entries, key=lambda rule: rule.weight, reverse=True):
-        chosen = chosen.when(_in_force(rule, on), says(rule))
+        if _may_apply(rule, table):
+            chosen = chosen.when(_in_force(rule, on), says(rule))
     return chosen
 
 
