@@ -103,7 +103,7 @@ def judged(days: DataFrame, rules: Sequence[AccountRule], tolerances: Tolerances
     found = [
         F.struct(_verdict(rule, named, table).alias("verdict"), _words(rule).alias("words"))
         for rule in rules
-        for named in _by_name(tolerances, rule.measure)
+        for named in by_name(tolerances, rule.measure)
     ]
     each = days.select(
         "tenant_id",
@@ -122,7 +122,7 @@ def judged(days: DataFrame, rules: Sequence[AccountRule], tolerances: Tolerances
     )
 
 
-def _by_name(tolerances: Tolerances, measure: Measure) -> list[Tolerances]:
+def by_name(tolerances: Tolerances, measure: Measure) -> list[Tolerances]:
     """The tolerances of each rule for a measure: what breaks two of them is told of both."""
     rules = tolerances.of(measure)
     names = sorted({rule.name for rule in rules})

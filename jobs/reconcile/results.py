@@ -8,7 +8,7 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from jobs.check.account_rules import AccountRule, judged
+from jobs.check.account_rules import AccountRule, by_name, judged
 from jobs.check.tolerances import Measure, Rule, Tolerances
 from jobs.check.verdict import said_in_force
 
@@ -89,8 +89,9 @@ def findings(rows: DataFrame, past: DataFrame | None, tolerances: Tolerances) ->
     """
     entries = beside_the_past(tolerances)
     found = []
-    for name in sorted({rule.name for rule in entries}):
-        own = tolerances.model_copy(update={"rules": [rule for rule in entries if rule.name == name]})
+    for own in by_name(tolerances, "return_beyond"):
+        if own.rules[0] not in entries:
+            continue
         beside = _with_no_past(rows) if past is None else _with_own_deviation(rows, past, own.rules)
         found.append(judged(beside, [BEYOND], own, TABLE))
     others = tolerances.model_copy(update={"rules": [rule for rule in tolerances.of(*MEASURES) if rule not in entries]})
