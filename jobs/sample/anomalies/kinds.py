@@ -82,7 +82,7 @@ KINDS: dict[str, Kind] = {
 }
 # Of a cash account beside the book, not of an account in it.
 STATEMENT, BANK = "statement begins elsewhere", "camt053"
-OF_STATEMENTS = Kind((Finding(BREAK, "cash_balance"),))
+FINDINGS = {name: kind.findings for name, kind in KINDS.items()} | {STATEMENT: (Finding(BREAK, "cash_balance"),)}
 # Of feeds, not of accounts; on the last day, after which they would be back to what is usual.
 RATE_MOVE = "exchange rate"  # of a pair that no account needs
 PRICE_COUNT = "too many prices"  # of securities that nobody holds
@@ -112,8 +112,7 @@ class Anomaly:
 
     def found_as(self, tenant: str, days: list[date]) -> Iterator[dict[str, Any]]:
         """Rows of the list: COLUMNS."""
-        kind = OF_STATEMENTS if self.kind == STATEMENT else KINDS[self.kind]
-        for finding in kind.findings:
+        for finding in FINDINGS[self.kind]:
             for account_id in self.accounts:
                 on = days[self.day - finding.days_before]
                 values = (tenant, self.vendor, account_id, on, self.kind, finding.place, finding.rule)
