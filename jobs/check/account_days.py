@@ -129,18 +129,20 @@ def booking_days(transactions: DataFrame, securities: DataFrame | None) -> DataF
     )
 
 
-def position_days(positions: DataFrame, securities: DataFrame | None, stale: DataFrame | None) -> DataFrame:
+def position_days(
+    positions: DataFrame, securities: DataFrame | None, stale: DataFrame | None, held: DataFrame | None = None
+) -> DataFrame:
     """Per account and date of its positions: unknown and unknown_id as in `booking_days`, and stale_days (business days
     for which the oldest price has not changed, cash apart), stale_id (whose price that is).
 
-    positions: rows of silver that count. stale: tenant_id, vendor, security_id, as_of_date, days (see
-    `stale.unchanged`), None where nobody asks.
+    positions: rows of silver that count. stale: tenant_id, vendor, security_id, as_of_date, days, is_open (see
+    `stale.unchanged`), None where nobody asks. held: tenant_id, account_id of those held for an old price.
     """
     rows = _with_unknown(positions, securities)
     if stale is None:
         rows = rows.withColumn("days", F.lit(None).cast("int"))
     else:
-        rows = rows.join(stale, ["tenant_id", "vendor", "security_id", "as_of_date"], "left")
+        rows = days_that_count(rows.join(stale, ["tenant_id", "vendor", "security_id", "as_of_date"], "left"), held)
         rows = rows.withColumn("days", F.when(~F.col("security_id").rlike(CASH_SECURITY), F.col("days")))
     return rows.groupBy(*DAY).agg(
         F.count("unknown").alias("unknown"),
@@ -148,6 +150,18 @@ def position_days(positions: DataFrame, securities: DataFrame | None, stale: Dat
         F.max("days").alias("stale_days"),
         F.max_by("security_id", "days").alias("stale_id"),
     )
+
+
+def days_that_count(rows: DataFrame, held: DataFrame | None) -> DataFrame:
+    """`rows` (tenant_id, account_id, days, is_open) without is_open, and with days NULL where the market was closed: it
+    says nothing against an account. Nor does it for one that is `held` (tenant_id, account_id; None: none is) for what
+    stood still before: of that all days count."""
+    if held is None:
+        open_days = F.when(F.col("is_open"), F.col("days"))
+        return rows.withColumn("days", open_days).drop("is_open")
+    marked = rows.join(F.broadcast(held.withColumn("_held", F.lit(True))), ACCOUNT, "left")
+    counts = F.col("is_open") | F.coalesce("_held", F.lit(False))
+    return marked.withColumn("days", F.when(counts, F.col("days"))).drop("is_open", "_held")
 
 
 def known_securities(securities: DataFrame) -> DataFrame:

@@ -12,6 +12,8 @@ from jobs.check.account_days import INWARD
 from jobs.check.tolerances import Measure, Tolerances
 from jobs.check.verdict import verdict
 
+EXPECTED = ", expected "  # in a reason, between what was found and what the rule allows
+
 
 @dataclass(frozen=True)
 class AccountRule:
@@ -116,7 +118,7 @@ def judged(days: DataFrame, rules: Sequence[AccountRule], tolerances: Tolerances
         "account_id",
         "as_of_date",
         F.col("found.verdict.rule").alias("rule"),
-        F.concat("found.words", F.lit(", expected "), "found.verdict.expected").alias("reason"),
+        F.concat("found.words", F.lit(EXPECTED), "found.verdict.expected").alias("reason"),
         F.col("found.verdict.severity").alias("severity"),
         F.when(F.col("found.verdict.severity") == "hold", "held").otherwise("flagged").alias("state"),
     )

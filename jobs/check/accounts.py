@@ -14,7 +14,16 @@ from jobs.check import account_rules as rules
 from jobs.check import releases
 from jobs.check.account_rules import AccountRule, judged
 from jobs.check.classes import classified
-from jobs.check.holds import ACCOUNT, CHECK, flagged_where_published, let_through, one_each, present_holds, still_caught
+from jobs.check.holds import (
+    ACCOUNT,
+    CHECK,
+    flagged_where_published,
+    let_through,
+    not_let_through_before,
+    one_each,
+    present_holds,
+    still_caught,
+)
 from jobs.check.night_rows import Night, NightRows
 from jobs.check.stale import SECURITY, overdue, unchanged
 from jobs.check.tolerances import Measure, Tolerances
@@ -51,6 +60,7 @@ class _Gate:
 
     def __init__(self, rows: NightRows, tolerances: Tolerances) -> None:
         self.rows, self.lake, self.night, self.tolerances = rows, rows.lake, rows.night, tolerances
+        self.earlier = self._earlier()
         self.held = self._held()
         rows.whole = self._whole()
 
@@ -58,36 +68,53 @@ class _Gate:
         found = one_each(reduce(DataFrame.unionByName, self._findings()))
         if self.rows.knows_states:
             found = flagged_where_published(found, self.lake.read("account_state"))
+        if self.earlier is None:
+            return found
+        found = not_let_through_before(found, self.earlier)
         if self.held is None:
             return found
         came = [self.rows.fresh(name).select(*ACCOUNT) for name in ("valuation", "transaction", "position")]
         seen = reduce(DataFrame.unionByName, came).distinct()
-        through = let_through(self.held, found, seen, self.night.waiting)
+        through = let_through(self.held, found, seen, self.night.waiting, self.tolerances)
         return still_caught(found, through).unionByName(through)
 
-    def _held(self) -> DataFrame | None:
-        """The findings that are held now; None where there are none."""
+    def _earlier(self) -> DataFrame | None:
+        """What earlier runs have found; None where none has found anything."""
         if not self.lake.exists("held_account"):
             return None
         earlier = self.lake.read("held_account").where(F.col("run_no") < self.night.run.run_no)
-        held = present_holds(earlier.where(self.rows.in_scope)).localCheckpoint()
+        return earlier.where(self.rows.in_scope)
+
+    def _held(self) -> DataFrame | None:
+        """The findings that are held now; None where there are none."""
+        if self.earlier is None:
+            return None
+        held = present_holds(self.earlier).localCheckpoint()
         return None if held.isEmpty() else held
 
+    def _held_for(self, measure: Measure) -> DataFrame | None:
+        """The accounts that are held by a rule for a measure; None where no account is held."""
+        if self.held is None:
+            return None
+        names = [rule.name for rule in self.tolerances.of(measure)]
+        return self.held.where(F.col("rule").isin(names)).select(*ACCOUNT).distinct()
+
     def _whole(self) -> tuple[DataFrame, date] | None:
-        """Accounts of which all counts that came since their last published row, and the first such day: of held ones a
-        later file may explain an earlier value, and of those of replayed rows a flow may have come with the file whose
-        valuation waited."""
+        """Accounts of which all counts that is dated after their last published row, from which day on, and the first
+        such day: of held ones a later file may explain an earlier value, and of those of replayed rows a flow may have
+        come with the file whose valuation waited."""
         accounts = [] if self.held is None else [self.held.select(*ACCOUNT, "as_of_date")]
         if self.night.replayed:
             replayed = self.rows.fresh("valuation").where(F.col("run_no").isin(self.night.replayed))
             accounts.append(replayed.select(*ACCOUNT, "as_of_date"))
         if not accounts:
             return None
-        every = reduce(DataFrame.unionByName, accounts)
-        published = self.lake.read("account_state").select(*ACCOUNT, F.col("as_of_date").alias("_published"))
-        last = every.join(published, ACCOUNT, "left").agg(F.min(F.coalesce("_published", "as_of_date")))
-        first: date | None = last.collect()[0][0]
-        return None if first is None else (every.select(*ACCOUNT).distinct().localCheckpoint(), first)
+        found = reduce(DataFrame.unionByName, accounts).groupBy(*ACCOUNT).agg(F.min("as_of_date").alias("_found"))
+        state = self.lake.read("account_state").select(*ACCOUNT, F.date_add("as_of_date", 1).alias("_next"))
+        since = F.coalesce("_next", "_found").alias("since")
+        whole = found.join(state, ACCOUNT, "left").select(*ACCOUNT, since).localCheckpoint()
+        first: date | None = whole.agg(F.min("since")).collect()[0][0]
+        return None if first is None else (whole, first)
 
     def _findings(self) -> list[DataFrame]:
         asks, wrote = self.tolerances.has, self.rows.wrote
@@ -120,7 +147,9 @@ class _Gate:
                 owner = ["tenant_id", "vendor", "account_id"]
                 values = self.rows.recent("valuation", self._days("stale_value")).where("market_value <> 0")
                 stale = unchanged(values, owner, "market_value", self.rows.calendar)
-                days = days.join(stale.withColumnRenamed("days", "unchanged_days"), [*owner, "as_of_date"], "left")
+                beside = days.join(stale, [*owner, "as_of_date"], "left")
+                days = days_of.days_that_count(beside, self._held_for("stale_value"))
+                days = days.withColumnRenamed("days", "unchanged_days")
                 asked.append(rules.STALE_VALUE)
             found.append(self._judged(days, asked, "valuation"))
         if asks("missing_accounts") and self.rows.knows_states:
@@ -148,7 +177,7 @@ class _Gate:
         stale = None
         if self.tolerances.has("stale_price"):
             stale = unchanged(self._prices(positions), SECURITY, "price", self.rows.calendar)
-        return days_of.position_days(positions, self._securities(), stale)
+        return days_of.position_days(positions, self._securities(), stale, self._held_for("stale_price"))
 
     def _securities(self) -> DataFrame | None:
         if not (self.tolerances.has("unknown_security") and self.lake.exists("security")):

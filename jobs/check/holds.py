@@ -9,7 +9,9 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 from pyspark.sql.window import Window
 
-from jobs.check.releases import Release
+from jobs.check.account_rules import EXPECTED
+from jobs.check.releases import BY_PERSON, Release
+from jobs.check.tolerances import Tolerances
 from jobs.platform.local_rows import local_rows
 
 ACCOUNT = ["tenant_id", "account_id"]
@@ -31,20 +33,25 @@ def present_holds(rows: DataFrame) -> DataFrame:
     return latest_findings(rows).where("state = 'held'")
 
 
-def let_through(held: DataFrame, found: DataFrame, judged: DataFrame, releases: Sequence[Release]) -> DataFrame:
+def let_through(
+    held: DataFrame, found: DataFrame, judged: DataFrame, releases: Sequence[Release], tolerances: Tolerances
+) -> DataFrame:
     """The held findings that hold no longer: columns of FINDING, reason, severity, state (`released`).
 
     held: as `present_holds` gives them. found: what the rules found in this run, in which all values of the `judged`
     accounts (tenant_id, account_id) since their last published row were looked at again. A finding of the gate whose
-    rule finds nothing more in a judged account, on no date, was corrected or explained by a later file: a value that
-    stands still does so on a later date each night. A release by a person lets all of an account through, also what
-    `reconcile` holds.
+    rule finds nothing more in a judged account, on no date, was corrected or explained by a later file, or its rule is
+    among the `tolerances` no more: a value that stands still does so on a later date each night. A release by a person
+    lets all of an account through, also what `reconcile` holds.
     """
     words = [(one.tenant_id, one.account_id, one.in_words) for one in releases]
     by_person = local_rows(held.sparkSession, words, RELEASE)
     again = found.select(*OF_RULE).distinct().withColumn("again", F.lit(True))
     looked_at = judged.select(*ACCOUNT).distinct().withColumn("is_judged", F.lit(True))
     is_own = F.coalesce("step", F.lit(CHECK)) == CHECK
+    why = F.when(_in_force(tolerances), "a later file corrects or explains it").otherwise(
+        "its rule is not in force now"
+    )
     return (
         held.join(F.broadcast(by_person), ACCOUNT, "left")
         .join(looked_at, ACCOUNT, "left")
@@ -52,11 +59,26 @@ def let_through(held: DataFrame, found: DataFrame, judged: DataFrame, releases: 
         .where(F.col("by_person").isNotNull() | (is_own & F.col("is_judged") & F.col("again").isNull()))
         .select(
             *FINDING,
-            F.coalesce("by_person", F.lit("a later file corrects or explains it")).alias("reason"),
+            F.coalesce("by_person", why).alias("reason"),
             "severity",
             F.lit("released").alias("state"),
         )
     )
+
+
+def _in_force(tolerances: Tolerances) -> F.Column:
+    """Whether a finding's rule is among the tolerances of its tenant and date, for whatever vendor, feed and class."""
+    says = F.lit(False)
+    for rule in tolerances.rules:
+        meant = F.col("rule") == rule.name
+        if rule.tenant is not None:
+            meant &= F.col("tenant_id") == rule.tenant
+        if rule.valid_from is not None:
+            meant &= F.col("as_of_date") >= F.lit(rule.valid_from)
+        if rule.valid_to is not None:
+            meant &= F.col("as_of_date") <= F.lit(rule.valid_to)
+        says |= meant
+    return says
 
 
 def flagged_where_published(found: DataFrame, state: DataFrame) -> DataFrame:
@@ -68,6 +90,30 @@ def flagged_where_published(found: DataFrame, state: DataFrame) -> DataFrame:
     mild = {"severity": "warn", "state": "flagged"}
     kept = {name: F.when(is_out, F.lit(word)).otherwise(F.col(name)) for name, word in mild.items()}
     return found.join(published, ACCOUNT, "left").withColumns(kept).drop("_published")
+
+
+def not_let_through_before(found: DataFrame, rows: DataFrame) -> DataFrame:
+    """`found` (FINDING, reason, ...) without what a person has let through: the same finding again, of a value that is
+    not another since the words for it are not (but for the limit that was expected).
+
+    rows: of gold.held_account what was written before.
+    """
+    order = F.struct("run_no", "step")
+    known = rows.groupBy(*FINDING).agg(
+        F.max_by(F.struct("state", "reason"), order).alias("_now"),
+        F.max_by(F.when(F.col("state") == "held", _words("reason")), F.when(F.col("state") == "held", order)).alias(
+            "_seen"
+        ),
+    )
+    by_person = (F.col("_now.state") == "released") & F.col("_now.reason").startswith(BY_PERSON)
+    seen = known.where(by_person).select(*FINDING, "_seen")
+    again = F.coalesce(F.col("_seen") == _words("reason"), F.lit(False))
+    return found.join(seen, FINDING, "left").where(~again).drop("_seen")
+
+
+def _words(reason: str) -> F.Column:
+    """What was found, without what was expected."""
+    return F.substring_index(reason, EXPECTED, 1)
 
 
 def still_caught(found: DataFrame, let_through: DataFrame) -> DataFrame:

@@ -42,8 +42,8 @@ class Night:
 
 
 class NightRows:
-    """One night's rows. `whole`, once it is known: accounts (tenant_id, account_id) of which all that came since a day
-    counts, and that day."""
+    """One night's rows. `whole`, once it is known: accounts of which all counts that is dated on a day of each or later
+    (tenant_id, account_id, since), and the first such day."""
 
     def __init__(self, lake: Lake, settings: Settings, night: Night) -> None:
         self.lake, self.settings, self.night = lake, settings, night
@@ -94,13 +94,16 @@ class NightRows:
         return latest(self._usable(self.lake.read(name).where(where)), schemas.table(name))
 
     def judged(self, name: str, day: str) -> DataFrame:
-        """The rows of a table that are judged: the night's, and all recent ones of the accounts in `whole`."""
+        """The rows of a table that are judged: the night's, and of the accounts in `whole` all since their day. What is
+        dated before it is judged as of any account, where it came tonight."""
         fresh = self.fresh(name)
         if self.whole is None:
             return fresh
         accounts, first = self.whole
-        of_whole = self.current(name, F.col(day) >= first).join(F.broadcast(accounts), ACCOUNT, "left_semi")
-        return fresh.join(F.broadcast(accounts), ACCOUNT, "left_anti").unionByName(of_whole)
+        own = F.broadcast(accounts.withColumnRenamed("since", "_since"))
+        of_whole = self.current(name, F.col(day) >= first).join(own, ACCOUNT).where(F.col(day) >= F.col("_since"))
+        others = fresh.join(own, ACCOUNT, "left").where(F.col("_since").isNull() | (F.col(day) < F.col("_since")))
+        return others.unionByName(of_whole).drop("_since")
 
     def recent(self, name: str, business_days: int) -> DataFrame:
         """The rows that count of the last business days, and of a week more."""

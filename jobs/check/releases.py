@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import psycopg
 
+BY_PERSON = "released by "  # how the reason of a finding begins that somebody has let through
+
 
 @dataclass(frozen=True)
 class Release:
@@ -18,7 +20,7 @@ class Release:
 
     @property
     def in_words(self) -> str:
-        return f"released by {self.released_by}: {self.why}"
+        return f"{BY_PERSON}{self.released_by}: {self.why}"
 
 
 def record(connection: psycopg.Connection, tenant_id: str, account_id: str, why: str) -> None:

@@ -17,12 +17,12 @@ CLOSED_AT_MOST = 5  # days on end, or it is no market that was closed but the sa
 
 
 def unchanged(history: DataFrame, owner: Sequence[str], value: str, calendar: DataFrame | None) -> DataFrame:
-    """The owner, as_of_date (the vendor's last date) and days: business days for which each series has had its last
-    value by then, delivered again or carried.
+    """The owner, as_of_date (the vendor's last date), days: business days for which each series has had its last value
+    by then, delivered again or carried, and is_open: whether the vendor's market was.
 
     history: the owner (tenant_id, vendor and what the series is of), as_of_date, `value`; at most one row a day, of
-    some weeks. A series that has never changed in it counts from its first date. Where fewer than half of the vendor's
-    series that have a row on the last date have moved on it, nothing is stale for the first CLOSED_AT_MOST days.
+    some weeks. A series that has never changed in it counts from its first date. A market is closed where fewer than
+    half of the vendor's series that have a row on the last date have moved on it, for CLOSED_AT_MOST days.
     """
     by = ", ".join(owner)
     whole = f"OVER (PARTITION BY {by} ORDER BY as_of_date ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)"
@@ -42,10 +42,11 @@ def unchanged(history: DataFrame, owner: Sequence[str], value: str, calendar: Da
         found.selectExpr("*", f"max(last_date) {of_vendor} AS tonight")
         .selectExpr("*", "IF(last_date = tonight, datediff(tonight, since), NULL) AS still")
         .selectExpr("*", f"percentile_approx(still, {OTHERS_MOVE}) {of_vendor} AS half_still")
-        .where(f"(half_still = 0 OR half_still > {CLOSED_AT_MOST}) AND since < tonight")
+        .selectExpr("*", f"coalesce(half_still = 0 OR half_still > {CLOSED_AT_MOST}, false) AS is_open")
+        .where("since < tonight")
     )
     counted = days_between(live, "since", "tonight", calendar)
-    return counted.select(*owner, F.col("tonight").alias("as_of_date"), "days")
+    return counted.select(*owner, F.col("tonight").alias("as_of_date"), "days", "is_open")
 
 
 def overdue(days: DataFrame, state: DataFrame, closed: DataFrame, calendar: DataFrame | None) -> DataFrame:

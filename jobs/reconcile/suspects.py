@@ -14,14 +14,14 @@ from jobs.calculate.market import market
 from jobs.calculate.policies import source_rank
 from jobs.calculate.unpublished import Unpublished
 from jobs.check.classes import classified
-from jobs.check.holds import flagged_where_published
+from jobs.check.holds import flagged_where_published, not_let_through_before
 from jobs.check.tolerances import Tolerances
 from jobs.platform.lake import Lake, latest
 from jobs.platform.schemas import table
 from jobs.platform.settings import Settings
 from jobs.reconcile.results import ACCOUNT, MEASURES, beside_the_past, days_back, findings, suspects
 
-DAILY, EPOCH, STATE = "account_performance_daily", "account_epoch", "account_state"
+DAILY, EPOCH, STATE, HELD = "account_performance_daily", "account_epoch", "account_state", "held_account"
 
 
 class Suspects:
@@ -66,7 +66,8 @@ class Suspects:
         if past is not None:  # each rule that asks for it judges the rows by itself
             rows = rows.localCheckpoint()
         found = findings(rows, past, self.tolerances)
-        return flagged_where_published(found, self.lake.read(STATE))
+        found = flagged_where_published(found, self.lake.read(STATE))
+        return not_let_through_before(found, self.lake.read(HELD)) if self.lake.exists(HELD) else found
 
     def _silver(self) -> Silver:
         return Silver(

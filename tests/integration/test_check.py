@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from jobs.check.job import run as check
@@ -16,6 +17,7 @@ from jobs.platform import schemas
 from jobs.platform.lake import Lake
 from jobs.platform.ledger import FileRecord, Ledger, Run
 from jobs.platform.settings import Settings
+from tests.rows import rows_of
 
 MONDAY = date(2026, 1, 5)
 JUMPS = """
@@ -315,3 +317,70 @@ def test_account_rules_read_what_they_ask_for(spark: SparkSession, settings: Set
     }
     assert {(row["as_of_date"], row["state"], row["step"]) for row in found} == {(tuesday, "flagged", "check")}
     assert (counters["accounts_flagged"], counters["accounts_held"]) == (8, 0)
+
+
+def test_of_an_account_that_is_looked_at_whole_only_what_is_unpublished_is_judged_again(
+    spark: SparkSession, settings: Settings, ledger: Ledger
+) -> None:
+    """Both are held for Wednesday's value. OLD is published through Monday. SEEN is so through Tuesday, whose value
+    below nothing ann has let through: what she said of it stays."""
+    lake, tuesday = Lake(spark, settings.lake_root), date(2026, 1, 6)
+    wednesday, thursday = date(2026, 1, 7), date(2026, 1, 8)
+    before = ledger.open_run(wednesday)
+    file = a_file(before, "acme", "brokerage", "brokerage_positions", records=4, silver=4, quarantined=0)
+    values = [("OLD", "-5", tuesday), ("OLD", "-6", wednesday), ("SEEN", "-7", tuesday), ("SEEN", "-8", wednesday)]
+    silver(spark, lake, "valuation", before, [(file, value(name, amount, on=day)) for name, amount, day in values])
+    published(spark, lake, before, {"OLD": "1"}, MONDAY)
+    state = lake.read("account_state").localCheckpoint()
+    seen = state.withColumns({"account_id": F.lit("SEEN"), "as_of_date": F.lit(tuesday)})
+    lake.overwrite(state.unionByName(seen), "account_state", before.run_no, before.run_id)
+    caught = [("OLD", wednesday, "held", "so"), ("SEEN", wednesday, "held", "so")]
+    caught += [("SEEN", tuesday, "released", "released by ann: overdrawn")]
+    finding = {"tenant_id": "acme", "rule": "negative_value", "severity": "hold", "run_no": before.run_no}
+    finding |= {"run_id": before.run_id, "step": "check"}
+    given = [
+        {**finding, "account_id": name, "as_of_date": day, "state": state, "reason": reason}
+        for name, day, state, reason in caught
+    ]
+    lake.write_run(rows_of(spark, "held_account", given), "held_account", before.run_no, before.run_id)
+    ledger.update_files({file.file_id: {"status": "accepted"}})
+    ledger.close_run(before, "done", {})
+    tonight = ledger.open_run(thursday)
+    file = a_file(tonight, "acme", "brokerage", "brokerage_positions", records=1, silver=2, quarantined=0)
+    silver(spark, lake, "valuation", tonight, [(file, value(name, "9", on=thursday)) for name in ("OLD", "SEEN")])
+
+    check(spark, settings, tonight)
+
+    found = lake.read("held_account").where(F.col("run_no") == tonight.run_no).collect()
+    assert sorted((row["account_id"], row["as_of_date"]) for row in found) == [
+        ("OLD", tuesday),
+        ("OLD", wednesday),
+        ("SEEN", wednesday),
+    ]
+
+
+def test_a_value_that_stands_still_is_not_explained_by_a_night_on_which_nobody_s_moves(
+    spark: SparkSession, settings: Settings, ledger: Ledger
+) -> None:
+    """The others move on Tuesday, not on Wednesday, and again on Thursday, when STALE moves with them."""
+    with (settings.home / "conf" / "tolerances.yaml").open("a", encoding="utf-8") as tolerances:
+        tolerances.write(
+            "  - {name: stale_value, measure: stale_value, limits: [{unit: days, max: 0}], severity: hold,"
+            " reason: Not a day.}\n"
+        )
+    lake = Lake(spark, settings.lake_root)
+    (settings.landing / "acme").mkdir(exist_ok=True)
+
+    def night(on: date, **values: str) -> tuple[object, object]:
+        run = ledger.open_run(on)
+        file = a_file(run, "acme", "brokerage", "brokerage_positions", records=2, silver=2, quarantined=0)
+        silver(spark, lake, "valuation", run, [(file, value(one, amount, on=on)) for one, amount in values.items()])
+        counters = check(spark, settings, run)
+        ledger.close_run(run, "done", {})
+        return counters["accounts_held"], counters["accounts_released"]  # findings, not accounts
+
+    night(MONDAY, STALE="100", MOVES="100")
+    published(spark, lake, ledger.open_run(MONDAY), {"STALE": "100", "MOVES": "100"}, MONDAY)
+    assert night(date(2026, 1, 6), STALE="100", MOVES="101") == (1, 0)
+    assert night(date(2026, 1, 7), STALE="100", MOVES="101") == (1, 0)
+    assert night(date(2026, 1, 8), STALE="102", MOVES="103") == (0, 2)  # what was found on either night

@@ -8,11 +8,23 @@ from chispa import assert_df_equality
 from pyspark.sql import SparkSession
 
 from jobs.calculate.holds import flags
-from jobs.check.holds import flagged_where_published, let_through, still_caught
+from jobs.check.holds import FINDING, flagged_where_published, let_through, not_let_through_before, still_caught
 from jobs.check.releases import Release
+from jobs.check.tolerances import Tolerances
 from tests.rows import rows_of
 
-MONDAY, TUESDAY = date(2026, 1, 5), date(2026, 1, 6)
+SUNDAY, MONDAY, TUESDAY = date(2026, 1, 4), date(2026, 1, 5), date(2026, 1, 6)
+RULES = Tolerances.model_validate(
+    {
+        "rules": [
+            {"name": name, "measure": "value_jump", "limits": [{"unit": "money", "max": 0}], "severity": "hold",
+             "reason": "wrong, surely", **scope}
+            for name, scope in [
+                ("jump", {}), ("stale", {}), ("of_beta", {"tenant": "beta"}), ("until_sunday", {"valid_to": SUNDAY}),
+            ]
+        ]
+    }
+)  # fmt: skip
 HELD = "tenant_id string, account_id string, as_of_date date, rule string, severity string, step string"
 FOUND = "tenant_id string, account_id string, as_of_date date, rule string"
 THROUGH = f"{FOUND}, reason string, severity string, state string"
@@ -34,7 +46,7 @@ def test_a_hold_ends_by_a_file_or_a_person_and_stays_otherwise(spark: SparkSessi
     judged = spark.createDataFrame(news, "tenant_id string, account_id string")
     releases = [Release("acme", name, "ann", "seen") for name in ("released", "released_and_wrong")]
 
-    through = let_through(held, found, judged, releases)
+    through = let_through(held, found, judged, releases, RULES)
 
     expected = [
         ("acme", "corrected", MONDAY, "jump", "a later file corrects or explains it", "hold", "released"),
@@ -52,8 +64,18 @@ def test_a_value_that_stands_still_on_a_later_date_is_not_corrected(spark: Spark
     held = spark.createDataFrame([("acme", name, MONDAY, "stale", "hold", "check") for name in names], HELD)
     found = spark.createDataFrame([("acme", "stands", TUESDAY, "stale")], FOUND)
     judged = spark.createDataFrame([("acme", name) for name in names], "tenant_id string, account_id string")
-    through = let_through(held, found, judged, [])
+    through = let_through(held, found, judged, [], RULES)
     assert [row["account_id"] for row in through.collect()] == ["moves"]
+
+
+def test_of_a_rule_that_is_gone_nobody_says_that_a_file_explained_it(spark: SparkSession) -> None:
+    names = ["gone", "of_beta", "until_sunday", "jump"]
+    held = spark.createDataFrame([("acme", name, MONDAY, name, "hold", "check") for name in names], HELD)
+    judged = held.select("tenant_id", "account_id")
+    through = let_through(held, spark.createDataFrame([], FOUND), judged, [], RULES)
+    reasons = {row["account_id"]: row["reason"] for row in through.collect()}
+    assert reasons.pop("jump") == "a later file corrects or explains it"
+    assert reasons == dict.fromkeys(["gone", "of_beta", "until_sunday"], "its rule is not in force now")
 
 
 def test_what_is_published_is_flagged_and_not_held(spark: SparkSession) -> None:
@@ -91,3 +113,27 @@ def test_a_row_has_the_flags_of_its_inputs_that_stand(spark: SparkSession) -> No
         (MONDAY, "negative,sign"),
         (TUESDAY, "sign"),
     }
+
+
+def test_what_a_person_has_let_through_is_not_found_again_while_it_is_the_same(spark: SparkSession) -> None:
+    """What a file had explained is a finding again, and so is another value, or the same one on another date."""
+    names = ["same", "other_value", "other_date", "by_file", "caught_since"]
+    finding = {"tenant_id": "acme", "as_of_date": MONDAY, "rule": "jump", "step": "check"}
+    held = {**finding, "run_no": 2, "state": "held", "reason": "moved by 60 %, expected at most 0.5 fraction"}
+    let_go = {**finding, "run_no": 3, "state": "released", "reason": "released by ann: seen"}
+    rows = [{**one, "account_id": name} for name in names if name != "by_file" for one in (held, let_go)]
+    rows += [{**held, "account_id": "by_file"}]
+    rows += [{**let_go, "account_id": "by_file", "reason": "a later file corrects or explains it"}]
+    rows += [{**held, "account_id": "caught_since", "run_no": 4, "state": "flagged", "reason": "moved by 70 %"}]
+    limit = "expected at most 0.4 fraction"  # another than it was
+    found = [
+        {**finding, "account_id": name, "reason": f"moved by 60 %, {limit}", "severity": "warn", "state": "flagged"}
+        for name in names
+    ]
+    found[1]["reason"] = f"moved by 61 %, {limit}"
+    found[2]["as_of_date"] = TUESDAY
+    kept = not_let_through_before(
+        rows_of(spark, "held_account", found).select(*FINDING, "reason", "severity", "state"),
+        rows_of(spark, "held_account", rows),
+    )
+    assert sorted(row["account_id"] for row in kept.collect()) == sorted(names[1:])

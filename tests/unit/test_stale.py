@@ -41,7 +41,8 @@ def moving(vendor: str, security: str, until: date, last: date = TONIGHT) -> lis
 def test_a_price_may_stand_still_for_five_business_days(spark: SparkSession) -> None:
     """FRI9 came to its price on the Friday before, five business days ago; THU8 a day earlier. LATE stands since then
     too, and is carried since Tuesday. Cash has no price that could move. Of the other vendor nothing moves: its market
-    is closed. The last one sends the same prices for a week and a day: that is no holiday."""
+    is closed, which says nothing against `holiday` and does not help `before`, held for that price since yesterday. The
+    last one sends the same prices for a week and a day: that is no holiday."""
     history = [
         *moving("v", "LIVE", TONIGHT),
         *moving("v", "MOVES", TONIGHT),
@@ -62,13 +63,15 @@ def test_a_price_may_stand_still_for_five_business_days(spark: SparkSession) -> 
         for vendor, account, security in [
             ("v", "fresh", "LIVE"), ("v", "nearly", "FRI9"), ("v", "stale", "FRI9"), ("v", "stale", "THU8"),
             ("v", "carried", "LATE"), ("v", "rich", "CASH_USD"), ("closed", "holiday", "THU8"),
-            ("again", "resent", "THU8"), ("again", "resent_too", "FRI9"),
+            ("closed", "before", "THU8"), ("again", "resent", "THU8"), ("again", "resent_too", "FRI9"),
         ]
     ]  # fmt: skip
-    days = position_days(silver(spark, "position", positions), None, stale)
+    held = spark.createDataFrame([("acme", "before")], "tenant_id string, account_id string")
+    days = position_days(silver(spark, "position", positions), None, stale, held)
     found = judged(days, [rules.STALE_PRICE], rule("stale_price", 5), "position").orderBy("account_id").collect()
     still = "has not changed for 6 business days, expected at most 5 days"
     assert [(row["account_id"], row["reason"]) for row in found] == [
+        ("before", f"the price of THU8 {still}"),
         ("carried", f"the price of LATE {still}"),
         ("resent", f"the price of THU8 {still}"),
         ("stale", f"the price of THU8 {still}"),
