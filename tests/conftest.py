@@ -18,20 +18,16 @@ from jobs.platform.migrations import migrate_url
 from jobs.platform.settings import PROJECT_ROOT, Settings
 from jobs.platform.spark import get_spark
 
-SMALL_SPARK = {
-    "master": "local[2]",
-    "driver_memory": "4g",
-    "shuffle_partitions": 1,
-    "conf": {
-        # What one test has had compiled the next one finds again.
-        "spark.sql.codegen.cache.maxEntries": "5000",
-        "spark.default.parallelism": "1",
-        "spark.sql.adaptive.enabled": "false",
-    },
+SMALL_CONF = {
+    # What one test has had compiled the next one finds again.
+    "spark.sql.codegen.cache.maxEntries": "5000",
+    "spark.default.parallelism": "1",
+    "spark.sql.adaptive.enabled": "false",
 }
+SMALL_SPARK = {"master": "local[2]", "driver_memory": "4g", "shuffle_partitions": 1, "conf": SMALL_CONF}
 DEALT_FIRST = ["test_airflow_backfill", "test_every_format", "test_airflow_night", "test_planted_faults"]
-# To compile each plan costs more than it saves on a few rows: a quarter of the suite. The nights of tests/end_to_end,
-# tests/faults and tests/system are compiled, as real ones are.
+# To compile each plan costs more than it saves on a few rows: a quarter of the suite. The nights of tests/end_to_end
+# and tests/system are compiled, as real ones are.
 INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
 
 
@@ -46,7 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def spark(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[SparkSession]:
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """The one Spark session of the test run."""
     home = tmp_path_factory.mktemp("spark")
     with pytest.MonkeyPatch.context() as patch:
@@ -54,8 +50,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
         patch.setenv("DIETZ_CONF", str(_small_conf(home)))
         patch.delenv("SPARK_MASTER", raising=False)
         session = get_spark(Settings(), "tests")
-    if not any(item.get_closest_marker("system") for item in request.session.items):
-        interpret(session)
+    interpret(session)
     yield session
     session.stop()
 
@@ -66,16 +61,11 @@ def interpret(spark: SparkSession) -> None:
         spark.conf.set(name, value)
 
 
-def compile_again(spark: SparkSession) -> None:
-    """From now on plans are compiled, as on a real night."""
-    for name in INTERPRETED:
-        spark.conf.unset(name)
-
-
 @contextmanager
 def compiled(spark: SparkSession) -> Iterator[None]:
-    """Plans are compiled meanwhile."""
-    compile_again(spark)
+    """Plans are compiled meanwhile, as on a real night."""
+    for name in INTERPRETED:
+        spark.conf.unset(name)
     try:
         yield
     finally:
