@@ -8,6 +8,8 @@ SHELL := /bin/bash
 
 BIN := .venv/bin
 READY := .venv/.ready
+# Two workers, each with its own Spark and Postgres; a file's tests stay together and come in the order of tests/conftest.py.
+SHARED := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 PYTEST_ARGS ?=
 
 help: ## list the targets
@@ -19,7 +21,7 @@ demo: setup ## sample vendor files, several nights, a summary, the report and th
 	@$(BIN)/dietz demo
 
 test: lint ## the whole test suite with coverage, lint and types
-	@$(BIN)/python -m pytest -m "not system" --cov=jobs --cov-report=term $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m "not system" $(SHARED) --cov=jobs --cov-report=term $(PYTEST_ARGS)
 
 lint: setup ## ruff and mypy
 	@$(BIN)/ruff check .
@@ -28,8 +30,7 @@ lint: setup ## ruff and mypy
 
 test-system: setup ## stories of several nights, faults in every format, Debian's PostgreSQL (installed where root may), Airflow's own scheduler
 	@sh scripts/install_postgresql.sh
-	@$(BIN)/python -m pytest tests/system tests/faults tests/stories tests/integration -m system \
-	  --numprocesses 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest tests/system tests/faults tests/stories tests/integration -m system $(SHARED) $(PYTEST_ARGS)
 
 airflow: setup ## Airflow's own user interface on the sample workspace
 	@sh scripts/airflow.sh ui

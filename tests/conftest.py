@@ -25,14 +25,17 @@ SMALL_CONF = {
     "spark.sql.adaptive.enabled": "false",
 }
 SMALL_SPARK = {"master": "local[2]", "driver_memory": "4g", "shuffle_partitions": 1, "conf": SMALL_CONF}
-DEALT_FIRST = ["test_airflow_backfill", "test_every_format", "test_airflow_night", "test_planted_faults"]
+DEALT_FIRST = [
+    "test_airflow_backfill", "test_every_format", "test_airflow_night", "test_planted_faults",  # of the system tests
+    "test_files_to_marts", "test_calculate", "test_publish", "test_breaks", "test_properties", "test_group_properties",
+]  # fmt: skip
 # To compile each plan costs more than it saves on a few rows: a quarter of the suite. The nights of tests/end_to_end
 # and tests/system are compiled, as real ones are.
 INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two workers share the system tests file by file (`make test-system`): first these, which take turns, so that
+    """Two workers share the tests file by file: first these, the longest. Of the system tests they take turns, so that
     Airflow's nights come one after the other and the run of tests/faults/conftest.py is made once."""
 
     def place(item: pytest.Item) -> int:
