@@ -18,13 +18,17 @@ from jobs.platform.migrations import migrate_url
 from jobs.platform.settings import PROJECT_ROOT, Settings
 from jobs.platform.spark import get_spark
 
-SMALL_CONF = {
-    # What one test has had compiled the next one finds again.
-    "spark.sql.codegen.cache.maxEntries": "5000",
-    "spark.default.parallelism": "1",
-    "spark.sql.adaptive.enabled": "false",
+SMALL_SPARK = {
+    "master": "local[2]",
+    "driver_memory": "4g",
+    "shuffle_partitions": 1,
+    "conf": {
+        # What one test has had compiled the next one finds again.
+        "spark.sql.codegen.cache.maxEntries": "5000",
+        "spark.default.parallelism": "1",
+        "spark.sql.adaptive.enabled": "false",
+    },
 }
-SMALL_SPARK = {"master": "local[2]", "driver_memory": "4g", "shuffle_partitions": 1, "conf": SMALL_CONF}
 DEALT_FIRST = [
     "test_airflow_backfill", "test_every_format", "test_airflow_night", "test_planted_faults",  # of the system tests
     "test_files_to_marts", "test_calculate", "test_publish", "test_breaks", "test_properties", "test_group_properties",
@@ -56,6 +60,13 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     interpret(session)
     yield session
     session.stop()
+
+
+def interpret_in(conf: Path) -> None:
+    """Processes with this local.yaml interpret their plans."""
+    known = yaml.safe_load(conf.read_text(encoding="utf-8"))
+    known["spark"]["conf"] |= INTERPRETED
+    conf.write_text(yaml.safe_dump(known), encoding="utf-8")
 
 
 def interpret(spark: SparkSession) -> None:

@@ -29,7 +29,7 @@ from jobs.pipeline import run_all
 from jobs.platform import database
 from jobs.platform.ledger import Ledger
 from jobs.platform.settings import PROJECT_ROOT, Settings
-from tests.conftest import INTERPRETED, SMALL_CONF, SMALL_SPARK
+from tests.conftest import SMALL_SPARK, interpret_in
 from tests.faults.killed_night import FILLER
 
 pytestmark = pytest.mark.system
@@ -194,9 +194,9 @@ def story(spark: SparkSession, database_home: Path) -> Iterator[Story]:
     """The two workspaces; the lake of the one with the faults lies on a disk of its own that can be filled."""
     base = Workspace(database_home / "base")
     shutil.copytree(PROJECT_ROOT / "conf", base.home / "conf")
-    interpreted = {**SMALL_SPARK, "conf": {**SMALL_CONF, **INTERPRETED}}
-    conf = {"spark": interpreted, "file_settle_seconds": 0}
+    conf = {"spark": SMALL_SPARK, "file_settle_seconds": 0}
     (base.home / "conf" / "local.yaml").write_text(yaml.safe_dump(conf), encoding="utf-8")
+    interpret_in(base.home / "conf" / "local.yaml")
     base.put(first_files())
     base.night(spark, DAYS[-1])
     calm, faulted = base.copy("calm"), base.copy("faulted")

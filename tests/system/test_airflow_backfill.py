@@ -14,6 +14,7 @@ import pytest
 from jobs.pipeline import STEPS
 from jobs.platform.settings import Settings
 from jobs.sample.write import write_sample
+from tests.conftest import interpret_in
 from tests.scheduling import Airflow, marts
 
 pytestmark = pytest.mark.system
@@ -26,6 +27,7 @@ PATIENCE_SECONDS = 2400
 def airflow(settings: Settings) -> Iterator[Airflow]:
     """API server, scheduler and DAG processor on a workspace whose landing holds five business days of sample files."""
     write_sample(10, date(2026, 3, 2), DATES[-1], 7, settings.landing)
+    interpret_in(settings.conf_folder / "local.yaml")  # it is about runs and their order
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
