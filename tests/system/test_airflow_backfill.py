@@ -20,14 +20,16 @@ from tests.scheduling import Airflow, marts
 pytestmark = pytest.mark.system
 
 DATES = [date(2026, 3, 4), date(2026, 3, 5), date(2026, 3, 6)]
+KINDS = ["accounts", "valuations", "transactions", "reported_performance"]
 PATIENCE_SECONDS = 2400
 
 
 @pytest.fixture
 def airflow(settings: Settings) -> Iterator[Airflow]:
-    """API server, scheduler and DAG processor on a workspace whose landing holds five business days of sample files."""
-    write_sample(10, date(2026, 3, 2), DATES[-1], 7, settings.landing)
-    interpret_in(settings.conf_folder / "local.yaml")  # it is about runs and their order
+    """API server, scheduler and DAG processor on a workspace whose landing holds five business days of a few files: the
+    test is about runs and their order."""
+    write_sample(10, date(2026, 3, 2), DATES[-1], 7, settings.landing, tenants=1, formats=["canonical"], kinds=KINDS)
+    interpret_in(settings.conf_folder / "local.yaml")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
