@@ -239,7 +239,7 @@ def night(spark: SparkSession, begin: str, before: DataFrame, on: date, run_no: 
     """The vendor says `begin` for the account's value of Tuesday morning; ours is 1,000,000."""
     reported = frame(spark, "reported_performance", [{**THEIRS, "begin_market_value": Decimal(begin)}])
     found = as_differences(compared(reported, frame(spark, "account_performance_daily", [OURS]), TOLERANCES))
-    rows = lives(found, before, on, run_no)
+    rows = lives(found.localCheckpoint(), before, on, run_no)  # worked out first, as in the step
     return [row.asDict() for row in rows.collect()]
 
 
