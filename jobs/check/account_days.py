@@ -154,14 +154,13 @@ def position_days(
 
 def days_that_count(rows: DataFrame, held: DataFrame | None) -> DataFrame:
     """`rows` (tenant_id, account_id, days, is_open) without is_open, and with days NULL where the market was closed: it
-    says nothing against an account. Nor does it for one that is `held` (tenant_id, account_id; None: none is) for what
+    says nothing against an account, and nothing for one that is `held` (tenant_id, account_id; None: none is) for what
     stood still before: of that all days count."""
-    if held is None:
-        open_days = F.when(F.col("is_open"), F.col("days"))
-        return rows.withColumn("days", open_days).drop("is_open")
-    marked = rows.join(F.broadcast(held.withColumn("_held", F.lit(True))), ACCOUNT, "left")
-    counts = F.col("is_open") | F.coalesce("_held", F.lit(False))
-    return marked.withColumn("days", F.when(counts, F.col("days"))).drop("is_open", "_held")
+    counts = F.col("is_open")
+    if held is not None:
+        rows = rows.join(F.broadcast(held.withColumn("_held", F.lit(True))), ACCOUNT, "left")
+        counts |= F.coalesce("_held", F.lit(False))
+    return rows.withColumn("days", F.when(counts, F.col("days"))).drop("is_open", "_held")
 
 
 def known_securities(securities: DataFrame) -> DataFrame:
