@@ -134,7 +134,7 @@ class _Gate:
 
     def _judged(self, days: DataFrame, asked: Sequence[AccountRule], table: str) -> DataFrame:
         measures = [rule.measure for rule in asked]
-        return judged(classified(days, self.lake, self.tolerances, *measures), asked, self.tolerances, table)
+        return judged(classified(days, self.tolerances, *measures), asked, self.tolerances, table)
 
     def _of_values(self) -> list[DataFrame]:
         asks = self.tolerances.has

@@ -5,28 +5,41 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from jobs.check.tolerances import Measure, Tolerances
+from jobs.check.tolerances import Measure, Tolerances, load_tolerances
 from jobs.platform.lake import Lake
+from jobs.platform.settings import Settings
 
 ACCOUNT = ["tenant_id", "account_id"]
+CLASS = "account_class"
 
 
-def classified(rows: DataFrame, lake: Lake, tolerances: Tolerances, *measures: Measure) -> DataFrame:
-    """`rows` (tenant_id, account_id, ...) with account_class where a rule of these measures asks for it, else as they
-    are: the account master is not looked at for nothing."""
-    if not any(rule.account_class for rule in tolerances.of(*measures)):
-        return rows
-    return with_class(rows, lake.current("account"), tolerances)
+def tolerances_of(lake: Lake, settings: Settings) -> Tolerances:
+    """The tolerances of the configuration, and the classes of the accounts where a rule asks for one."""
+    tolerances = load_tolerances(settings)
+    if not any(rule.account_class for rule in tolerances.rules):
+        return tolerances
+    return knowing(tolerances, lake.current("account"))
 
 
-def with_class(rows: DataFrame, accounts: DataFrame, tolerances: Tolerances) -> DataFrame:
-    """`rows` with account_class, NULL for accounts of no class.
+def knowing(tolerances: Tolerances, accounts: DataFrame) -> Tolerances:
+    """The tolerances with the classes of these accounts.
 
     accounts: current rows of silver.account; of several dates and vendors the latest counts.
     """
     last = F.max_by("model_id", F.struct("effective_from", "vendor"))
-    known = accounts.groupBy(*ACCOUNT).agg(last.alias("_model"))
-    return rows.join(known, ACCOUNT, "left").withColumn("account_class", _class(tolerances)).drop("_model")
+    followed = accounts.groupBy(*ACCOUNT).agg(last.alias("_model"))
+    classes = followed.select(*ACCOUNT, _class(tolerances).alias(CLASS)).where(F.col(CLASS).isNotNull())
+    return tolerances.with_classes(classes)
+
+
+def classified(rows: DataFrame, tolerances: Tolerances, *measures: Measure) -> DataFrame:
+    """`rows` (tenant_id, account_id, ...) with account_class, NULL for accounts of no class, where a rule of these
+    measures asks for it; else as they are: the account master is not looked at for nothing."""
+    if not any(rule.account_class for rule in tolerances.of(*measures)):
+        return rows
+    if tolerances.classes is None:
+        raise ValueError("a rule asks for an account's class, and nobody has said which accounts there are")
+    return rows.join(tolerances.classes, ACCOUNT, "left")
 
 
 def _class(tolerances: Tolerances) -> Column:

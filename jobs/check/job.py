@@ -13,13 +13,14 @@ from pyspark.sql import functions as F
 
 from jobs.calculate.unpublished import Unpublished
 from jobs.check import accounts, expectations, releases
+from jobs.check.classes import tolerances_of
 from jobs.check.data_docs import write_pages
 from jobs.check.expectations import Outcome, Slice
 from jobs.check.night_rows import Night
 from jobs.check.profiles import GROUP, Profile, collect_profiles, facts_of, measured
 from jobs.check.rates import LONGEST_PAUSE, Moves, moves
 from jobs.check.row_counts import usual
-from jobs.check.tolerances import Tolerances, load_currencies, load_tolerances
+from jobs.check.tolerances import Tolerances, load_currencies
 from jobs.platform import schemas
 from jobs.platform.lake import Lake, latest
 from jobs.platform.ledger import FileRecord, Run
@@ -74,7 +75,7 @@ def run(spark: SparkSession, settings: Settings, run: Run) -> dict[str, int | st
     """
     delivery = _delivery(run)
     lake = Lake(spark, settings.lake_root)
-    tolerances = load_tolerances(settings)
+    tolerances = tolerances_of(lake, settings)
     waiting = releases.due(run.ledger.connection, run.run_no, run.tenant)
     replayed = run.ledger.unpublished_replays(run)
     unpublished = Unpublished.of(run)

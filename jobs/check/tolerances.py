@@ -7,15 +7,18 @@ from datetime import date
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from jobs.check.materiality import Materiality
 from jobs.platform import schemas
 from jobs.platform.mapping import load_mappings
 from jobs.platform.settings import Settings
 from jobs.platform.yaml_model import StrictModel, load_yaml
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 Severity = Literal["warn", "hold", "fail"]
 # deviations: of the account's own daily returns; excess: a fraction above or below the benchmark's return
@@ -219,8 +222,8 @@ class Rule(Scope):
             raise ValueError("the measure is about one account: severity is warn or hold, not fail")
         if self._is_about_a_feed and self.severity == "hold":
             raise ValueError("the measure is about a feed, not an account: severity is warn or fail, not hold")
-        if self.account_class is not None and self.measure not in {*ACCOUNT, *RESULT}:
-            raise ValueError("account_class is for the measures of single accounts by what came in and what came out")
+        if self.account_class is not None and self._is_about_a_feed:
+            raise ValueError("the measure is about a feed, not an account: account_class means nothing")
         return self
 
     @model_validator(mode="after")
@@ -295,6 +298,7 @@ class Tolerances(StrictModel):
     account_classes: list[AccountClass] = []
     ceilings: list[Ceiling] = []
     materiality: list[Materiality] = []
+    _classes: DataFrame | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _no_two_rules_for_one_case(self) -> Tolerances:
@@ -325,6 +329,16 @@ class Tolerances(StrictModel):
                 if known is None or rule.weight > known.weight:
                     best[rule.name] = rule
         return [self._under_ceilings(rule, tenant, vendor, feed) for rule in best.values()]
+
+    @property
+    def classes(self) -> DataFrame | None:
+        """tenant_id, account_id, account_class of the accounts of a class; None: nobody has said (`classes.py`)."""
+        return self._classes
+
+    def with_classes(self, classes: DataFrame) -> Tolerances:
+        known = self.model_copy()
+        known._classes = classes
+        return known
 
     def has(self, *measures: Measure) -> bool:
         """Whether a rule is about one of these measures."""

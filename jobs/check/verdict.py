@@ -21,7 +21,7 @@ def verdict(tolerances: Tolerances, measure: Measure, amounts: dict[str, Column]
 
     amounts: the measured size, not negative, per unit. A row breaks a rule when it is beyond every limit of the rule;
     an amount that is not defined (basis points of nothing) is beyond. The row's columns tenant_id, vendor and feed,
-    account_class where a rule asks for it (`classes.with_class`), and its date `on` decide which entry of a rule is in
+    account_class where a rule asks for it (`classes.classified`), and its date `on` decide which entry of a rule is in
     force; ceilings lower the severity. Raises ValueError for a `table` that TABLES does not give the measure.
     """
     if table not in TABLES[measure]:

@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from jobs.calculate.unpublished import Unpublished
-from jobs.check.tolerances import load_tolerances
+from jobs.check.classes import tolerances_of
 from jobs.platform.lake import Lake, latest
 from jobs.platform.mapping import load_mappings
 from jobs.platform.schemas import table
@@ -107,7 +107,7 @@ def differences(lake: Lake, settings: Settings, unpublished: Unpublished) -> Dat
     night = AccountNight(
         lake,
         unpublished,
-        load_tolerances(settings),
+        tolerances_of(lake, settings),
         {tenant: settings.tenant(tenant) for tenant in unpublished.progress},
         unpublished.run.ledger.withheld_files(),
     )

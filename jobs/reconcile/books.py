@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
 from jobs.calculate.epochs import current_rows
+from jobs.check.classes import classified
 from jobs.check.tolerances import Tolerances
 from jobs.check.verdict import verdict
 from jobs.platform import schemas
@@ -29,6 +30,7 @@ from jobs.reconcile.reported import DAILY, REPORTED, ROLL_FORWARD, THEIRS, compa
 ACCOUNT = ["tenant_id", "account_id"]
 KEY = ["tenant_id", "account_id", "vendor", "as_of_date", "type"]
 EXPLAINED_HERE = ["begin_value", "end_value", "net_flow"]
+MEASURED_HERE = [MEASURES[type_][0] for type_ in EXPLAINED_HERE]
 SUSPECT = f"verdict IS NOT NULL AND explanation IS NULL AND type IN {(*THEIRS, ROLL_FORWARD)}"  # a tuple reads as SQL
 NEIGHBOURS = timedelta(days=10)  # before and after: a day and its neighbours, whatever the holidays
 UNSETTLED = timedelta(days=40)  # what was traded longer ago is not looked for
@@ -114,6 +116,7 @@ def flow_timing(ours: DataFrame, theirs: DataFrame, tolerances: Tolerances) -> D
     )
     by_date = Window.partitionBy(*ACCOUNT, "vendor").orderBy("as_of_date")
     row = F.struct("as_of_date", "difference", "ours", F.col("net_flow").alias("theirs"))
+    beside = classified(beside, tolerances, *MEASURED_HERE)
     beside = beside.withColumn("difference", (F.col("ours") - F.col("net_flow")).cast(MONEY)).withColumn(
         "difference_bps",
         F.try_divide(F.col("difference").cast("double") * 10_000, F.abs("end_market_value").cast("double")),
@@ -220,7 +223,8 @@ def pending_trade(suspects: DataFrame, transactions: DataFrame, tolerances: Tole
         F.col("_until").cast("string"),
     )
     return (
-        summed.withColumn("_sum", F.get(clearing, F.lit(0)))
+        classified(summed, tolerances, *MEASURED_HERE)
+        .withColumn("_sum", F.get(clearing, F.lit(0)))
         .where("_sum IS NOT NULL")
         .select(*KEY, _because("pending_trade", words))
     )
@@ -270,7 +274,8 @@ def fx_rate(suspects: DataFrame, valuations: DataFrame, rates: DataFrame, tolera
         _money(value),
     )
     return (
-        foreign.join(direct.unionByName(inverse), ["tenant_id", "_in", "currency"])
+        classified(foreign, tolerances, *MEASURED_HERE)
+        .join(direct.unionByName(inverse), ["tenant_id", "_in", "currency"])
         .where(_within(F.abs(value - F.col("theirs")), tolerances))
         .groupBy(*KEY)
         .agg(F.max_by(F.struct(F.lit("fx_rate").alias("cause"), words.alias("words")), "_on").alias("explanation"))
@@ -282,7 +287,8 @@ def _because(cause: str, words: Column) -> Column:
 
 
 def _within(apart: Column, tolerances: Tolerances) -> Column:
-    """Whether a difference of this size would be none, of a row that has difference and difference_bps."""
+    """Whether a difference of this size would be none. The row has difference and difference_bps, and is `classified`
+    by MEASURED_HERE."""
     per_unit = F.try_divide(F.abs("difference_bps"), F.abs("difference").cast("double"))
 
     def of_type(within: Column, type_: str) -> Column:

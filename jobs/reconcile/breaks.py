@@ -14,12 +14,13 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
+from jobs.check.classes import classified
 from jobs.check.tolerances import Tolerances
 from jobs.check.verdict import VERDICT
 from jobs.platform.business_calendar import Calendar, weekday_no
 from jobs.platform.schemas import table
 from jobs.reconcile.desk import BY_RULE, Desk
-from jobs.reconcile.levels import LIVING, STATES_OF_ACCOUNT, claims, same_amount, wrong_dates
+from jobs.reconcile.levels import LIVING, OF_TYPES, STATES_OF_ACCOUNT, claims, same_amount, wrong_dates
 
 # A difference as a comparer gives it, with rows also where the figures agree (obstacle and verdict NULL). Money and
 # quantities are decimal(28,8); an explanation is given where a cause clears the difference within tolerance.
@@ -198,7 +199,7 @@ def _judged(rows: DataFrame, tolerances: Tolerances, tonight: Column) -> DataFra
     then_bps = F.coalesce("known.accepted_bps", "known.difference_bps")
     same = same_amount(tolerances, (F.col("difference"), F.col("difference_bps")), (then, then_bps))
     is_accepted = F.col("_lives") & (F.coalesce(was, F.lit("")) == "accepted")
-    rows = rows.withColumns(
+    rows = classified(rows, tolerances, *OF_TYPES).withColumns(
         {
             "_passed": is_accepted & F.coalesce(F.col("known.accepted_until") < tonight, F.lit(False)),
             "_moved": is_accepted & (F.col("_shows") | F.col("_back").isNotNull()) & ~same,

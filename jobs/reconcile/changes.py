@@ -8,6 +8,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
+from jobs.check.classes import classified
 from jobs.check.tolerances import Tolerances
 from jobs.check.verdict import verdict
 from jobs.platform.schemas import table
@@ -59,6 +60,7 @@ def changes(accounts: DataFrame, tolerances: Tolerances, *, since: Column, busin
     broken = F.when(
         F.col("_opens"), verdict(tolerances, "account_reopened", one, table=of, on=F.col("as_of_date"))
     ).otherwise(verdict(tolerances, "account_changed", one, table=of, on=F.col("as_of_date")))
+    found = classified(found, tolerances, "account_reopened", "account_changed")
     return found.select(
         "tenant_id", "vendor", "feed", "account_id", "as_of_date", "type", "item", broken.alias("verdict")
     )

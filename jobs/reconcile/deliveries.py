@@ -10,7 +10,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
 from jobs.calculate.policies import Policies, source_rank
-from jobs.check.tolerances import Tolerances
+from jobs.check.classes import classified
+from jobs.check.tolerances import Measure, Tolerances
 from jobs.check.verdict import verdict
 from jobs.platform.schemas import MONEY
 
@@ -144,6 +145,6 @@ def back_again(known: DataFrame, pairs: DataFrame, closed: DataFrame | None) -> 
 
 
 def _difference(rows: DataFrame, type_: str, tolerances: Tolerances, amounts: dict[str, Column]) -> DataFrame:
-    measure = {"account_missing": "account_missing", "account_closed_with_balance": "closed_balance"}[type_]
-    broken = verdict(tolerances, measure, amounts, table="valuation", on=F.col("as_of_date"))  # type: ignore[arg-type]
-    return rows.withColumn("type", F.lit(type_)).withColumn("verdict", broken)
+    measure: Measure = "account_missing" if type_ == "account_missing" else "closed_balance"
+    broken = verdict(tolerances, measure, amounts, table="valuation", on=F.col("as_of_date"))
+    return classified(rows, tolerances, measure).withColumn("type", F.lit(type_)).withColumn("verdict", broken)

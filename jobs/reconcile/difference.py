@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from jobs.check.classes import classified
 from jobs.check.tolerances import Measure, Tolerances
 from jobs.check.verdict import verdict
 from jobs.platform.schemas import MONEY
@@ -41,7 +42,7 @@ def differences(
     why = F.lit(None).cast("string") if obstacle is None else F.when(F.col("difference") != 0, obstacle)
     amounts = {unit: F.abs("difference"), "bps": F.abs("difference_bps")}
     broken = verdict(tolerances, measure, amounts, table=table, on=F.col("as_of_date"))
-    judged = sized.withColumns(
+    judged = classified(sized, tolerances, measure).withColumns(
         {
             "type": F.lit(kind),
             "item": F.col(item),

@@ -9,14 +9,15 @@ from pyspark.sql import functions as F
 
 from jobs.calculate.job import groups_again
 from jobs.calculate.unpublished import Unpublished
+from jobs.check.classes import classified, tolerances_of
 from jobs.check.holds import ACCOUNT, FINDING, RECONCILE, latest_findings, one_each
-from jobs.check.tolerances import MASTER, RECONCILED, Tolerances, load_tolerances
+from jobs.check.tolerances import MASTER, RECONCILED, Tolerances
 from jobs.platform.lake import Lake
 from jobs.platform.ledger import Run
 from jobs.platform.schemas import table
 from jobs.platform.settings import Settings
 from jobs.reconcile.breaks import latest_breaks
-from jobs.reconcile.levels import same_amount
+from jobs.reconcile.levels import OF_TYPES, same_amount
 from jobs.reconcile.suspects import EPOCH, STATE, Suspects
 
 BREAKS, HELD = "reconciliation_break", "held_account"
@@ -29,7 +30,8 @@ def write(spark: SparkSession, settings: Settings, unpublished: Unpublished) -> 
 
     Where an account is held or let through, the groups are calculated once more, since they carry a held one.
     """
-    lake, tolerances, run = Lake(spark, settings.lake_root), load_tolerances(settings), unpublished.run
+    lake, run = Lake(spark, settings.lake_root), unpublished.run
+    tolerances = tolerances_of(lake, settings)
     counts = {"held": 0, "flagged": 0, "released": 0, "cleared": 0}
     suspects = Suspects(lake, settings, unpublished, tolerances)
     triggered = _triggered(lake, unpublished, tolerances)
@@ -66,7 +68,7 @@ def holds_of_breaks(rows: DataFrame, before: DataFrame, tolerances: Tolerances) 
     now, then = ((F.col(f"{of}difference"), F.col(f"{of}difference_bps")) for of in ("", "_known."))
     has_moved = (F.col("through_date") > F.col("_known.through_date")) & ~same_amount(tolerances, now, then)
     return (
-        rows.where(holding)
+        classified(rows.where(holding), tolerances, *OF_TYPES)
         .join(known, ["tenant_id", "break_id"], "left")
         .withColumns(scope)
         .where(F.col("_known").isNull() | has_moved)

@@ -12,7 +12,8 @@ from jobs.calculate.inputs import Silver, Span
 from jobs.calculate.policies import Policies
 from jobs.calculate.unpublished import Unpublished
 from jobs.check.account_days import CASH_SECURITY
-from jobs.check.tolerances import Tolerances, load_tolerances
+from jobs.check.classes import classified, tolerances_of
+from jobs.check.tolerances import Tolerances
 from jobs.check.verdict import verdict
 from jobs.platform.business_calendar import calendar_days, calendars_of
 from jobs.platform.lake import Lake, latest
@@ -29,7 +30,7 @@ NO_RATE = "a position is in a currency that has no exchange rate to that of the 
 def differences(lake: Lake, settings: Settings, unpublished: Unpublished) -> DataFrame | None:
     """For the accounts and dates of the positions that were loaded since the last publication; None where none came, or
     no rule asks."""
-    tolerances, run = load_tolerances(settings), unpublished.run
+    tolerances, run = tolerances_of(lake, settings), unpublished.run
     if not tolerances.has("holdings_difference") or not unpublished.came(lake, "position"):
         return None
     if not lake.exists("valuation"):
@@ -112,7 +113,8 @@ def holdings(
     amounts = {"money": F.abs("difference"), "bps": F.abs("difference_bps")}
     broken = verdict(tolerances, "holdings_difference", amounts, table="position", on=F.col("as_of_date"))
     return (
-        summed.withColumn("obstacle", obstacle)
+        classified(summed, tolerances, "holdings_difference")
+        .withColumn("obstacle", obstacle)
         .withColumn("difference", difference)
         .withColumn("difference_bps", bps)
         .select(

@@ -16,7 +16,8 @@ from pyspark.sql import types as T
 
 from jobs.calculate.due import is_published
 from jobs.calculate.unpublished import Unpublished
-from jobs.check.tolerances import Tolerances, load_tolerances
+from jobs.check.classes import tolerances_of
+from jobs.check.tolerances import Tolerances
 from jobs.platform.lake import Lake, latest
 from jobs.platform.local_rows import local_rows
 from jobs.platform.mapping import load_mappings
@@ -39,7 +40,7 @@ FRESH = T.StructType(
 def differences(lake: Lake, settings: Settings, unpublished: Unpublished) -> DataFrame | None:
     """The comparer of the step: cash and holdings of what this run touched; None where nothing came."""
     withheld = unpublished.run.ledger.withheld_files(unpublished.run)
-    found = HoldingsRows(lake, unpublished, withheld).differences(load_tolerances(settings))
+    found = HoldingsRows(lake, unpublished, withheld).differences(tolerances_of(lake, settings))
     return reduce(DataFrame.unionByName, found) if found else None
 
 

@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.calculate.unpublished import Unpublished
-from jobs.check.tolerances import load_tolerances
+from jobs.check.classes import tolerances_of
 from jobs.platform.business_calendar import calendars_of
 from jobs.platform.lake import Lake
 from jobs.platform.ledger import Run
@@ -81,7 +81,7 @@ def _remembered(  # noqa: PLR0917
         found = as_differences(spark.range(0).toDF("none"))
     days = F.min("as_of_date"), F.max("as_of_date")
     first, last, counted = found.agg(*days, books.Suspects.counted()).collect()[0]
-    tolerances = load_tolerances(settings)
+    tolerances = tolerances_of(lake, settings)
     suspects = books.Suspects.of(counted)
     if suspects is not None:
         found = books.explained(found, suspects, lake, run, tolerances)

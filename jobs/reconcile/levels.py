@@ -14,6 +14,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
+from jobs.check.classes import CLASS, classified
 from jobs.check.tolerances import UNITS, Measure, Tolerances
 from jobs.check.verdict import verdict
 
@@ -31,6 +32,7 @@ MEASURES: dict[str, tuple[Measure, str]] = {
     "cash_balance": ("cash_difference", "cash_balance"),
     "source_value": ("source_value_difference", "valuation"),
 }
+OF_TYPES = [measure for measure, _ in MEASURES.values()]
 # Claims about a level, each date's own: Tuesday's stays open until Tuesday is corrected.
 LEVELS = [
     "begin_value", "end_value", "twrr_mtd", "holdings_value", "position_quantity", "position_value", "cash_balance",
@@ -95,7 +97,7 @@ def wrong_dates() -> Column:
 
 def same_amount(tolerances: Tolerances, now: tuple[Column, Column], then: tuple[Column, Column]) -> Column:
     """Whether (difference, basis points) of a row are what they were, by the rules of its type; to the cent where its
-    type has no measure. The row has tenant_id, vendor, feed, type and as_of_date."""
+    type has no measure. The row has tenant_id, vendor, feed, type and as_of_date, and is `classified` by OF_TYPES."""
     money, bps = F.abs(now[0] - then[0]), F.abs(now[1] - then[1])
     units: dict[str, Column] = {"bps": bps, "fraction": bps / 10_000, "share": bps / 10_000}
     to_the_cent = F.coalesce(money <= F.lit(CENT), bps <= F.lit(CENT), F.lit(True))
@@ -152,12 +154,13 @@ def _linked(sequence: DataFrame, tolerances: Tolerances) -> DataFrame:
     following = F.lead(F.struct("break_id", "as_of_date", "_anchor")).over(by_date)
     ends = F.col("_breaks") & F.col("type").isin(LASTING) & ~F.col("_next._anchor")
     return (
-        sequence.withColumn("_last", last)
+        classified(sequence, tolerances, *OF_TYPES)
+        .withColumn("_last", last)
         .withColumn("_begins", begins)
         .withColumn("break_id", whose.over(by_date.rowsBetween(Window.unboundedPreceding, 0)))
         .withColumn("_next", following)
         .withColumn("_ended", F.when(ends & (F.col("_next.break_id") != F.col("break_id")), F.col("_next.as_of_date")))
-        .drop("_last", "_begins", "_next", "_by_cause")
+        .drop("_last", "_begins", "_next", "_by_cause", CLASS)
     )
 
 

@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 from pyspark.sql.window import Window
 
+from jobs.check.classes import classified
 from jobs.check.tolerances import Tolerances
 from jobs.check.verdict import VERDICT, verdict
 from jobs.platform.account_decisions import Decision
@@ -48,6 +49,7 @@ def open_proposals(
     """
     facts = numbers.select(*NUMBER, "feed", "waiting", "from_date", "value", F.col("currency").alias("_currency"))
     beside = facts.join(found.drop("number"), NUMBER, "left")
+    beside = classified(beside, tolerances, "account_renumbered", "account_new")
     sure = verdict(
         tolerances, "account_renumbered", {"fraction": F.col("confidence")}, table="valuation", on=F.col("from_date")
     )

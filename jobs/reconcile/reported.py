@@ -14,7 +14,8 @@ from pyspark.sql import functions as F
 
 from jobs.calculate.epochs import current_rows
 from jobs.calculate.unpublished import Unpublished
-from jobs.check.tolerances import Tolerances, load_tolerances
+from jobs.check.classes import classified, tolerances_of
+from jobs.check.tolerances import Measure, Tolerances
 from jobs.check.verdict import VERDICT, verdict
 from jobs.platform import schemas
 from jobs.platform.lake import Lake, latest
@@ -35,6 +36,7 @@ THEIRS = {
     "twrr_mtd": "twrr_mtd",
 }
 ROLL_FORWARD = "roll_forward"
+COMPARED: list[Measure] = [MEASURES[type_][0] for type_ in (*THEIRS, ROLL_FORWARD)]
 AMOUNTS = {"begin_value": "begin_market_value", "net_flow": "end_market_value", "end_value": "end_market_value"}
 OURS = [
     "begin_market_value",
@@ -74,7 +76,7 @@ def differences(lake: Lake, settings: Settings, unpublished: Unpublished) -> Dat
     touched = current.where("_touched").select(*ACCOUNT_DAY, "_touched")
     concerned = beside.join(touched, ACCOUNT_DAY, "left").where("_fresh OR _touched")
     # Causes are looked for once it is known what differs (books.py): their formulas are much to plan for every figure.
-    return compared(concerned, current, load_tolerances(settings), with_causes=False)
+    return compared(concerned, current, tolerances_of(lake, settings), with_causes=False)
 
 
 def compared(reported: DataFrame, ours: DataFrame, tolerances: Tolerances, *, with_causes: bool = True) -> DataFrame:
@@ -87,8 +89,15 @@ def compared(reported: DataFrame, ours: DataFrame, tolerances: Tolerances, *, wi
     vendor: `ours` is what the vendor's begin value, net flow and return make of its end value.
     """
     renamed = ours.select(*ACCOUNT_DAY, F.lit(True).alias("_known"), *[F.col(c).alias(f"our_{c}") for c in OURS])
-    beside = reported.join(renamed, ACCOUNT_DAY, "left").withColumns(
-        {"is_gross": F.coalesce(declared("return_basis") == "gross", F.lit(False)), "_timing": declared("flow_timing")}
+    beside = (
+        classified(reported, tolerances, *COMPARED)
+        .join(renamed, ACCOUNT_DAY, "left")
+        .withColumns(
+            {
+                "is_gross": F.coalesce(declared("return_basis") == "gross", F.lit(False)),
+                "_timing": declared("flow_timing"),
+            }
+        )
     )
     figures = [
         _amount("begin_value", _begin_obstacle()),

@@ -7,6 +7,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
 from jobs.calculate.policies import Policies, source_rank
+from jobs.check.classes import classified
 from jobs.check.tolerances import Tolerances
 from jobs.check.verdict import verdict
 from jobs.platform.schemas import MONEY
@@ -52,4 +53,5 @@ def source_values(valuations: DataFrame, policies: Policies, tolerances: Toleran
     )
     amounts = {"money": F.abs("difference"), "bps": F.abs("difference_bps")}
     broken = verdict(tolerances, "source_value_difference", amounts, table="valuation", on=F.col("as_of_date"))
+    rows = classified(rows, tolerances, "source_value_difference")
     return rows.withColumn("verdict", F.when(F.col("obstacle").isNull() & (F.col("difference") != 0), broken))

@@ -61,7 +61,7 @@ class Suspects:
         few = F.lit(True) if named is None else F.col("account_id").isin(named)
         rows = self._with_source(rows, F.col("as_of_date").between(first, last) & few)
         rows = self._with_benchmark(rows, last)
-        rows = classified(rows, self.lake, self.tolerances, *MEASURES)
+        rows = classified(rows, self.tolerances, *MEASURES)
         past = self._past(few, first, last)
         if past is not None:  # each rule that asks for it judges the rows by itself
             rows = rows.localCheckpoint()

@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from jobs.check import account_rules as rules
 from jobs.check.account_days import booking_days, known_securities, position_days, value_days, with_twins
 from jobs.check.account_rules import judged
-from jobs.check.classes import with_class
+from jobs.check.classes import classified, knowing
 from jobs.check.tolerances import Rule, Tolerances
 from jobs.platform import schemas
 
@@ -278,7 +278,8 @@ def test_a_rule_may_differ_for_a_class_of_accounts(spark: SparkSession) -> None:
     days = value_days(
         silver(spark, "valuation", values), spark.createDataFrame([], STATE), silver(spark, "transaction", [])
     )
-    days = with_class(days, silver(spark, "account", master), tolerances)
+    tolerances = knowing(tolerances, silver(spark, "account", master))
+    days = classified(days, tolerances, "negative_value")
     found = said(judged(days, rules.VALUES, tolerances, "valuation"))
     assert [(account, reason.split(", expected ")[1]) for account, _, _, reason in found] == [
         ("deep", "at most 100 money"),

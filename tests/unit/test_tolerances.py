@@ -48,7 +48,7 @@ rules:
             "severity: fail",
             "severity: fail\n    account_class: cash",
             2,
-            "account_class is for the measures of single acc",
+            "the measure is about a feed, not an account: account_class means nothing",
         ),
     ],
 )
