@@ -30,7 +30,7 @@ SMALL_SPARK = {
     },
 }
 DEALT_FIRST = [
-    "test_airflow_backfill", "test_every_format", "test_airflow_night", "test_planted_faults",  # of the system tests
+    "test_airflow_backfill", "test_every_format", "test_kills", "test_planted_faults",  # of the system tests
     "test_files_to_marts", "test_calculate", "test_publish", "test_breaks", "test_properties", "test_group_properties",
 ]  # fmt: skip
 # To compile each plan costs more than it saves on a few rows: a quarter of the suite. The nights of tests/end_to_end
@@ -40,7 +40,7 @@ INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.facto
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Two workers share the tests file by file: first these, the longest. Of the system tests they take turns, so that
-    Airflow's nights come one after the other and the run of tests/faults/conftest.py is made once."""
+    the run of tests/faults/conftest.py is made once."""
 
     def place(item: pytest.Item) -> int:
         return DEALT_FIRST.index(item.path.stem) if item.path.stem in DEALT_FIRST else len(DEALT_FIRST)

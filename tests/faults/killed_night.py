@@ -1,4 +1,4 @@
-"""A night in a process of its own that something happens to: python -m tests.faults.killed_night DATE STEP FAULT.
+"""A night that something happens to; in a process of its own: python -m tests.faults.killed_night DATE STEP FAULT.
 
 The fault comes at a moment of the step that is as bad as can be: files entered but not read, one table of several
 written, rows being copied, the publishing transaction at work.
@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 import psycopg
-from pyspark.sql import SparkSession
+import pytest
 
 from jobs import pipeline
 from jobs.cli.run import run_night
@@ -27,7 +27,6 @@ from jobs.platform.settings import Settings
 from jobs.publish import binary_copy, job, restate
 
 FILLER = "filler"
-at_work = {"step": ""}
 
 
 def kill_me() -> None:
@@ -40,8 +39,8 @@ def kill_executors() -> None:
             process.kill()
 
 
-def fill_the_disk() -> None:
-    with Path(Settings().lake_root, FILLER).open("wb") as filler:
+def fill_the_disk(settings: Settings) -> None:
+    with Path(settings.lake_root, FILLER).open("wb") as filler:
         try:
             while True:
                 filler.write(bytes(1 << 16))
@@ -50,9 +49,9 @@ def fill_the_disk() -> None:
             return
 
 
-def kill_backends(doing: str) -> None:
+def kill_backends(settings: Settings, doing: str) -> None:
     """SIGKILL the server's processes that are at work on such a statement, as the kernel does when memory ends."""
-    with psycopg.connect(database.url(Settings()), autocommit=True) as admin:
+    with psycopg.connect(database.url(settings), autocommit=True) as admin:
         found = admin.execute(
             "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND state <> 'idle' AND query LIKE %s",
             [f"{doing}%"],
@@ -61,61 +60,56 @@ def kill_backends(doing: str) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def once(function: Callable[..., Any], before: Callable[[], None] | None, after: Callable[[], None] | None) -> Any:
-    """The function, with something happening just before or after its first call in the step."""
-    done: list[bool] = []
+def plant(step: str, fault: str, settings: Settings, patch: pytest.MonkeyPatch) -> None:
+    """Let the fault happen in the step, once."""
+    at_work = {"step": ""}
+    run_step = pipeline.run_step
 
-    def faulted(*arguments: Any, **named: Any) -> Any:
-        is_it = at_work["step"] == STEP and not done
-        if is_it:
-            done.append(True)
-        if is_it and before:
-            before()
-        result = function(*arguments, **named)
-        if is_it and after:
-            after()
-        return result
+    def noted(name: str, *of: Any) -> dict[str, Any]:
+        at_work["step"] = name
+        return run_step(name, *of)
 
-    return faulted
+    def once(owner: Any, name: str, before: Callable[[], None] | None, after: Callable[[], None] | None) -> None:
+        """Something happens just before or after the function's first call in the step."""
+        done: list[bool] = []
+        function = getattr(owner, name)
 
+        def faulted(*arguments: Any, **named: Any) -> Any:
+            is_it = at_work["step"] == step and not done
+            if is_it:
+                done.append(True)
+            if is_it and before:
+                before()
+            result = function(*arguments, **named)
+            if is_it and after:
+                after()
+            return result
 
-def plant(fault: str) -> None:
+        patch.setattr(owner, name, faulted)
+
+    patch.setattr(pipeline, "run_step", noted)
     if fault == "killed":
-        if STEP == "detect":
-            Ledger.register_files = once(Ledger.register_files, None, kill_me)  # type: ignore[method-assign]
-        Lake._commit = once(Lake._commit, None, kill_me)  # type: ignore[method-assign]
+        if step == "detect":
+            once(Ledger, "register_files", None, kill_me)
+        once(Lake, "_commit", None, kill_me)
     elif fault == "disk full":
-        Lake._commit = once(Lake._commit, fill_the_disk, None)  # type: ignore[method-assign]
+        once(Lake, "_commit", lambda: fill_the_disk(settings), None)
     elif fault == "executor killed":
-        Lake._commit = once(Lake._commit, kill_executors, None)  # type: ignore[method-assign]
-        job.in_one_transaction = once_in("publish", kill_me)  # type: ignore[attr-defined]
+        once(Lake, "_commit", kill_executors, None)
+        patch.setattr(job, "in_one_transaction", lambda *_, **__: kill_me())  # it has gone on without the executor
     elif fault == "backend killed in COPY":
-        binary_copy._fit = once(binary_copy._fit, lambda: kill_backends("COPY"), None)
+        once(binary_copy, "_fit", lambda: kill_backends(settings, "COPY"), None)
     elif fault == "backend killed in the transaction":
-        restate.upsert = once(restate.upsert, None, lambda: kill_backends("INSERT"))
+        once(restate, "upsert", None, lambda: kill_backends(settings, "INSERT"))
     elif fault == "killed in the transaction":
-        job.Publication._keep_books = once(job.Publication._keep_books, kill_me, None)  # type: ignore[method-assign]
+        once(job.Publication, "_keep_books", kill_me, None)
     elif fault == "killed after the commit":
-        job.in_one_transaction = once(job.in_one_transaction, None, kill_me)  # type: ignore[attr-defined]
-
-
-def once_in(step: str, happens: Callable[[], None]) -> Any:
-    def faulted(*arguments: Any, **named: Any) -> Any:
-        assert at_work["step"] == step
-        happens()
-
-    return faulted
-
-
-def noted(step: str, spark: SparkSession | None, settings: Settings, run: Any) -> dict[str, Any]:
-    at_work["step"] = step
-    return run_step(step, spark, settings, run)
+        once(job, "in_one_transaction", None, kill_me)
 
 
 if __name__ == "__main__":
-    night, STEP, FAULT = date.fromisoformat(sys.argv[1]), sys.argv[2], sys.argv[3]
-    run_step = pipeline.run_step
-    pipeline.run_step = noted
-    plant(FAULT)
+    night, in_step, what = date.fromisoformat(sys.argv[1]), sys.argv[2], sys.argv[3]
     own = Settings()
-    run_night(own, Ledger(own).open_run(night))
+    with pytest.MonkeyPatch.context() as planted:
+        plant(in_step, what, own, planted)
+        run_night(own, Ledger(own).open_run(night))

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ from jobs.platform import database
 from jobs.platform.ledger import Ledger
 from jobs.platform.settings import PROJECT_ROOT, Settings
 from tests.conftest import SMALL_SPARK, interpret_in
-from tests.faults.killed_night import FILLER
+from tests.faults.killed_night import FILLER, plant
 
 pytestmark = pytest.mark.system
 
@@ -53,6 +54,8 @@ FAULTS = [
     ("publish", "killed in the transaction"),
     ("publish", "killed after the commit"),
 ]
+# The process lives on where it meets these: they need none of its own.
+LIVED_THROUGH = {"disk full", "backend killed in COPY", "backend killed in the transaction"}
 TABLES = """
 SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname IN ('marts', 'history') AND c.relkind IN ('r', 'p') AND NOT c.relispartition
@@ -139,12 +142,35 @@ class Workspace:
         subprocess.run(["cp", "-a", str(self.home), str(other)], check=True)
         return Workspace(other)
 
-    def faulted(self, step: str, fault: str) -> subprocess.CompletedProcess[str]:
+    def ended(self, spark: SparkSession, step: str, fault: str) -> int:
+        """How the night ended that the fault came to: its process's status, or 1 where only the night ended."""
+        self.wait_for_database()
+        if fault in LIVED_THROUGH:
+            with pytest.MonkeyPatch.context() as patch:
+                plant(step, fault, self.settings, patch)
+                try:
+                    self.night(spark, NIGHT)
+                except Exception as error:  # what ended it is the fault's: a full disk, a lost connection
+                    print(step, fault, repr(error)[:1500])
+                    return 1
+            return 0
         master = {"SPARK_MASTER": CLUSTER} if fault == "executor killed" else {}
-        return subprocess.run(
+        done = subprocess.run(
             [sys.executable, "-m", "tests.faults.killed_night", str(NIGHT), step, fault],
             env={**self.env, **master}, capture_output=True, text=True, timeout=600, check=False,
         )  # fmt: skip
+        print(step, fault, done.returncode, done.stdout[-300:], done.stderr[-1500:])
+        return done.returncode
+
+    def wait_for_database(self) -> None:
+        """A server that lost a backend throws everybody out and reads its log before it lets anybody in."""
+        for _ in range(600):
+            try:
+                psycopg.connect(database.url(self.settings)).close()
+                return
+            except psycopg.OperationalError:
+                time.sleep(0.1)
+        pytest.fail("the database does not come back")
 
 
 @dataclass
@@ -217,10 +243,9 @@ def story(spark: SparkSession, database_home: Path) -> Iterator[Story]:
         reader, ends = Reader(faulted), {}
         with reader.looking():
             for step, fault in FAULTS if may_mount else [one for one in FAULTS if one != FULL]:
-                done = faulted.faulted(step, fault)
-                ends[step, fault] = done.returncode
-                print(step, fault, done.returncode, done.stdout[-300:], done.stderr[-1500:])
+                ends[step, fault] = faulted.ended(spark, step, fault)
                 (lake / FILLER).unlink(missing_ok=True)
+            faulted.wait_for_database()
             last = faulted.night(spark, NIGHT)
         assert reader.times > len(ends)
         yield Story(calm.marts(), faulted.marts(), ends, reader.seen, before, after, last)

@@ -110,6 +110,10 @@ DELIVERIES: dict[str, tuple[list[Slice], list[Slice]]] = {
         [of_counts("row_count", "valuation", n) for n in (50, 200)],
         [of_counts("row_count", "valuation", n) for n in (49, 201, 0)],
     ),
+    "position_count": (
+        [of_counts("position_count", "position", n) for n in (50, 200)],
+        [of_counts("position_count", "position", n) for n in (49, 201, 0)],
+    ),
     "price_count": (
         [of_counts("price_count", "price", n) for n in (50, 200)],
         [of_counts("price_count", "price", n) for n in (49, 201, 0)],
