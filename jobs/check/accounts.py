@@ -17,6 +17,7 @@ from jobs.check.classes import classified
 from jobs.check.holds import (
     ACCOUNT,
     CHECK,
+    accounts_by_state,
     flagged_where_published,
     let_through,
     not_let_through_before,
@@ -48,7 +49,7 @@ def write(lake: Lake, settings: Settings, tolerances: Tolerances, night: Night) 
         rows = _Gate(NightRows(lake, settings, night), tolerances).caught_and_let_through()
         stamp = {"run_no": F.lit(run.run_no).cast("long"), "run_id": F.lit(run.run_id), "step": F.lit(CHECK)}
         rows = rows.withColumns(stamp).select(*schemas.table("held_account").names).localCheckpoint()
-        counts |= {row["state"]: row["count"] for row in rows.groupBy("state").count().collect()}
+        counts |= accounts_by_state(rows)
         if any(counts.values()) or lake.last_run("held_account") >= run.run_no:  # an attempt before may have found more
             lake.write_run(rows, "held_account", run.run_no, run.run_id, part=f"step = '{CHECK}'")
         releases.taken_up(run.ledger.connection, night.waiting, run.run_no)

@@ -126,3 +126,9 @@ def one_each(found: DataFrame) -> DataFrame:
     one that is flagged."""
     worst = F.max(F.struct(F.col("state") == "held", "severity", "reason", "state")).alias("worst")
     return found.groupBy(*FINDING).agg(worst).select(*FINDING, "worst.reason", "worst.severity", "worst.state")
+
+
+def accounts_by_state(rows: DataFrame) -> dict[str, int]:
+    """How many accounts have a finding in each state."""
+    counted = rows.groupBy("state").agg(F.count_distinct(*ACCOUNT).alias("accounts")).collect()
+    return {row["state"]: row["accounts"] for row in counted}

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from jobs.calculate.job import groups_again
 from jobs.calculate.unpublished import Unpublished
 from jobs.check.classes import classified, tolerances_of
-from jobs.check.holds import ACCOUNT, FINDING, RECONCILE, latest_findings, one_each
+from jobs.check.holds import ACCOUNT, FINDING, RECONCILE, accounts_by_state, latest_findings, one_each
 from jobs.check.tolerances import MASTER, RECONCILED, Tolerances
 from jobs.platform.lake import Lake
 from jobs.platform.ledger import Run
@@ -41,7 +41,7 @@ def write(spark: SparkSession, settings: Settings, unpublished: Unpublished) -> 
         parts.append(_let_through(lake, present, suspects, parts))
     rows = one_each(reduce(DataFrame.unionByName, parts)).localCheckpoint() if parts else None
     if rows is not None:
-        counts |= {row["state"]: row["count"] for row in rows.groupBy("state").count().collect()}
+        counts |= accounts_by_state(rows)
     had_own = lake.exists(HELD) and _has_own(lake, run)
     if any(counts.values()) or had_own:
         rows = lake.read(HELD).limit(0).select(*FOUND) if rows is None else rows

@@ -29,7 +29,7 @@ PATIENCE_SECONDS = 2400
 
 
 @pytest.fixture
-def database_url(settings: Settings) -> str:
+def airflow_url(settings: Settings) -> str:
     """That of Airflow's nights; those by hand have the one of `settings`."""
     mine = str(settings.database_url)
     with psycopg.connect(mine, autocommit=True) as connection:
@@ -51,7 +51,7 @@ def by_hand(spark: SparkSession, settings: Settings) -> dict[str, list[tuple[obj
 
 @pytest.fixture
 def airflow(
-    by_hand: object, settings: Settings, database_url: str, tmp_path_factory: pytest.TempPathFactory
+    by_hand: object, settings: Settings, airflow_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Airflow]:
     """API server, scheduler and DAG processor on a workspace with the same files."""
     workspace = tmp_path_factory.mktemp("airflow-workspace")
@@ -63,7 +63,7 @@ def airflow(
         port = str(probe.getsockname()[1])
     found = Airflow.on(
         workspace,
-        database_url,
+        airflow_url,
         AIRFLOW__CORE__EXECUTOR="LocalExecutor",
         AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE="False",  # else last night's run comes too as soon as the DAG is let loose
         AIRFLOW__API__PORT=port,
@@ -110,20 +110,20 @@ def backfill(airflow: Airflow, database_url: str, dates: list[date], *words: str
 
 
 def test_a_backfill_publishes_what_dietz_run_publishes_and_a_date_again_changes_nothing(
-    airflow: Airflow, database_url: str, by_hand: dict[str, list[tuple[object, ...]]]
+    airflow: Airflow, airflow_url: str, by_hand: dict[str, list[tuple[object, ...]]]
 ) -> None:
     # More than one run at a time is asked for: they must take turns all the same.
-    first = backfill(airflow, database_url, DATES, "--max-active-runs", "2")
+    first = backfill(airflow, airflow_url, DATES, "--max-active-runs", "2")
     assert first == [(day, "done") for day in DATES]
     assert len(by_hand["account_performance_daily"]) >= 10 * 4
-    assert marts(database_url) == by_hand
+    assert marts(airflow_url) == by_hand
 
     # The one that has published dates before and behind it.
-    published = marts(database_url, without=set())  # run_id, epoch and published_at too
-    second = backfill(airflow, database_url, DATES[:1], "--max-active-runs", "1", "--reprocess-behavior", "completed")
+    published = marts(airflow_url, without=set())  # run_id, epoch and published_at too
+    second = backfill(airflow, airflow_url, DATES[:1], "--max-active-runs", "1", "--reprocess-behavior", "completed")
     assert second == sorted([*first, (DATES[0], "done")])
-    assert marts(database_url, without=set()) == published
-    with psycopg.connect(database_url) as connection:
+    assert marts(airflow_url, without=set()) == published
+    with psycopg.connect(airflow_url) as connection:
         overlaps = connection.execute(
             "SELECT a.run_id, b.run_id FROM ops.run a JOIN ops.run b ON a.run_no < b.run_no"
             " AND b.started_at < a.ended_at"
