@@ -81,9 +81,9 @@ def remembered(
     earlier = known.select(
         "tenant_id", "break_id", F.struct(*known.columns).alias("known"), wrong_dates().alias("_was_wrong")
     )
-    joined = _by_break(claims(found, known, tolerances)).join(
-        earlier, ["tenant_id", "break_id"], "left" if said is None else "full"
-    )
+    # Few rows and a long plan: all that follows would be planned together with it, again at each step.
+    claimed = claims(found, known, tolerances).localCheckpoint()
+    joined = _by_break(claimed).join(earlier, ["tenant_id", "break_id"], "left" if said is None else "full")
     return _told(
         _judged(_gathered(joined), tolerances, F.lit(business_date)),
         desk,
