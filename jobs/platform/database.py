@@ -11,17 +11,20 @@ import os
 import shutil
 import socket
 import subprocess
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+from psycopg import pq
 
 from jobs.platform.errors import DietzError
 from jobs.platform.settings import Settings
 
 DATABASE = "dietz"
+BEGINS_WITHIN_SECONDS = 600
 PUBLISH_LOCK = 0x70756200  # advisory lock: held while a publication becomes visible
 SERVER_OPTIONS = {
     "listen_addresses": "127.0.0.1",
@@ -168,11 +171,19 @@ def _running_port(data: Path) -> int | None:
     """Port of the server that runs on this folder; a stale pid file or another server on its port is none."""
     try:
         port = int((data / "postmaster.pid").read_text(encoding="ascii").splitlines()[3])
+        _wait_while_it_begins(_address(port, "postgres"))
         with psycopg.connect(_address(port, "postgres"), connect_timeout=10) as connection:
             row = connection.execute("SHOW data_directory").fetchone()
     except (OSError, IndexError, ValueError, psycopg.OperationalError):
         return None
     return port if row and Path(row[0]).resolve() == data.resolve() else None
+
+
+def _wait_while_it_begins(address: str) -> None:
+    """A server that begins, ends, or reads its log again since one of its processes was killed lets nobody in."""
+    deadline = time.monotonic() + BEGINS_WITHIN_SECONDS
+    while pq.PGconn.ping(address.encode()) == pq.Ping.REJECT and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 def _forget_dead_server(data: Path) -> None:

@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -144,7 +143,6 @@ class Workspace:
 
     def ended(self, spark: SparkSession, step: str, fault: str) -> int:
         """How the night ended that the fault came to: its process's status, or 1 where only the night ended."""
-        self.wait_for_database()
         if fault in LIVED_THROUGH:
             with pytest.MonkeyPatch.context() as patch:
                 plant(step, fault, self.settings, patch)
@@ -161,16 +159,6 @@ class Workspace:
         )  # fmt: skip
         print(step, fault, done.returncode, done.stdout[-300:], done.stderr[-1500:])
         return done.returncode
-
-    def wait_for_database(self) -> None:
-        """A server that lost a backend throws everybody out and reads its log before it lets anybody in."""
-        for _ in range(600):
-            try:
-                psycopg.connect(database.url(self.settings)).close()
-                return
-            except psycopg.OperationalError:
-                time.sleep(0.1)
-        pytest.fail("the database does not come back")
 
 
 @dataclass
@@ -245,7 +233,6 @@ def story(spark: SparkSession, database_home: Path) -> Iterator[Story]:
             for step, fault in FAULTS if may_mount else [one for one in FAULTS if one != FULL]:
                 ends[step, fault] = faulted.ended(spark, step, fault)
                 (lake / FILLER).unlink(missing_ok=True)
-            faulted.wait_for_database()
             last = faulted.night(spark, NIGHT)
         assert reader.times > len(ends)
         yield Story(calm.marts(), faulted.marts(), ends, reader.seen, before, after, last)

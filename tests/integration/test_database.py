@@ -1,7 +1,10 @@
 """The embedded database: it outlives the process that started it, and many may start and migrate it at once."""
 
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -51,6 +54,19 @@ def test_a_pid_file_that_a_crash_left_does_not_keep_it_from_starting(embedded: S
     pid_file.write_bytes(left_behind)
     with database.open_url(database.start(embedded)) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_server_that_lets_nobody_in_is_waited_for(embedded: Settings) -> None:
+    """As one does that reads its log again after a crash; this one ends with its last connection."""
+    address = database.start(embedded)
+    server = int((embedded.home / "postgres" / "postmaster.pid").read_text().splitlines()[0])
+    with ThreadPoolExecutor() as pool:
+        with psycopg.connect(address):
+            os.kill(server, signal.SIGTERM)
+            started = pool.submit(database.start, embedded)
+            time.sleep(1)
+            assert not started.done()
+        assert started.result(timeout=60) == address
 
 
 def test_analysts_log_in_by_the_role_in_the_uri(embedded: Settings) -> None:
