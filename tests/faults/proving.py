@@ -15,6 +15,25 @@ LAST = date(2026, 3, 31)
 NIGHTS = 3  # that come one by one, after the history
 RULES = Path(__file__).with_name("all_rules.yaml")
 CEILING = "  - vendor: canonical\n    severity: warn"
+# Entries for a class of accounts that ask the same of them: whatever is found is found by way of the class.
+CLASSED = """
+  - name: end_value
+    measure: end_value_difference
+    account_class: careful
+    limits: [{unit: money, max: 0.05}, {unit: bps, max: 0.01}]
+    severity: warn
+    reason: Both say what the account is worth tonight.
+
+  - name: cash
+    measure: cash_difference
+    account_class: careful
+    limits: [{unit: money, max: 0.01}]
+    severity: warn
+    reason: Opening cash and all that was booked are the closing cash, to the cent.
+
+account_classes:
+  - {name: careful, model_id: [income, balanced], reason: Portfolios of clients who ask.}
+"""
 
 
 def write_conf(home: Path, *, local: str = "") -> Path:
@@ -24,7 +43,7 @@ def write_conf(home: Path, *, local: str = "") -> Path:
     shipped = (conf / "tolerances.yaml").read_text(encoding="utf-8")
     assert shipped.count(CEILING) == 1
     further = RULES.read_text(encoding="utf-8").partition("rules:\n")[2]
-    every = shipped.replace(CEILING, CEILING.replace("warn", "hold")) + "\n" + further
+    every = shipped.replace(CEILING, CEILING.replace("warn", "hold")) + "\n" + further + CLASSED
     (conf / "tolerances.yaml").write_text(every, encoding="utf-8")
     if local:
         (conf / "local.yaml").write_text(local, encoding="utf-8")
