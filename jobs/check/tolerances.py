@@ -336,6 +336,7 @@ class Tolerances(StrictModel):
         return self._classes
 
     def with_classes(self, classes: DataFrame) -> Tolerances:
+        """The same tolerances with `classes` as its property says; those of others, which share the file, stay."""
         known = self.model_copy()
         known._classes = classes
         return known
