@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from jobs.check.tolerances import Measure, Tolerances, load_tolerances
+from jobs.check.tolerances import Measure, Rule, Tolerances, load_tolerances
 from jobs.platform.lake import Lake
 from jobs.platform.settings import Settings
 
@@ -16,7 +16,7 @@ CLASS = "account_class"
 def tolerances_of(lake: Lake, settings: Settings) -> Tolerances:
     """The tolerances of the configuration, and the classes of the accounts where a rule asks for one."""
     tolerances = load_tolerances(settings)
-    if not any(rule.account_class for rule in tolerances.rules):
+    if not _by_class(tolerances.rules):
         return tolerances
     return knowing(tolerances, lake.current("account"))
 
@@ -35,11 +35,15 @@ def knowing(tolerances: Tolerances, accounts: DataFrame) -> Tolerances:
 def classified(rows: DataFrame, tolerances: Tolerances, *measures: Measure) -> DataFrame:
     """`rows` (tenant_id, account_id, ...) with account_class, NULL for accounts of no class, where a rule of these
     measures asks for it; else as they are: the account master is not looked at for nothing."""
-    if not any(rule.account_class for rule in tolerances.of(*measures)):
+    if not _by_class(tolerances.of(*measures)):
         return rows
     if tolerances.classes is None:
         raise ValueError("a rule asks for an account's class, and nobody has said which accounts there are")
     return rows.join(tolerances.classes, ACCOUNT, "left")
+
+
+def _by_class(rules: list[Rule]) -> bool:
+    return any(rule.account_class is not None for rule in rules)
 
 
 def _class(tolerances: Tolerances) -> Column:
