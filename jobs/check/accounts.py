@@ -163,10 +163,12 @@ class _Gate:
         return days_of.values_alone(valuations)
 
     def _flows(self) -> DataFrame:
-        """Bookings since the values before tonight's, whichever run brought them."""
-        first = self.night.run.business_date - LONGEST_RHYTHM
+        """Bookings since the values before tonight's, whichever run brought them; of an account whose history comes at
+        once, or whose old values come again, since the first of them."""
+        days = [self.night.run.business_date - LONGEST_RHYTHM, self.rows.first_day("valuation")]
         if self.rows.whole is not None:
-            first = min(first, self.rows.whole[1])
+            days.append(self.rows.whole[1])
+        first = min(day for day in days if day is not None)
         return self.rows.current("transaction", F.col("performance_date") >= F.lit(first))
 
     def _position_days(self) -> DataFrame:

@@ -72,13 +72,20 @@ class NightRows:
     def fresh(self, name: str) -> DataFrame:
         """The night's rows of a table that count; of a firm's first files all rows, since sorting them costs more than
         what the few that were corrected on the same night are worth."""
-        runs = sorted({*self.night.came_now, *self.night.unpublished.runs_ahead})
-        rows = self._usable(self.lake.written_by(name, runs)).where(self._is_judged(str(schemas.table(name).date)))
+        rows = self._usable(self._came(name)).where(self._is_judged(str(schemas.table(name).date)))
         if self.night.run.vendor is not None:
             rows = rows.where(F.col("vendor") == self.night.run.vendor)
         if not self.knows_states:
             return rows.where("NOT coalesce(retired, false)")
         return latest(rows, schemas.table(name))
+
+    def first_day(self, name: str) -> date | None:
+        """The earliest day that a row of the night's is of, whether it counts or not; None without rows."""
+        first: date | None = self._came(name).agg(F.min(str(schemas.table(name).date))).collect()[0][0]
+        return first
+
+    def _came(self, name: str) -> DataFrame:
+        return self.lake.written_by(name, sorted({*self.night.came_now, *self.night.unpublished.runs_ahead}))
 
     def _is_judged(self, day: str) -> Column:
         """A row is judged on the night of its date, also where it came earlier, or when it comes after that."""

@@ -246,6 +246,27 @@ def test_rows_that_a_replay_takes_through_are_looked_at_without_a_file(
     assert ledger.unpublished_replays(ledger.open_run(date(2026, 1, 8))) == []
 
 
+def test_the_history_of_a_new_account_is_beside_the_flows_of_its_own_days(
+    spark: SparkSession, settings: Settings, ledger: Ledger
+) -> None:
+    """KNOWN is published; the others come with values of the year before, ten times as large on the second day."""
+    lake, before = Lake(spark, settings.lake_root), [date(2025, 3, 3), date(2025, 3, 4)]
+    published(spark, lake, ledger.open_run(MONDAY), {"KNOWN": "1000"}, MONDAY)
+    tonight = ledger.open_run(date(2026, 1, 6))
+    file = a_file(tonight, "acme", "broker", "brokerage_positions", records=5, silver=5, quarantined=0)
+    worth = zip(before, ("1000", "10000"), strict=True)
+    values = [(file, value(name, amount, on=day)) for day, amount in worth for name in ("PAID", "JUMPS")]
+    silver(spark, lake, "valuation", tonight, values)
+    deposit = {"transaction_id": "T", "account_id": "PAID", "type": "DEPOSIT", "status": "new", "currency": "USD"}
+    deposit |= {"trade_date": before[1], "performance_date": before[1], "amount": Decimal(9000)}
+    silver(spark, lake, "transaction", tonight, [(file, deposit)])
+
+    check(spark, settings, tonight)
+
+    caught = [(row["account_id"], row["rule"]) for row in lake.read("held_account").collect()]
+    assert caught == [("JUMPS", "value_jump")]
+
+
 def test_account_rules_read_what_they_ask_for(spark: SparkSession, settings: Settings, ledger: Ledger) -> None:
     """Monday's values, holdings and securities are published; on Tuesday each account does one thing that it should
     not, and MOVES three. All is canonical, so that everything is flagged and nothing held."""
