@@ -42,11 +42,14 @@ def let_through(
     accounts (tenant_id, account_id) since their last published row were looked at again. A finding of the gate whose
     rule finds nothing more in a judged account, on no date, was corrected or explained by a later file, or its rule is
     among the `tolerances` no more: a value that stands still does so on a later date each night. A release by a person
-    lets all of an account through, also what `reconcile` holds.
+    lets all of an account through, also what `reconcile` holds, but for what is found in other words now: nobody has
+    seen the value that came meanwhile.
     """
     words = [(one.tenant_id, one.account_id, one.in_words) for one in releases]
     by_person = local_rows(held.sparkSession, words, RELEASE)
     again = found.select(*OF_RULE).distinct().withColumn("again", F.lit(True))
+    now = found.select(*FINDING, _words("reason").alias("now"))
+    as_seen = F.coalesce(F.col("now") == _words("reason"), F.lit(True))
     looked_at = judged.select(*ACCOUNT).distinct().withColumn("is_judged", F.lit(True))
     is_own = F.coalesce("step", F.lit(CHECK)) == CHECK
     why = F.when(_in_force(tolerances), "a later file corrects or explains it").otherwise(
@@ -56,7 +59,8 @@ def let_through(
         held.join(F.broadcast(by_person), ACCOUNT, "left")
         .join(looked_at, ACCOUNT, "left")
         .join(again, OF_RULE, "left")
-        .where(F.col("by_person").isNotNull() | (is_own & F.col("is_judged") & F.col("again").isNull()))
+        .join(now, FINDING, "left")
+        .where((F.col("by_person").isNotNull() & as_seen) | (is_own & F.col("is_judged") & F.col("again").isNull()))
         .select(
             *FINDING,
             F.coalesce("by_person", why).alias("reason"),

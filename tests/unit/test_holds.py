@@ -25,26 +25,28 @@ RULES = Tolerances.model_validate(
         ]
     }
 )  # fmt: skip
-HELD = "tenant_id string, account_id string, as_of_date date, rule string, severity string, step string"
-FOUND = "tenant_id string, account_id string, as_of_date date, rule string"
-THROUGH = f"{FOUND}, reason string, severity string, state string"
+HELD = "tenant_id string, account_id string, as_of_date date, rule string, severity string, step string, reason string"
+FOUND = "tenant_id string, account_id string, as_of_date date, rule string, reason string"
+THROUGH = f"{FOUND}, severity string, state string"
 
 
 def test_a_hold_ends_by_a_file_or_a_person_and_stays_otherwise(spark: SparkSession) -> None:
-    names = ["corrected", "still_wrong", "no_news", "released", "released_and_wrong"]
-    of_results = [("acme", name, MONDAY, "return", "hold", "reconcile") for name in ("corrected", "released")]
-    held = spark.createDataFrame([("acme", name, MONDAY, "jump", "hold", None) for name in names] + of_results, HELD)
+    names = ["corrected", "still_wrong", "no_news", "released", "released_and_wrong", "released_unseen"]
+    of_results = [("acme", name, MONDAY, "return", "hold", "reconcile", "-") for name in ("corrected", "released")]
+    of_values = [("acme", name, MONDAY, "jump", "hold", None, "+ 30 %, expected 20") for name in names]
+    held = spark.createDataFrame(of_values + of_results, HELD)
     found = spark.createDataFrame(
         [
-            ("acme", "still_wrong", MONDAY, "jump"),
-            ("acme", "released_and_wrong", MONDAY, "jump"),  # a person has seen it
-            ("acme", "released_and_wrong", TUESDAY, "jump"),  # nobody has seen this one
+            ("acme", "still_wrong", MONDAY, "jump", "+ 30 %, expected 20"),
+            ("acme", "released_and_wrong", MONDAY, "jump", "+ 30 %, expected 25"),  # a person has seen it
+            ("acme", "released_and_wrong", TUESDAY, "jump", "+ 30 %, expected 20"),  # nobody has seen this one
+            ("acme", "released_unseen", MONDAY, "jump", "- 45 %, expected 20"),  # nor what Monday has become
         ],
         FOUND,
     )
-    news = [("acme", name) for name in ("corrected", "still_wrong", "released_and_wrong")]
+    news = [("acme", name) for name in ("corrected", "still_wrong", "released_and_wrong", "released_unseen")]
     judged = spark.createDataFrame(news, "tenant_id string, account_id string")
-    releases = [Release("acme", name, "ann", "seen") for name in ("released", "released_and_wrong")]
+    releases = [Release("acme", name, "ann", "seen") for name in names if name.startswith("released")]
 
     through = let_through(held, found, judged, releases, RULES)
 
@@ -56,13 +58,13 @@ def test_a_hold_ends_by_a_file_or_a_person_and_stays_otherwise(spark: SparkSessi
     ]
     assert_df_equality(through, spark.createDataFrame(expected, THROUGH), ignore_row_order=True, ignore_nullable=True)
     caught = {(row["account_id"], row["as_of_date"]) for row in still_caught(found, through).collect()}
-    assert caught == {("still_wrong", MONDAY), ("released_and_wrong", TUESDAY)}
+    assert caught == {("still_wrong", MONDAY), ("released_and_wrong", TUESDAY), ("released_unseen", MONDAY)}
 
 
 def test_a_value_that_stands_still_on_a_later_date_is_not_corrected(spark: SparkSession) -> None:
     names = ["stands", "moves"]
-    held = spark.createDataFrame([("acme", name, MONDAY, "stale", "hold", "check") for name in names], HELD)
-    found = spark.createDataFrame([("acme", "stands", TUESDAY, "stale")], FOUND)
+    held = spark.createDataFrame([("acme", name, MONDAY, "stale", "hold", "check", "3 days") for name in names], HELD)
+    found = spark.createDataFrame([("acme", "stands", TUESDAY, "stale", "4 days")], FOUND)
     judged = spark.createDataFrame([("acme", name) for name in names], "tenant_id string, account_id string")
     through = let_through(held, found, judged, [], RULES)
     assert [row["account_id"] for row in through.collect()] == ["moves"]
@@ -70,7 +72,7 @@ def test_a_value_that_stands_still_on_a_later_date_is_not_corrected(spark: Spark
 
 def test_of_a_rule_that_is_gone_nobody_says_that_a_file_explained_it(spark: SparkSession) -> None:
     names = ["gone", "of_beta", "until_sunday", "jump"]
-    held = spark.createDataFrame([("acme", name, MONDAY, name, "hold", "check") for name in names], HELD)
+    held = spark.createDataFrame([("acme", name, MONDAY, name, "hold", "check", "-") for name in names], HELD)
     judged = held.select("tenant_id", "account_id")
     through = let_through(held, spark.createDataFrame([], FOUND), judged, [], RULES)
     reasons = {row["account_id"]: row["reason"] for row in through.collect()}
