@@ -29,7 +29,7 @@ class Unpublished:
         # A folder of which nothing ever came would have all runs since the first count as unpublished.
         tenants = [run.tenant] if run.tenant else run.ledger.tenants(run.vendor)
         progress = {tenant: run.ledger.progress(tenant) for tenant in tenants}
-        ahead = {tenant: run.ledger.runs_ahead(tenant, done) for tenant, done in progress.items()}
+        ahead = {tenant: run.ledger.runs_ahead(tenant, done, run.run_no) for tenant, done in progress.items()}
         return cls(run, progress, {tenant: runs for tenant, runs in ahead.items() if runs})
 
     @property
@@ -44,18 +44,17 @@ class Unpublished:
 
     @property
     def runs_ahead(self) -> list[int]:
-        """The published runs that loaded rows of dates that are not."""
+        """The runs before this one that loaded rows of dates that are not published."""
         return sorted({run_no for runs in self.ahead.values() for run_no in runs})
 
     def is_ahead(self, day: str) -> Column:
         """Whether such a run loaded the row, which is dated by `day`, and its date is not published."""
-        tests = [
-            (F.col("tenant_id") == tenant)
-            & F.col("run_no").isin(runs)
-            & (F.col(day) > F.lit(self.progress[tenant].calculated_through))
-            for tenant, runs in sorted(self.ahead.items())
-        ]
-        return reduce(or_, tests, F.lit(False))
+        return reduce(or_, [self._is_ahead_of(tenant, day) for tenant in sorted(self.ahead)], F.lit(False))
+
+    def _is_ahead_of(self, tenant: str, day: str) -> Column:
+        through = self.progress[tenant].calculated_through
+        of_runs = (F.col("tenant_id") == tenant) & F.col("run_no").isin(self.ahead[tenant])
+        return of_runs if through is None else of_runs & (F.col(day) > F.lit(through))
 
     def is_new(self, day: str) -> Column:
         """Whether a row of input, which is dated by `day`, is so, or came before its date was due."""

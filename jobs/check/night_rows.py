@@ -70,11 +70,9 @@ class NightRows:
         return self.lake.exists(name) and self.lake.last_run(name) >= first
 
     def fresh(self, name: str) -> DataFrame:
-        """The night's rows of a table that count; of a firm's first files all rows, since sorting them costs more than
-        what the few that were corrected on the same night are worth."""
+        """The night's rows of a table that count, of all vendors, since what is published is; of a firm's first files
+        all rows, since sorting them costs more than what the few that were corrected on the same night are worth."""
         rows = self._usable(self._came(name)).where(self._is_judged(str(schemas.table(name).date)))
-        if self.night.run.vendor is not None:
-            rows = rows.where(F.col("vendor") == self.night.run.vendor)
         if not self.knows_states:
             return rows.where("NOT coalesce(retired, false)")
         return latest(rows, schemas.table(name))
@@ -120,7 +118,8 @@ class NightRows:
 
     @cached_property
     def _withheld_files(self) -> list[str]:
-        return self.night.run.ledger.withheld_files()
+        run = self.night.run
+        return [*run.ledger.withheld_files(), *run.ledger.unchecked_files(run)]
 
     def _usable(self, rows: DataFrame) -> DataFrame:
         """Rows of files that are used: not of those that the gate has withheld or withholds tonight."""

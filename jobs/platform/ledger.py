@@ -242,6 +242,14 @@ class Ledger:
         """file_id of the files whose rows the gate lets nobody use, within the run's tenant and vendor."""
         return [file.file_id for file in self.files(status=["withheld"], run=run)]
 
+    def unchecked_files(self, run: Run) -> list[str]:
+        """file_id of the files whose rows no gate has looked at and this run's will not, since they are of others than
+        its tenant and vendor: a run that died has left them."""
+        if run.tenant is None and run.vendor is None:
+            return []
+        own = {file.file_id for file in self.files(status=["normalised"], run=run)}
+        return [file.file_id for file in self.files(status=["normalised"]) if file.file_id not in own]
+
     def files_by_id(self, file_ids: list[str]) -> list[FileRecord]:
         """These files, in order of arrival."""
         with self.connection.cursor(row_factory=class_row(FileRecord)) as cursor:
@@ -330,14 +338,13 @@ class Ledger:
         return dict(found.fetchall())
 
     def unpublished_replays(self, run: Run) -> list[int]:
-        """The runs, within the run's tenant and vendor, that took waiting rows through which are not published yet."""
+        """The runs, within the run's tenant, that took waiting rows through which are not published yet."""
         found = self.connection.execute(
             "SELECT DISTINCT r.run_no FROM ops.replay r JOIN ops.file f USING (file_id)"
             " LEFT JOIN ops.tenant_progress p USING (tenant_id)"
             " WHERE r.done_at IS NOT NULL AND r.run_no > coalesce(p.run_no, 0)"
-            " AND (%(tenant)s::text IS NULL OR tenant_id = %(tenant)s)"
-            " AND (%(vendor)s::text IS NULL OR f.vendor = %(vendor)s) ORDER BY 1",
-            {"tenant": run.tenant, "vendor": run.vendor},
+            " AND (%(tenant)s::text IS NULL OR tenant_id = %(tenant)s) ORDER BY 1",
+            {"tenant": run.tenant},
         )
         return [row[0] for row in found]
 
@@ -396,12 +403,13 @@ class Ledger:
         ).fetchone()
         return Progress(*found) if found else Progress()
 
-    def runs_ahead(self, tenant_id: str, done: Progress) -> list[int]:
-        """The runs in `done` that loaded rows of dates after it: what came on its own evening, before its night."""
+    def runs_ahead(self, tenant_id: str, done: Progress, run_no: int) -> list[int]:
+        """The runs before this one that loaded rows of dates after `done`: what came on its own evening, before its
+        night, and what a run has accepted that died, or was of an earlier date."""
         rows = self.connection.execute(
-            "SELECT DISTINCT run_no FROM ops.file WHERE tenant_id = %s AND status = 'accepted' AND last_date > %s"
-            " AND run_no <= %s ORDER BY run_no",
-            [tenant_id, done.calculated_through, done.run_no],
+            "SELECT DISTINCT run_no FROM ops.file WHERE tenant_id = %s AND status = 'accepted'"
+            " AND coalesce(last_date > %s, true) AND run_no < %s ORDER BY run_no",
+            [tenant_id, done.calculated_through, run_no],
         ).fetchall()
         return [run_no for (run_no,) in rows]
 

@@ -379,8 +379,9 @@ class Publication:
         )
         found = self.connection.execute(
             "SELECT DISTINCT tenant_id FROM ops.file WHERE status = 'accepted'"
-            " AND (%(tenant)s::text IS NULL OR tenant_id = %(tenant)s) ORDER BY 1",
-            {"tenant": self.run.tenant},
+            " AND (%(tenant)s::text IS NULL OR tenant_id = %(tenant)s)"
+            " AND (%(vendor)s::text IS NULL OR vendor = %(vendor)s) ORDER BY 1",
+            {"tenant": self.run.tenant, "vendor": self.run.vendor},
         )
         tenants = [tenant_id for (tenant_id,) in found]
         anew = self.run.from_date is not None

@@ -393,3 +393,18 @@ def test_progress_and_the_night_s_status_move_with_the_night(bench: Bench) -> No
     status = "SELECT source, expected, received, reconciled, held, published FROM marts.night_status"
     assert bench.marts(status) == [("canonical", 2, 1, 1, 0, 2)]
     assert bench.ledger.progress("acme").calculated_through == MON
+
+
+def test_a_run_of_one_vendor_passes_no_tenant_over_that_it_has_not_calculated(bench: Bench) -> None:
+    night = bench.run(MON, vendor="brokerage")
+    noon = bench.marts("SELECT now()")[0][0]
+    of_file = {"status": "accepted", "size_bytes": 1, "modified_at": noon, "run_no": night.run_no}
+    theirs = {"tenant_id": "zenith", "vendor": "canonical", "feed": "canonical_valuations"}
+    own = {"tenant_id": "acme", "vendor": "brokerage", "feed": "brokerage_positions"}
+    bench.ledger.register_files(
+        [FileRecord(file_id=one["tenant_id"], path=one["tenant_id"], **of_file, **one) for one in (own, theirs)]
+    )
+    bench.daily(night, value("A", MON, "1"))
+    bench.publish(night)
+    through = [bench.ledger.progress(tenant).calculated_through for tenant in ("acme", "zenith")]
+    assert through == [MON, None]
