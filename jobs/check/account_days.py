@@ -7,6 +7,8 @@ from functools import reduce
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from jobs.calculate.policies import Policies, source_rank
+
 FLOW_TYPES = ["DEPOSIT", "WITHDRAWAL", "TRANSFER_IN", "TRANSFER_OUT", "JOURNAL"]
 INWARD = ["DEPOSIT", "TRANSFER_IN", "SELL"]  # types whose amount is money in, but for a mistake
 OUTWARD = ["WITHDRAWAL", "TRANSFER_OUT", "BUY"]
@@ -23,16 +25,20 @@ BEFORE = f"OVER ({BY_ACCOUNT} BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
 WHOLE = f"OVER ({BY_ACCOUNT} BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)"
 
 
-def value_days(valuations: DataFrame, before: DataFrame, transactions: DataFrame) -> DataFrame:
+def value_days(
+    valuations: DataFrame, before: DataFrame, transactions: DataFrame, policies: Policies | None = None
+) -> DataFrame:
     """One row per valuation, beside the account's value before it and what flowed in between.
 
     valuations, transactions: rows of silver that count. before: tenant_id, account_id, as_of_date, end_market_value,
     currency, the last published row per account. Gives DAY, market_value, cash_value, currency, and since (date of the
     value before), before_value, net_flow (of the days after `since`): NULL without a value before, and where amounts
-    are in several currencies, which nothing here converts. Of several vendors that value an account each is beside its
-    own value before and its own flows; one that delivers no flows is beside those of the others.
+    are in several currencies, which nothing here converts. Of several vendors that value an account on a date the value
+    of the one that counts (`policies`) is compared, since it is published after the one before; the others' are beside
+    it in `reconcile`. Flows are those of its vendor; one that delivers none is beside those of the others.
     """
-    values = valuations.selectExpr(*DAY, "market_value", "cash_value", "currency", f"{VALUATION} AS kind")
+    ranked = valuations.withColumn("rank", source_rank(policies or {}))
+    values = ranked.selectExpr(*DAY, "market_value", "cash_value", "currency", "rank", f"{VALUATION} AS kind")
     states = before.selectExpr(
         *ACCOUNT, "as_of_date", "end_market_value AS market_value", "currency", f"{STATE} AS kind"
     )
@@ -52,7 +58,7 @@ def value_days(valuations: DataFrame, before: DataFrame, transactions: DataFrame
     )
     value = "struct(as_of_date, market_value, flowed, foreign_flows, is_foreign)"
     beside = known.selectExpr("*", f"last(IF(kind <> {FLOW}, {value}, NULL), true) {BEFORE} AS previous")
-    comparable = """previous.as_of_date < as_of_date AND NOT is_foreign AND NOT previous.is_foreign
+    comparable = """counts AND previous.as_of_date < as_of_date AND NOT is_foreign AND NOT previous.is_foreign
                     AND previous.foreign_flows = foreign_flows"""
     return beside.where(f"kind = {VALUATION}").selectExpr(
         *DAY,
@@ -66,10 +72,13 @@ def value_days(valuations: DataFrame, before: DataFrame, transactions: DataFrame
 
 
 def _by_source(every: DataFrame) -> DataFrame:
-    """States and flows once for each vendor that values the account (`source`), of flows its own where it has any."""
+    """States and flows once for each vendor that values the account (`source`), of flows its own where it has any; and
+    whether a value counts among those of its date."""
     valued_by = f"collect_set(IF(kind = {VALUATION}, vendor, NULL)) OVER (PARTITION BY tenant_id, account_id)"
-    of_each = every.selectExpr("*", f"{valued_by} AS valued_by").selectExpr(
-        *every.columns, f"explode(IF(kind = {VALUATION}, array(vendor), valued_by)) AS source"
+    of_day = "OVER (PARTITION BY tenant_id, account_id, as_of_date)"
+    counting = every.selectExpr("*", f"rank = min(rank) {of_day} AS counts").drop("rank")
+    of_each = counting.selectExpr("*", f"{valued_by} AS valued_by").selectExpr(
+        *counting.columns, f"explode(IF(kind = {VALUATION}, array(vendor), valued_by)) AS source"
     )
     has_own = f"bool_or(kind = {FLOW} AND vendor = source) OVER ({BY_SOURCE}) AS has_own"
     return of_each.selectExpr("*", has_own).where(f"kind <> {FLOW} OR vendor = source OR NOT has_own").drop("has_own")
@@ -97,10 +106,12 @@ def with_twins(days: DataFrame, accounts: DataFrame) -> DataFrame:
     names = accounts.groupBy(*ACCOUNT).agg(
         F.expr("lower(trim(max_by(account_name, struct(effective_from, vendor)))) AS name")
     )
+    has_name = "name <> '' AND market_value <> 0"
+    own = f"IF({has_name}, account_id, NULL)"
     alike = "PARTITION BY tenant_id, vendor, as_of_date, market_value, currency, name"
     return (
         days.join(names, ACCOUNT, "left")
-        .selectExpr("*", f"IF(name <> '' AND market_value <> 0, count(*) OVER ({alike}), 1) AS twins")
+        .selectExpr("*", f"IF({has_name}, size(collect_set({own}) OVER ({alike})), 1) AS twins")
         .drop("name")
     )
 
@@ -172,7 +183,7 @@ def known_securities(securities: DataFrame) -> DataFrame:
 
 
 def _with_unknown(rows: DataFrame, securities: DataFrame | None) -> DataFrame:
-    """`rows` with unknown: their security, where the vendor describes securities but not this one."""
+    """`rows` with unknown: their security, where the vendor describes securities but not this one, which is no cash."""
     if securities is None:
         return rows.withColumn("unknown", F.lit(None).cast("string"))
     by_vendor = securities.where("security_id IS NULL").selectExpr("tenant_id", "vendor", "true AS describes")
@@ -180,6 +191,5 @@ def _with_unknown(rows: DataFrame, securities: DataFrame | None) -> DataFrame:
     joined = rows.join(F.broadcast(by_vendor), ["tenant_id", "vendor"], "left").join(
         known, ["tenant_id", "vendor", "security_id"], "left"
     )
-    return joined.selectExpr("*", "IF(describes AND is_known IS NULL, security_id, NULL) AS unknown").drop(
-        "describes", "is_known"
-    )
+    is_unknown = F.col("describes") & F.col("is_known").isNull() & ~F.col("security_id").rlike(CASH_SECURITY)
+    return joined.withColumn("unknown", F.when(is_unknown, F.col("security_id"))).drop("describes", "is_known")

@@ -58,7 +58,7 @@ VALUES = [
 STALE_VALUE = AccountRule(
     "stale_value",
     {"days": "unchanged_days"},
-    "unchanged_days IS NOT NULL AND NOT market_value <=> cash_value",  # cash alone does not move
+    "unchanged_days IS NOT NULL AND NOT market_value <=> cash_value AND market_value <> 0",  # cash alone does not move
     "concat('the value has not changed for ', unchanged_days, ' business days')",
 )
 TWINS = AccountRule(

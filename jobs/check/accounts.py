@@ -159,16 +159,17 @@ class _Gate:
 
     def _value_days(self, valuations: DataFrame) -> DataFrame:
         if self.rows.knows_states and self.tolerances.has("value_jump", "flow_share"):
-            return days_of.value_days(valuations, self.lake.read("account_state"), self._flows())
+            policies = {tenant: self.rows.settings.tenant(tenant) for tenant in self.night.unpublished.progress}
+            return days_of.value_days(valuations, self.lake.read("account_state"), self._flows(), policies)
         return days_of.values_alone(valuations)
 
     def _flows(self) -> DataFrame:
-        """Bookings since the values before tonight's, whichever run brought them; of an account whose history comes at
-        once, or whose old values come again, since the first of them."""
-        days = [self.night.run.business_date - LONGEST_RHYTHM, self.rows.first_day("valuation")]
+        """Bookings since the values before tonight's, whichever run brought them. Tonight's may be of days long gone: a
+        history that comes at once, an appraisal weeks after its quarter's end."""
+        days = [self.night.run.business_date, self.rows.first_day("valuation")]
         if self.rows.whole is not None:
             days.append(self.rows.whole[1])
-        first = min(day for day in days if day is not None)
+        first = min(day for day in days if day is not None) - LONGEST_RHYTHM
         return self.rows.current("transaction", F.col("performance_date") >= F.lit(first))
 
     def _position_days(self) -> DataFrame:

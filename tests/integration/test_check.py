@@ -267,6 +267,56 @@ def test_the_history_of_a_new_account_is_beside_the_flows_of_its_own_days(
     assert caught == [("JUMPS", "value_jump")]
 
 
+def test_an_appraisal_weeks_after_its_quarter_is_beside_the_flows_of_the_quarter(
+    spark: SparkSession, settings: Settings, ledger: Ledger
+) -> None:
+    """The values of the end of March come in the middle of May, and PAID had its deposit on 5 January."""
+    lake, end = Lake(spark, settings.lake_root), date(2025, 12, 31)
+    published(spark, lake, ledger.open_run(end), {"PAID": "1000", "JUMPS": "1000"}, end)
+    tonight = ledger.open_run(date(2026, 5, 15))
+    file = a_file(tonight, "acme", "broker", "brokerage_positions", records=3, silver=3, quarantined=0)
+    appraised = [value(name, "2420", on=date(2026, 3, 31)) for name in ("PAID", "JUMPS")]
+    silver(spark, lake, "valuation", tonight, [(file, row) for row in appraised])
+    deposit = {"transaction_id": "T", "account_id": "PAID", "type": "DEPOSIT", "status": "new", "currency": "USD"}
+    deposit |= {"trade_date": MONDAY, "performance_date": MONDAY, "amount": Decimal(1400)}
+    silver(spark, lake, "transaction", tonight, [(file, deposit)])
+
+    check(spark, settings, tonight)
+
+    caught = [(row["account_id"], row["rule"]) for row in lake.read("held_account").collect()]
+    assert caught == [("JUMPS", "value_jump")]
+
+
+@pytest.mark.parametrize("fate", ["died", "published before a run of one vendor"])
+def test_values_that_came_before_their_night_are_looked_at_on_it(
+    spark: SparkSession, settings: Settings, ledger: Ledger, fate: str
+) -> None:
+    """Monday evening's run takes Tuesday's values. Nobody has looked at them when Tuesday's run begins. A file that it
+    has normalised and not checked waits for a run of its own vendor."""
+    lake, tuesday = Lake(spark, settings.lake_root), date(2026, 1, 6)
+    monday = ledger.open_run(MONDAY)
+    published(spark, lake, monday, {"JUMPS": "10000"}, MONDAY)
+    ledger.advance("acme", MONDAY, monday.run_no)
+    evening = ledger.open_run(MONDAY)
+    file = a_file(evening, "acme", "broker", "brokerage_positions", records=1, silver=1, quarantined=0)
+    values = [(file, value("JUMPS", "5000", on=tuesday))]
+    ledger.update_files({file.file_id: {"status": "accepted", "last_date": tuesday}})
+    waiting = []
+    if fate != "died":
+        ledger.advance("acme", MONDAY, evening.run_no)
+        a_file(evening, "acme", "canonical", "canonical_valuations", records=0, silver=0, quarantined=0)
+        waiting = [a_file(evening, "acme", "broker", "brokerage_history", records=1, silver=1, quarantined=0)]
+    silver(spark, lake, "valuation", evening, values + [(one, value("WAITS", "-1", on=tuesday)) for one in waiting])
+    ledger.close_run(evening, "done", {})
+    tonight = ledger.open_run(tuesday, vendor=None if fate == "died" else "canonical")
+
+    check(spark, settings, tonight)
+
+    assert ledger.unchecked_files(tonight) == [one.file_id for one in waiting]
+    [held] = lake.read("held_account").collect()
+    assert (held["account_id"], held["as_of_date"], held["rule"]) == ("JUMPS", tuesday, "value_jump")
+
+
 def test_account_rules_read_what_they_ask_for(spark: SparkSession, settings: Settings, ledger: Ledger) -> None:
     """Monday's values, holdings and securities are published; on Tuesday each account does one thing that it should
     not, and MOVES three. All is canonical, so that everything is flagged and nothing held."""

@@ -104,25 +104,31 @@ def test_a_value_that_moves_without_a_flow(of_values: Callable[..., DataFrame]) 
     assert (fate["held"], fate["jumps"]) == (("hold", "held"), ("warn", "flagged"))
 
 
-def test_each_of_two_vendors_is_beside_its_own_flows(of_values: Callable[..., DataFrame]) -> None:
-    """Both report one deposit; or only one delivers bookings at all; or one of the two values jumps."""
+def test_of_two_vendors_the_value_that_counts_is_compared_and_with_its_own_flows(
+    of_values: Callable[..., DataFrame],
+) -> None:
+    """Both report one deposit; or only one delivers bookings at all. Of the rest the second vendor sees a part only: as
+    ever, beside a value that jumps, and on a day on which there is no other, so that the part would be published."""
     second = {"vendor": "zurich", "feed": "brokerage_positions"}
     found = of_values(
         Tolerances(
             rules=[
-                rule("value_jump", [{"unit": "fraction", "max": 0.5}, {"unit": "money", "max": 100}]),
+                rule("value_jump", [{"unit": "fraction", "max": 0.5}, {"unit": "money", "max": 50}]),
                 rule("flow_share", [{"unit": "fraction", "max": 1.25}]),
             ]
         ),
         [
             value("both", "1100"), value("both", "1100", **second),
             value("one", "1100"), value("one", "1100", **second),
-            value("jumps", "100"), value("jumps", "1000", **second),
+            value("part", "101"), value("part", "30", **second),
+            value("jumps", "1000"), value("jumps", "30", **second),
+            value("alone", "-60", **second),
         ],
-        dict.fromkeys(["both", "one", "jumps"], "100"),
+        dict.fromkeys(["both", "one", "part", "jumps", "alone"], "100"),
         [booking(name, "DEPOSIT", "1000", **by) for name, by in (("both", {}), ("both", second), ("one", {}))],
     )  # fmt: skip
-    assert [(row["account_id"], row["rule"]) for row in found.collect()] == [("jumps", "value_jump")]
+    caught = [(account, reason[: len("value moved by 900.0 %")]) for account, _, _, reason in said(found)]
+    assert caught == [("alone", "value moved by -160.0 "), ("jumps", "value moved by 900.0 %")]
 
 
 def test_a_flow_on_the_day_of_the_value_before_is_in_that_value(of_values: Callable[..., DataFrame]) -> None:
@@ -206,6 +212,7 @@ def test_one_name_and_one_value_under_two_numbers(spark: SparkSession) -> None:
     }
     master = [{"account_id": one, "account_name": name, "effective_from": FRIDAY} for one, name in names.items()]
     values = [value(one, "123.45") for one in "abcde"] + [value("f", "0"), value("g", "0"), value("h", "123.46")]
+    values.append(value("h", "123.46"))  # one account, in two files of the first night
     days = value_days(
         silver(spark, "valuation", values),
         spark.createDataFrame([], STATE),
@@ -238,7 +245,8 @@ def test_signs_against_their_types_and_securities_that_nobody_described(spark: S
     positions = [
         {"account_id": account, "as_of_date": MONDAY, "security_id": security, **vendor}
         for account, security, vendor in [
-            ("right", "KNOWN", {}), ("holds", "KNOWN", {}), ("holds", "NEW", {}), ("holds", "NEWER", {}),
+            ("right", "KNOWN", {}), ("right", "CASH", {}), ("right", "MARGIN_USD", {}),
+            ("holds", "KNOWN", {}), ("holds", "NEW", {}), ("holds", "NEWER", {}),
             ("other", "NEW", other),
         ]
     ]  # fmt: skip

@@ -78,11 +78,9 @@ def test_a_price_may_stand_still_for_five_business_days(spark: SparkSession) -> 
     ]
 
 
-def test_cash_alone_does_not_move(spark: SparkSession) -> None:
-    rows = [
-        ("acme", "v", "f", one, TONIGHT, 6, Decimal(100), cash)
-        for one, cash in [("stale", Decimal(1)), ("no", None), ("cash", Decimal(100))]
-    ]
+def test_cash_alone_does_not_move_nor_does_nothing(spark: SparkSession) -> None:
+    given = [("stale", 100, Decimal(1)), ("no", 100, None), ("cash", 100, Decimal(100)), ("emptied", 0, None)]
+    rows = [("acme", "v", "f", one, TONIGHT, 6, Decimal(amount), cash) for one, amount, cash in given]
     days = spark.createDataFrame(
         rows, f"{DAYS}, unchanged_days int, market_value decimal(28,8), cash_value decimal(28,8)"
     )
