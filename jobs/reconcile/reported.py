@@ -19,7 +19,6 @@ from jobs.check.tolerances import Measure, Tolerances
 from jobs.check.verdict import VERDICT, verdict
 from jobs.platform import schemas
 from jobs.platform.lake import Lake, latest
-from jobs.platform.ledger import Run
 from jobs.platform.mapping import load_mappings
 from jobs.platform.schemas import MONEY
 from jobs.platform.settings import Settings
@@ -59,20 +58,19 @@ OURS = [
 
 
 def differences(lake: Lake, settings: Settings, unpublished: Unpublished) -> DataFrame | None:
-    """The comparer of the step: the account-days that this run touched on either side; None where nothing came."""
+    """The comparer of the step: the account-days that this run touched on either side, or one before it that died; None
+    where nothing came."""
     run = unpublished.run
     if not lake.exists(REPORTED) or _nothing_came(lake, unpublished):
         return None
     theirs = _reported(lake, unpublished)
     ours = lake.read(DAILY).where(F.col("as_of_date") <= run.business_date)
-    dates = _dates_touched(theirs, ours, run)
+    dates = _dates_touched(theirs, ours, unpublished)
     if dates is None:
         return None
     between = F.col("as_of_date").between(*dates)
     beside = latest(theirs.where(between), schemas.table(REPORTED))
-    current = current_rows(ours.where(between), lake.read("account_epoch")).withColumn(
-        "_touched", F.col("run_no") == run.run_no
-    )
+    current = current_rows(ours.where(between), lake.read("account_epoch")).withColumn("_touched", unpublished.is_so)
     touched = current.where("_touched").select(*ACCOUNT_DAY, "_touched")
     concerned = beside.join(touched, ACCOUNT_DAY, "left").where("_fresh OR _touched")
     # Causes are looked for once it is known what differs (books.py): their formulas are much to plan for every figure.
@@ -276,7 +274,7 @@ def _other_timing() -> Column:
 
 def _nothing_came(lake: Lake, unpublished: Unpublished) -> bool:
     """Whether it is plain from the tables' last commits that neither side has rows which were not compared yet."""
-    return not unpublished.came(lake, REPORTED) and lake.last_run(DAILY) < unpublished.run.run_no
+    return not unpublished.came(lake, REPORTED) and lake.last_run(DAILY) < unpublished.first
 
 
 def _reported(lake: Lake, unpublished: Unpublished) -> DataFrame:
@@ -292,12 +290,9 @@ def _reported(lake: Lake, unpublished: Unpublished) -> DataFrame:
     return rows.withColumn("_fresh", unpublished.is_new("as_of_date"))
 
 
-def _dates_touched(theirs: DataFrame, ours: DataFrame, run: Run) -> tuple[date, date] | None:
-    """First and last date that the run touched on either side: bounds what is read of the history."""
-    touched = (
-        theirs.where("_fresh")
-        .select("as_of_date")
-        .unionByName(ours.where(F.col("run_no") == run.run_no).select("as_of_date"))
-    )
+def _dates_touched(theirs: DataFrame, ours: DataFrame, unpublished: Unpublished) -> tuple[date, date] | None:
+    """First and last date that is new on either side: bounds what is read of the history."""
+    calculated = ours.where(unpublished.is_so).select("as_of_date")
+    touched = theirs.where("_fresh").select("as_of_date").unionByName(calculated)
     row = touched.agg(F.min("as_of_date").alias("first"), F.max("as_of_date").alias("last")).first()
     return None if row is None or row["first"] is None else (row["first"], row["last"])

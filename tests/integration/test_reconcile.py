@@ -66,6 +66,22 @@ def reported(account: str, on: date, arrival_no: int, **figures: Any) -> dict[st
     }
 
 
+def came(ledger: Ledger, run: Run, file_id: str, status: str, vendor: str = "canonical") -> None:
+    """The ledger knows this file of reports."""
+    file = FileRecord(
+        file_id=file_id,
+        tenant_id="acme",
+        path=f"acme/{file_id}.csv",
+        size_bytes=1,
+        modified_at=datetime(2026, 1, 5, tzinfo=UTC),
+        status=status,
+        vendor=vendor,
+        feed=f"{vendor}_reported_performance",
+        run_no=run.run_no,
+    )
+    ledger.register_files([file])
+
+
 def breaks(lake: Lake, run: Run) -> list[tuple[Any, ...]]:
     rows = lake.read("reconciliation_break").where(f"run_no = {run.run_no}").orderBy("account_id", "type").collect()
     return [(r["account_id"], r["type"], r["state"], r["difference"], r["first_seen_on"]) for r in rows]
@@ -77,18 +93,7 @@ def test_two_nights(spark: SparkSession, settings: Settings, ledger: Ledger) -> 
     """
     lake = Lake(spark, settings.lake_root)
     monday = ledger.open_run(MONDAY)
-    withheld = FileRecord(
-        file_id="file-2",
-        tenant_id="acme",
-        path="acme/x.csv",
-        size_bytes=1,
-        modified_at=datetime(2026, 1, 5, tzinfo=UTC),
-        status="withheld",
-        vendor="canonical",
-        feed="canonical_reported_performance",
-        run_no=monday.run_no,
-    )
-    ledger.register_files([withheld])
+    came(ledger, monday, "file-2", "withheld")
     gold = [{**GOLD, "account_id": name, "as_of_date": MONDAY} for name in ("A1", "A2", "A3")]
     write(spark, lake, "account_performance_daily", monday, gold)
     delivered = [
@@ -116,6 +121,35 @@ def test_two_nights(spark: SparkSession, settings: Settings, ledger: Ledger) -> 
         ("A1", "twrr_daily", "open", None, TUESDAY),
     ]
     assert {"breaks": 1, "resolved": 1, "not_comparable": 0}.items() <= counters.items()
+
+
+def test_a_row_of_a_run_that_died_is_set_beside_what_was_reported_before(
+    spark: SparkSession, settings: Settings, ledger: Ledger
+) -> None:
+    """Monday's end value is ours 1,010 and theirs 1,100: a break, and published. A run of Tuesday brings ours to 1,100
+    and dies before it compares. The next one finds that row in gold and has nothing to write: it compares, and the
+    break is resolved."""
+    lake = Lake(spark, settings.lake_root)
+    monday = ledger.open_run(MONDAY)
+    came(ledger, monday, "file-1", "accepted")
+    ours = {**GOLD, "account_id": "A1", "as_of_date": MONDAY}
+    write(spark, lake, "account_performance_daily", monday, [ours])
+    write(spark, lake, "reported_performance", monday, [reported("A1", MONDAY, 1, end_market_value=Decimal("1100"))])
+    assert reconcile(spark, settings, monday)["breaks"] == 1
+    ledger.close_run(monday, "done", {})
+    ledger.advance("acme", MONDAY, monday.run_no)
+
+    died = ledger.open_run(TUESDAY)
+    restated = {**ours, "end_market_value": Decimal("1100"), "epoch": 2}
+    write(spark, lake, "account_performance_daily", died, [restated])
+    epoch = {"tenant_id": "acme", "account_id": "A1", "epoch": 2, "from_date": MONDAY}
+    write(spark, lake, "account_epoch", died, [epoch])
+    ledger.close_run(died, "failed", {})
+
+    night = ledger.open_run(TUESDAY)
+    reconcile(spark, settings, night)
+
+    assert breaks(lake, night) == [("A1", "end_value", "resolved", Decimal("0"), MONDAY)]
 
 
 def test_without_reports_there_is_nothing_to_reconcile(spark: SparkSession, settings: Settings, ledger: Ledger) -> None:
