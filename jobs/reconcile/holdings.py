@@ -42,8 +42,6 @@ def differences(lake: Lake, settings: Settings, unpublished: Unpublished) -> Dat
     new = unpublished.of_table(lake, "position", "as_of_date").where(
         F.col("as_of_date").between(first, run.business_date)
     )
-    if run.vendor is not None:
-        new = new.where(F.col("vendor") == run.vendor)
     touched = new.select(*HOLDER).distinct().localCheckpoint()
     bounds = touched.agg(F.min("as_of_date"), F.max("as_of_date")).first()
     if bounds is None or bounds[0] is None:

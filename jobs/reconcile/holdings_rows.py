@@ -39,7 +39,7 @@ FRESH = T.StructType(
 
 def differences(lake: Lake, settings: Settings, unpublished: Unpublished) -> DataFrame | None:
     """The comparer of the step: cash and holdings of what this run touched; None where nothing came."""
-    withheld = unpublished.run.ledger.withheld_files(unpublished.run)
+    withheld = unpublished.run.ledger.withheld_files()
     found = HoldingsRows(lake, unpublished, withheld).differences(tolerances_of(lake, settings))
     return reduce(DataFrame.unionByName, found) if found else None
 
@@ -122,10 +122,9 @@ class HoldingsRows:
         return dated.where(F.col("on") <= self.run.business_date)
 
     def _counting(self, rows: DataFrame, name: str) -> DataFrame:
-        """Rows in the run's scope, of files that were not withheld, and of valuations those that state cash."""
-        for column, wanted in (("tenant_id", self.run.tenant), ("vendor", self.run.vendor)):
-            if wanted is not None:
-                rows = rows.where(F.col(column) == wanted)
+        """Rows of the run's tenant, of files that were not withheld, and of valuations those that state cash."""
+        if self.run.tenant is not None:
+            rows = rows.where(F.col("tenant_id") == self.run.tenant)
         if self.withheld:
             rows = rows.where(~F.col("file_id").isin(self.withheld))
         if name == "valuation":  # a bank statement's is its closing balance, which stands in cash_balance

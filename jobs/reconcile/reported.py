@@ -278,13 +278,13 @@ def _nothing_came(lake: Lake, unpublished: Unpublished) -> bool:
 
 
 def _reported(lake: Lake, unpublished: Unpublished) -> DataFrame:
-    """Reported rows up to the business date, of files that were not withheld, with _fresh: not yet reconciled."""
+    """Reported rows up to the business date, of files that were not withheld, with _fresh: not yet reconciled. Of every
+    vendor also where the run is of one: the accounts that it restates are published whole."""
     run = unpublished.run
     rows = lake.read(REPORTED).where(F.col("as_of_date") <= run.business_date)
-    for column, wanted in (("tenant_id", run.tenant), ("vendor", run.vendor)):
-        if wanted is not None:
-            rows = rows.where(F.col(column) == wanted)
-    withheld = run.ledger.withheld_files(run)
+    if run.tenant is not None:
+        rows = rows.where(F.col("tenant_id") == run.tenant)
+    withheld = run.ledger.withheld_files()
     if withheld:
         rows = rows.where(~F.col("file_id").isin(withheld))
     return rows.withColumn("_fresh", unpublished.is_new("as_of_date"))

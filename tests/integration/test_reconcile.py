@@ -16,7 +16,7 @@ from jobs.platform.ledger import FileRecord, Ledger, Run
 from jobs.platform.settings import Settings
 from jobs.reconcile.job import run as reconcile
 
-MONDAY, TUESDAY = date(2026, 1, 5), date(2026, 1, 6)
+MONDAY, TUESDAY, WEDNESDAY = date(2026, 1, 5), date(2026, 1, 6), date(2026, 1, 7)
 GOLD: dict[str, Any] = {
     "tenant_id": "acme",
     "currency": "USD",
@@ -150,6 +150,77 @@ def test_a_row_of_a_run_that_died_is_set_beside_what_was_reported_before(
     reconcile(spark, settings, night)
 
     assert breaks(lake, night) == [("A1", "end_value", "resolved", Decimal("0"), MONDAY)]
+
+
+def test_what_a_run_of_one_vendor_restates_is_set_beside_every_vendor_s_report(
+    spark: SparkSession, settings: Settings, ledger: Ledger
+) -> None:
+    """Monday's 1,010 are what `canonical` reports. A run of `gcus` alone makes 1,100 of them: `canonical` differs now.
+    Its report of A2 and a dividend that would explain the 90 are in files that the gate withheld, also from a run of
+    another vendor."""
+    lake = Lake(spark, settings.lake_root)
+    monday = ledger.open_run(MONDAY)
+    came(ledger, monday, "file-1", "accepted")
+    came(ledger, monday, "file-2", "withheld")
+    came(ledger, monday, "file-3", "accepted", vendor="gcus")
+    ours = [{**GOLD, "account_id": name, "as_of_date": MONDAY} for name in ("A1", "A2")]
+    write(spark, lake, "account_performance_daily", monday, ours)
+    theirs = [reported(row["account_id"], MONDAY, n, end_market_value=Decimal("1010")) for n, row in enumerate(ours, 1)]
+    write(spark, lake, "reported_performance", monday, theirs)
+    dividend = {"transaction_id": "T", "type": "DIVIDEND", "status": "new", "amount": Decimal("90"), "currency": "USD"}
+    dividend |= {"trade_date": MONDAY, "performance_date": MONDAY, "settle_date": WEDNESDAY}
+    write(spark, lake, "transaction", monday, [{**reported("A1", MONDAY, 2), **dividend}])
+    reconcile(spark, settings, monday)
+    ledger.close_run(monday, "done", {})
+    ledger.advance("acme", MONDAY, monday.run_no)
+
+    night = ledger.open_run(TUESDAY, vendor="gcus")
+    restated = [{**row, "end_market_value": Decimal("1100"), "epoch": 2} for row in ours]
+    write(spark, lake, "account_performance_daily", night, restated)
+    opened = [{"tenant_id": "acme", "account_id": name, "epoch": 2, "from_date": MONDAY} for name in ("A1", "A2")]
+    write(spark, lake, "account_epoch", night, opened)
+    reconcile(spark, settings, night)
+
+    assert breaks(lake, night) == [("A1", "end_value", "open", Decimal("90"), TUESDAY)]
+
+
+def test_what_a_run_that_died_loaded_of_another_vendor_is_looked_at_by_a_run_of_one(
+    spark: SparkSession, settings: Settings, ledger: Ledger
+) -> None:
+    """`canonical` holds 100 units on Monday and 110 on Tuesday, worth 1,100 in an account of 1,000, and nothing was
+    bought. The run that loaded Tuesday died, and the one that publishes it was asked for `gcus` only."""
+    lake = Lake(spark, settings.lake_root)
+    monday = ledger.open_run(MONDAY)
+    came(ledger, monday, "file-1", "accepted")
+    came(ledger, monday, "file-2", "accepted", vendor="gcus")
+    day = {"tenant_id": "acme", "account_id": "A1", "currency": "USD"}
+
+    def deliver(run: Run, on: date, units: int) -> None:
+        row = {**reported("A1", on, run.run_no), **day, "file_id": "file-1"}
+        held = {"security_id": "AAA", "quantity": Decimal(units), "market_value": Decimal(10 * units)}
+        write(spark, lake, "position", run, [{**row, "feed": "canonical_positions", **held}])
+        worth = {"market_value": Decimal("1000"), "cash_value": Decimal("0")}
+        write(spark, lake, "valuation", run, [{**row, "feed": "canonical_valuations", **worth}])
+
+    deliver(monday, MONDAY, 100)
+    bought = {"transaction_id": "T", "type": "BUY", "status": "new", "security_id": "AAA", "quantity": Decimal("1")}
+    bought |= {"trade_date": MONDAY, "performance_date": MONDAY, "amount": Decimal("-10")}
+    write(spark, lake, "transaction", monday, [{**reported("A1", MONDAY, 1), **day, **bought}])
+    write(spark, lake, "account_state", monday, [{**GOLD, **day, "as_of_date": MONDAY}])
+    reconcile(spark, settings, monday)
+    ledger.close_run(monday, "done", {})
+    ledger.advance("acme", MONDAY, monday.run_no)
+    died = ledger.open_run(TUESDAY)
+    deliver(died, TUESDAY, 110)
+    ledger.close_run(died, "failed", {})
+
+    night = ledger.open_run(TUESDAY, vendor="gcus")
+    reconcile(spark, settings, night)
+
+    assert breaks(lake, night) == [
+        ("A1", "holdings_value", "open", Decimal("100"), TUESDAY),
+        ("A1", "position_quantity", "open", Decimal("-10"), TUESDAY),
+    ]
 
 
 def test_without_reports_there_is_nothing_to_reconcile(spark: SparkSession, settings: Settings, ledger: Ledger) -> None:
