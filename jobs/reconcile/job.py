@@ -85,7 +85,7 @@ def _remembered(  # noqa: PLR0917
     suspects = books.Suspects.of(counted)
     if suspects is not None:
         found = books.explained(found, suspects, lake, run, tolerances)
-        first = min(first, suspects.first - books.NEIGHBOURS)
+        first, last = min(first, suspects.first - books.NEIGHBOURS), max(last, suspects.last + books.NEIGHBOURS)
     # A level of an earlier date may go on tonight, or be corrected in part; what is of one date is looked for on that.
     dates = [day for day in (first, oldest_lasting(run, first), acts.first_date) if day is not None]
     earliest = min(dates, default=None)

@@ -270,3 +270,37 @@ def test_a_flow_counted_a_day_later_explains_the_break_of_the_day_before_too(
         (TUESDAY, "end_value", "explained", "fx_rate", TUESDAY),
         (TUESDAY, "net_flow", "explained", "flow_timing", TUESDAY),
     ]
+
+
+@pytest.mark.system
+def test_a_break_of_the_day_after_that_a_late_report_explains_keeps_its_age(
+    spark: SparkSession, settings: Settings, ledger: Ledger
+) -> None:
+    """Ours has a flow of 500 on Tuesday, theirs none: a break since Tuesday. Their report of Monday, which has the
+    flow, comes on Wednesday alone and explains both."""
+    lake = Lake(spark, settings.lake_root)
+    flow, none, value = Decimal("500"), Decimal("0"), Decimal("1010")
+    tuesday = ledger.open_run(TUESDAY)
+    came(ledger, tuesday, "file-1", "accepted")
+    row = {**GOLD, "account_id": "A1"}
+    ours = [
+        {**row, "as_of_date": MONDAY, "begin_date": date(2026, 1, 2), "net_flow": none},
+        {**row, "as_of_date": TUESDAY, "begin_date": MONDAY, "net_flow": flow},
+    ]
+    write(spark, lake, "account_performance_daily", tuesday, ours)
+    theirs = reported("A1", TUESDAY, 1, net_flow=none, end_market_value=value)
+    write(spark, lake, "reported_performance", tuesday, [theirs])
+    reconcile(spark, settings, tuesday)
+    assert breaks(lake, tuesday) == [("A1", "net_flow", "open", flow, TUESDAY)]
+    ledger.close_run(tuesday, "done", {})
+    ledger.advance("acme", TUESDAY, tuesday.run_no)
+
+    extra = ledger.open_run(WEDNESDAY)
+    late = reported("A1", MONDAY, 2, net_flow=flow, end_market_value=value)
+    write(spark, lake, "reported_performance", extra, [late])
+    reconcile(spark, settings, extra)
+
+    assert sorted(breaks(lake, extra), key=lambda row: row[3]) == [
+        ("A1", "net_flow", "explained", -flow, WEDNESDAY),
+        ("A1", "net_flow", "explained", flow, TUESDAY),
+    ]
