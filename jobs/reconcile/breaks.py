@@ -20,7 +20,15 @@ from jobs.check.verdict import VERDICT
 from jobs.platform.business_calendar import Calendar, weekday_no
 from jobs.platform.schemas import table
 from jobs.reconcile.desk import BY_RULE, Desk
-from jobs.reconcile.levels import LIVING, OF_TYPES, STATES_OF_ACCOUNT, claims, same_amount, wrong_dates
+from jobs.reconcile.levels import (
+    CHANGES_OF_ACCOUNT,
+    LIVING,
+    OF_TYPES,
+    STATES_OF_ACCOUNT,
+    claims,
+    same_amount,
+    wrong_dates,
+)
 
 # A difference as a comparer gives it, with rows also where the figures agree (obstacle and verdict NULL). Money and
 # quantities are decimal(28,8); an explanation is given where a cause clears the difference within tolerance.
@@ -193,16 +201,21 @@ def _newest(figure: str) -> Column:
 
 
 def _judged(rows: DataFrame, tolerances: Tolerances, tonight: Column) -> DataFrame:
-    """With state, and what becomes of an acceptance: it ends when its date has passed or the amount has moved."""
+    """With state, and what becomes of an acceptance: it ends when its date has passed, the amount has moved, or an
+    attribute that had changed has changed again."""
     was = F.col("known.state")
     then = F.coalesce("known.accepted_difference", "known.difference")
     then_bps = F.coalesce("known.accepted_bps", "known.difference_bps")
     same = same_amount(tolerances, (F.col("difference"), F.col("difference_bps")), (then, then_bps))
+    # Of a later day: the same change may be seen twice on its own, by a run that is done again.
+    changed_again = F.col("type").isin(CHANGES_OF_ACCOUNT) & F.coalesce(
+        F.array_max("_wrong") > F.coalesce("known.through_date", "known.as_of_date").cast("string"), F.lit(False)
+    )
     is_accepted = F.col("_lives") & (F.coalesce(was, F.lit("")) == "accepted")
     rows = classified(rows, tolerances, *OF_TYPES).withColumns(
         {
             "_passed": is_accepted & F.coalesce(F.col("known.accepted_until") < tonight, F.lit(False)),
-            "_moved": is_accepted & (F.col("_shows") | F.col("_back").isNotNull()) & ~same,
+            "_moved": is_accepted & (changed_again | (F.col("_shows") | F.col("_back").isNotNull()) & ~same),
         }
     )
     # One that a person opened again is not explained away by the same cause on the next night.
@@ -285,7 +298,9 @@ def _reason() -> Column:
         F.lit("accepted"),
         F.coalesce(F.concat(F.lit(" by "), F.col("known.accepted_by")), F.lit("")),
         F.coalesce(F.concat(F.lit(" until "), F.col("known.accepted_until").cast("string")), F.lit("")),
-        F.when(F.col("_moved"), ", but the difference has moved").otherwise(", which has passed"),
+        F.when(F.col("_moved") & F.col("type").isin(CHANGES_OF_ACCOUNT), ", but it has changed again")
+        .when(F.col("_moved"), ", but the difference has moved")
+        .otherwise(", which has passed"),
     )
     again = F.concat(F.lit("reopened by "), F.col("known.reopened_by"))
     differed = F.regexp_replace(F.coalesce("_back.reason", "known.reason"), f"^{LOST}.*?{BEFORE}", "")

@@ -46,6 +46,8 @@ STATES_OF_ACCOUNT = [
     "account_new", "account_missing", "account_closed_with_balance", "account_reopened", "account_renumbered",
     "account_changed",
 ]  # fmt: skip
+# Of these, what happened on a day: there is no amount by which a second one differs from the first.
+CHANGES_OF_ACCOUNT = ["account_reopened", "account_changed"]
 LASTING = [*LEVELS, *STATES_OF_ACCOUNT]
 LIVING = ["open", "explained", "accepted"]
 KEY = ["tenant_id", "account_id", "type", "vendor", "_item"]

@@ -293,6 +293,7 @@ MON, THU, FRI, NEXT = date(2026, 3, 9), date(2026, 3, 12), date(2026, 3, 13), da
 WARN = {"rank": 0, "rule": "begin_value", "severity": "warn", "expected": "at most 0.05 money"}
 BECAUSE = {"explanation": {"cause": "rounding", "words": "ours rounded is 90"}}
 MISSING: dict[str, Any] = {"type": "account_missing", "difference": None, "difference_bps": None}
+CHANGED: dict[str, Any] = {"type": "account_changed", "item": "flow_timing", "difference": None, "difference_bps": None}
 BY_BPS: dict[str, Any] = {"type": "twrr_daily", "difference": None}
 LOST: dict[str, Any] = {
     "obstacle": "our row covers 2 business days, theirs one", "difference": None, "difference_bps": None,
@@ -373,6 +374,8 @@ NIGHTS: dict[date, list[dict[str, Any]]] = {
         seen("rolled", TUESDAY, "5", **X),
         seen("cause", TUESDAY, "10"),
         seen("by_night", TUESDAY, "3", **MTD),
+        seen("changed", TUESDAY, "1", **CHANGED),
+        seen("reopened", TUESDAY, "1", **CHANGED | {"type": "account_reopened"}),
     ],
     WEDNESDAY: [
         seen("ends", WEDNESDAY, "0"),
@@ -399,6 +402,7 @@ NIGHTS: dict[date, list[dict[str, Any]]] = {
         seen("moves", THU, "25"),
         seen("back", THU, "25"),
         seen("by_night", THU, "6", **MTD),
+        seen("changed", TUESDAY, "1", **CHANGED),  # Tuesday's version once more
         *[seen("at_once", day, size, **MTD) for day, size in ((TUESDAY, "3"), (WEDNESDAY, "9"), (THU, "6"))],
         seen("lost", TUESDAY, "0", **LOST),
     ],
@@ -409,6 +413,8 @@ NIGHTS: dict[date, list[dict[str, Any]]] = {
         seen("amount", TUESDAY, "10.06"),
         seen("again", TUESDAY, "0"),
         seen("back", THU, "0"),
+        seen("changed", FRI, "1", **CHANGED),
+        seen("reopened", FRI, "1", **CHANGED | {"type": "account_reopened"}),
         *[seen("stretch", day, size) for day, size in STRETCH],
         *[seen("month", day, "10", **MTD) for day in (FEBRUARY, MARCH)],
     ],
@@ -422,6 +428,8 @@ SAYS: dict[date, dict[str, dict[str, Any]]] = {
         "moves": {**ACCEPTED, "comment": "asked them", "owner": "custody", "assigned_by": "ann"},
         "again": {"state": "open", "reopened_by": "ann", "reopened_on": TUESDAY, "event_no": 2},
         "custody": {"owner": "ann", "assigned_by": "ann", "event_no": 3},
+        "changed": {**ACCEPTED, "accepted_until": NEXT},
+        "reopened": {**ACCEPTED, "accepted_until": NEXT},
     }
 }
 
@@ -564,6 +572,17 @@ def test_an_acceptance_is_of_an_amount_and_ends_when_that_moves_beyond_tolerance
     assert (moved["state"], moved["accepted_by"]) == ("open", None)
     # The date has passed as well on Friday; what has moved is said.
     assert moved["reason"].startswith("accepted by ann until 2026-03-12, but the difference has moved; ours less")
+
+
+def test_an_acceptance_of_a_change_ends_with_the_next_change(week: Week) -> None:
+    [first], [accepted], [once_more] = (week["changed", night] for night in (TUESDAY, WEDNESDAY, THU))
+    assert (accepted["state"], once_more["state"]) == ("accepted", "accepted")
+    for account in ("changed", "reopened"):
+        [again] = week[account, FRI]
+        assert told([again]) == [(10, 13, "open")]
+        assert (again["accepted_by"], again["reopened_on"]) == (None, FRI)
+        assert again["reason"].startswith("accepted by ann until 2026-03-16, but it has changed again; the two differ")
+    assert week["changed", FRI][0]["break_id"] == first["break_id"]
 
 
 def test_a_cause_explains_until_a_person_opens_it_again(week: Week) -> None:
