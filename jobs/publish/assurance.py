@@ -107,11 +107,14 @@ WITH since AS (
     FROM day y JOIN marts.account_exception e
     ON e.tenant_id = y.tenant_id AND y.as_of_date BETWEEN e.from_date AND e.to_date
     UNION ALL
-    SELECT d.tenant_id, d.account_id, d.as_of_date, CASE WHEN r.controlled THEN 'uncompared' ELSE 'unknown' END,
+    SELECT d.tenant_id, d.account_id, d.as_of_date,
+           CASE WHEN r.controlled IS NOT TRUE THEN 'unknown' WHEN NOT r.compared THEN 'uncompared'
+                WHEN r.warned THEN 'flagged' ELSE 'unwatched' END,
            NULL, NULL, d.run_id
     FROM day y JOIN marts.account_performance_daily d USING (tenant_id, as_of_date)
     LEFT JOIN run r ON r.tenant_id = d.tenant_id AND r.run_id = d.run_id
-    WHERE (d.run_id <> ALL (y.run_ids) OR cardinality(y.run_ids) > 1) AND (r.controlled AND r.compared) IS NOT TRUE
+    WHERE (d.run_id <> ALL (y.run_ids) OR cardinality(y.run_ids) > 1)
+    AND ((r.controlled AND r.compared) IS NOT TRUE OR r.warned OR r.unwatched)
 ), of_member AS MATERIALIZED (
     SELECT e.tenant_id, e.account_id, e.as_of_date, e.kind, e.run_id, coalesce(r.currency, d.currency) AS currency,
            abs(coalesce(r.end_market_value, d.end_market_value)) AS worth,
@@ -121,7 +124,7 @@ WITH since AS (
     LEFT JOIN marts.account_performance_reporting r USING (tenant_id, account_id, as_of_date)
     GROUP BY 1, 2, 3, 4, 5, 6, 7
 ), of_group AS (
-    SELECT c.tenant_id, c.group_type, c.group_id, c.as_of_date, o.kind, count(*) AS members,
+    SELECT c.tenant_id, c.group_type, c.group_id, c.as_of_date, o.kind, count(DISTINCT o.account_id) AS members,
            sum(o.share * CASE WHEN o.currency = c.currency THEN o.worth ELSE c.worth END) AS weighed
     FROM of_member o JOIN marts.group_member m ON m.tenant_id = o.tenant_id AND m.account_id = o.account_id
         AND o.as_of_date BETWEEN m.from_date AND coalesce(m.to_date, 'infinity')
@@ -152,7 +155,7 @@ WITH since AS (
                 WHEN 'overridden' = ANY (kinds) THEN 'overridden'
                 WHEN carried_members > 0 THEN 'carried'
                 WHEN 'flagged' = ANY (kinds) OR warned THEN 'flagged'
-                WHEN unwatched THEN 'unwatched' ELSE 'verified' END AS assurance, reasons
+                WHEN 'unwatched' = ANY (kinds) OR unwatched THEN 'unwatched' ELSE 'verified' END AS assurance, reasons
     FROM told
 )
 INSERT INTO marts.group_assurance AS known (tenant_id, group_type, group_id, as_of_date, stale_share, break_share,

@@ -32,6 +32,11 @@ FLAG = {
     "tenant_id": "acme", "as_of_date": MONDAY, "severity": "warn", "state": "flagged", "reason": "found",
     "run_id": "n1", "published_at": EVENING,
 }  # fmt: skip
+MISSED = {
+    "tenant_id": "acme", "vendor": "v", "feed": "v_prices", "table_name": "price", "rule": "row_count",
+    "column_name": "", "severity": "warn", "success": False, "expected_value": "500", "rows_checked": 9,
+    "rows_failed": 0, "run_no": 1, "run_id": "n1", "business_date": MONDAY, "published_at": EVENING,
+}  # fmt: skip
 OF_RUN = {"epoch": 1, "run_id": "n2", "published_at": EVENING}
 WORTH = {"OK": 500, "BRK": 300, "CASH": 100, "STALE": 200, "REL": 300, "ACC": 20, "FLAG": 10, "UNC": 5}
 MEMBERS = {
@@ -67,9 +72,16 @@ class Desk:
         for step in steps:
             self.put("ops.step_run", {"run_id": run_id, "step": step, "attempt": 1, "status": "done"})
 
-    def publish(self, run_id: str, at: datetime, *days: date, tenants: tuple[str, ...] = ("acme", "other")) -> int:
+    def publish(
+        self,
+        run_id: str,
+        at: datetime,
+        *days: date,
+        tenants: tuple[str, ...] = ("acme", "other"),
+        rules: Tolerances | None = None,
+    ) -> int:
         publishing = assurance.Publishing(run_id, at.date(), at, list(tenants))
-        assurance.note_controls(self.admin, publishing, Tolerances(rules=[]))
+        assurance.note_controls(self.admin, publishing, rules or Tolerances(rules=[]))
         told = assurance.tell_groups(self.admin, publishing, days)
         self.put(
             "ops.publication",
@@ -225,12 +237,7 @@ def test_nor_does_it_help_that_another_group_s_row_is_of_that_run(desk: Desk) ->
 
 
 def test_a_warning_about_the_night_s_data_is_said_of_what_the_night_brought(desk: Desk) -> None:
-    missed = {
-        "tenant_id": "acme", "vendor": "v", "feed": "v_prices", "table_name": "price", "rule": "row_count",
-        "column_name": "", "severity": "warn", "success": False, "expected_value": "500", "rows_checked": 9,
-        "rows_failed": 0, "run_no": 1, "run_id": "n1", "business_date": MONDAY, "published_at": EVENING,
-    }  # fmt: skip
-    desk.put("marts.data_quality_result", missed, {**missed, "tenant_id": "other", "success": True})
+    desk.put("marts.data_quality_result", MISSED, {**MISSED, "tenant_id": "other", "success": True})
     desk.publish("n1", EVENING, MONDAY)
     words = desk.ask("SELECT tenant_id, assurance, reasons FROM marts.account_assurance WHERE account_id = 'OK'")
     unwatched = "no rule looks for values of every account that stand still"
@@ -240,6 +247,42 @@ def test_a_warning_about_the_night_s_data_is_said_of_what_the_night_brought(desk
     ]
     assert desk.groups()["clean"] == "flagged"
     assert desk.groups()["cash"] == "unreconciled"
+
+
+def restated(desk: Desk, account: str, group: str, at: datetime) -> None:
+    """Run n2 looks at everything, warns of nothing, and brings one account and one of its groups anew."""
+    watches = {
+        "name": "stale", "measure": "stale_value", "limits": [{"unit": "days", "max": 5}], "severity": "warn",
+        "reason": "stands still",
+    }  # fmt: skip
+    desk.steps("n2", TUESDAY, *STEPS)
+    desk.put("ops.run_comparison", {"tenant_id": "acme", "run_id": "n2", "compared": 9})
+    of_account = "UPDATE marts.account_performance_daily SET run_id = 'n2' WHERE account_id = %s"
+    of_group = "UPDATE marts.group_performance_daily SET (run_id, published_at) = ('n2', %s) WHERE group_id = %s"
+    desk.admin.execute(of_account, [account])
+    desk.admin.execute(of_group, [at, group])
+    desk.publish("n2", at, MONDAY, rules=Tolerances.model_validate({"rules": [watches]}))
+
+
+def test_a_group_that_a_later_run_brings_keeps_the_warning_about_its_other_members(desk: Desk) -> None:
+    """The member OK is restated; EUR is as it came on the night whose prices were too few."""
+    desk.admin.execute("DELETE FROM marts.reconciliation_break")
+    desk.put("marts.data_quality_result", MISSED)
+    desk.publish("n1", EVENING, MONDAY)
+    restated(desk, "OK", "euro", EVENING + timedelta(hours=12))
+    assert desk.accounts()["OK"] == ("verified", 0)
+    assert desk.groups("assurance, reasons")["euro"] == ("flagged", "1 member flagged")
+    flag = {**FLAG, "account_id": "EUR", "rule": "value_jump", "published_at": EVENING + timedelta(hours=13)}
+    desk.put("marts.held_account", flag)
+    desk.publish("n2", EVENING + timedelta(hours=13))
+    assert desk.groups("reasons")["euro"].endswith("1 member flagged")  # by both, and one member
+
+
+def test_a_group_is_not_watched_where_another_member_is_not(desk: Desk) -> None:
+    desk.admin.execute("DELETE FROM marts.reconciliation_break")
+    desk.publish("n1", EVENING, MONDAY)
+    restated(desk, "OK", "euro", EVENING + timedelta(hours=12))
+    assert desk.groups("assurance, reasons")["euro"] == ("unwatched", "1 member unwatched")
 
 
 def test_a_row_whose_restatement_waits_is_in_break_from_its_date_on(desk: Desk) -> None:
