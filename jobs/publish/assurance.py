@@ -33,10 +33,22 @@ WITH covered AS (
 ), done AS (
     SELECT coalesce(array_agg(DISTINCT step), '{}') AS steps
     FROM ops.step_run WHERE run_id = %(run_id)s AND status = 'done'
+), ahead AS (
+    -- What came on its own evening was looked at by a run of the day before, which loaded it for this one to calculate.
+    SELECT DISTINCT f.tenant_id, f.vendor, f.feed, f.run_no FROM ops.run own JOIN ops.file f ON f.run_no < own.run_no
+    JOIN (SELECT k.tenant_id, max(o.business_date) AS published_through
+          FROM marts.run_control k JOIN ops.run o USING (run_id)
+          JOIN ops.run own ON own.run_id = %(run_id)s AND o.run_no < own.run_no
+          WHERE o.vendor IS NULL OR o.vendor = own.vendor GROUP BY k.tenant_id) before USING (tenant_id)
+    WHERE own.run_id = %(run_id)s AND f.tenant_id = ANY (%(tenants)s) AND f.status = 'accepted'
+    AND f.last_date > published_through AND f.first_date <= own.business_date AND published_through < own.business_date
 ), missed AS (
-    SELECT c.tenant_id, 'warned by the gate: ' || string_agg(DISTINCT q.rule || ' of ' || q.feed, ', ') AS rules
-    FROM covered c JOIN marts.data_quality_result q USING (tenant_id, run_id)
-    WHERE NOT q.success AND q.severity = 'warn' GROUP BY c.tenant_id
+    SELECT tenant_id, 'warned by the gate: ' || string_agg(DISTINCT rule || ' of ' || feed, ', ') AS rules FROM (
+        SELECT tenant_id, rule, feed, success, severity
+        FROM covered JOIN marts.data_quality_result USING (tenant_id, run_id)
+        UNION ALL SELECT tenant_id, rule, feed, success, severity
+        FROM ahead JOIN marts.data_quality_result USING (tenant_id, vendor, feed, run_no)
+    ) looked_at WHERE NOT success AND severity = 'warn' GROUP BY tenant_id
 ), step (control, state, reason) AS (
     SELECT 'gate', CASE WHEN 'check' = ANY (steps) THEN 'ran' ELSE 'did_not_run' END, 'the gate did not run' FROM done
     UNION ALL

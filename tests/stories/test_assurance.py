@@ -498,3 +498,27 @@ def test_what_came_on_its_own_evening_counts_for_its_night(desk: Desk) -> None:
     assert readable(desk) == (True, "")
     counted(desk, "valuations", evening, 300, success=False)
     assert readable(desk) == (False, "unusual number of rows: valuations")
+
+
+def test_a_warning_about_what_came_on_its_own_evening_is_said_of_its_night(desk: Desk) -> None:
+    """On Tuesday evening a run of Monday takes Tuesday's valuations; the run of Tuesday has no file left to look at."""
+    desk.publish("n1", EVENING, MONDAY)
+    evening = came(desk, "values", "valuations", MONDAY, run="evening", first_date=TUESDAY, last_date=TUESDAY)
+    older = came(desk, "trades", "trades", MONDAY, run="evening", first_date=MONDAY, last_date=MONDAY)
+    counted(desk, "valuations", evening, 300, success=False)
+    counted(desk, "trades", older, 3, success=False)
+    desk.publish(f"evening-{MONDAY}", EVENING + timedelta(hours=20))
+    tuesday = {**ROW, "end_market_value": 500, "as_of_date": TUESDAY}
+    for place, (run_id, account) in enumerate([("night", "OK"), ("correction", "FLAG")]):
+        desk.steps(run_id, TUESDAY, *STEPS)
+        desk.put("ops.run_comparison", {"tenant_id": "acme", "run_id": run_id, "compared": 9})
+        desk.put("marts.account_performance_daily", {**tuesday, "account_id": account, "run_id": run_id})
+        desk.publish(run_id, EVENING + timedelta(hours=24 + place), TUESDAY)
+    word = (
+        "SELECT account_id, assurance, split_part(reasons, ';', 1) FROM marts.account_assurance"
+        " WHERE as_of_date = %s ORDER BY 1"
+    )
+    assert desk.ask(word, TUESDAY) == [
+        ("FLAG", "unwatched", "no rule looks for values of every account that stand still"),
+        ("OK", "flagged", "warned by the gate: row_count of valuations"),
+    ]
