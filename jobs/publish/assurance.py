@@ -80,24 +80,37 @@ WHERE ROW (known.state, known.reason) IS DISTINCT FROM ROW (excluded.state, excl
 
 # Exceptions are few and members many, so this begins with the exceptions of the dates concerned.
 GROUPS = """
-WITH since AS (
-    SELECT coalesce(max(published_at), '-infinity') AS at FROM ops.publication WHERE published_at < %(published_at)s
+WITH since AS MATERIALIZED (
+    SELECT t.tenant_id, coalesce(max(k.published_at), '-infinity') AS at FROM unnest(%(tenants)s::text[]) t (tenant_id)
+    LEFT JOIN marts.run_control k ON k.tenant_id = t.tenant_id AND k.published_at < %(published_at)s GROUP BY 1
+), passed_over AS MATERIALIZED (
+    -- What a run that died has left, a run of other tenants has published, and said nothing of it.
+    SELECT s.tenant_id, k.run_id, s.at FROM since s
+    JOIN marts.run_control k ON k.tenant_id = s.tenant_id AND k.published_at = %(published_at)s AND k.control = 'gate'
+    JOIN ops.run dead ON dead.run_id = k.run_id AND coalesce(dead.tenant, s.tenant_id) = s.tenant_id
+    WHERE k.run_id <> %(run_id)s
+    AND s.at < (SELECT max(published_at) FROM ops.publication WHERE published_at < %(published_at)s)
 ), changed AS (
     SELECT b.tenant_id, b.account_id, b.as_of_date AS from_date, coalesce(b.through_date, b.as_of_date) AS to_date
-    FROM marts.reconciliation_break b JOIN since s ON b.published_at > s.at WHERE b.tenant_id = ANY (%(tenants)s)
+    FROM marts.reconciliation_break b JOIN since s ON s.tenant_id = b.tenant_id AND b.published_at > s.at
     UNION ALL SELECT h.tenant_id, h.account_id, h.as_of_date, h.as_of_date
-    FROM marts.held_account h JOIN since s ON h.published_at > s.at WHERE h.tenant_id = ANY (%(tenants)s)
+    FROM marts.held_account h JOIN since s ON s.tenant_id = h.tenant_id AND h.published_at > s.at
     UNION ALL SELECT u.tenant_id, u.account_id, u.as_of_date, u.as_of_date
-    FROM marts.uncompared_day u JOIN since s ON u.published_at > s.at WHERE u.tenant_id = ANY (%(tenants)s)
+    FROM marts.uncompared_day u JOIN since s ON s.tenant_id = u.tenant_id AND u.published_at > s.at
     UNION ALL SELECT t.tenant_id, t.account_id, t.from_date, coalesce(t.last_date, 'infinity')
-    FROM marts.restatement t JOIN since s ON t.published_at > s.at
-    WHERE t.account_id IS NOT NULL AND t.tenant_id = ANY (%(tenants)s)
+    FROM marts.restatement t JOIN since s ON s.tenant_id = t.tenant_id AND t.published_at > s.at
+    WHERE t.account_id IS NOT NULL
 ), concerned AS MATERIALIZED (
     SELECT g.tenant_id, g.group_type, g.group_id, g.as_of_date, g.run_id, g.currency, g.carried_members,
            abs(g.end_market_value) AS worth,
            CASE WHEN g.carried_members > 0 THEN abs(coalesce(g.carried_value, g.end_market_value)) END AS carried
     FROM marts.group_performance_daily g
     WHERE g.tenant_id = ANY (%(tenants)s) AND g.as_of_date = ANY (%(dates)s) AND g.published_at = %(published_at)s
+    UNION
+    SELECT g.tenant_id, g.group_type, g.group_id, g.as_of_date, g.run_id, g.currency, g.carried_members,
+           abs(g.end_market_value),
+           CASE WHEN g.carried_members > 0 THEN abs(coalesce(g.carried_value, g.end_market_value)) END
+    FROM passed_over p JOIN marts.group_performance_daily g USING (tenant_id, run_id) WHERE g.published_at > p.at
     UNION
     SELECT g.tenant_id, g.group_type, g.group_id, g.as_of_date, g.run_id, g.currency, g.carried_members,
            abs(g.end_market_value),

@@ -210,6 +210,27 @@ def test_an_acceptance_counts_for_the_account_at_once_and_for_its_groups_at_the_
     assert desk.ask("SELECT DISTINCT published_at FROM marts.group_performance_daily") == [(EVENING,)]
 
 
+def test_what_a_run_of_another_tenant_has_published_is_told_with_the_next_run_of_the_own(desk: Desk) -> None:
+    """At 10:00 a break is accepted; at 11:00 a run of `other` publishes, also what a run that died has left of acme."""
+    desk.publish("n1", EVENING, MONDAY)
+    at_ten, at_eleven = EVENING + timedelta(hours=12), EVENING + timedelta(hours=13)
+    desk.admin.execute(
+        "UPDATE marts.reconciliation_break SET state = 'accepted', published_at = %s WHERE break_id = 'BRK'", [at_ten]
+    )
+    desk.steps("dead", TUESDAY, "detect", "ingest", "normalise", "check", "calculate")
+    left = {**GROUP, "group_id": "clean", "as_of_date": TUESDAY, "end_market_value": 500, "run_id": "dead"}
+    desk.put("marts.group_performance_daily", {**left, "published_at": at_eleven})
+    desk.steps("n2", MONDAY, *STEPS)
+    desk.admin.execute("UPDATE ops.run SET tenant = 'other' WHERE run_id = 'n2'")
+    desk.publish("n2", at_eleven, TUESDAY, tenants=("other",))
+    desk.steps("n3", TUESDAY, *STEPS)
+    desk.put("ops.run_comparison", {"tenant_id": "acme", "run_id": "n3", "compared": 9})
+    desk.publish("n3", EVENING + timedelta(hours=24))
+    assert desk.groups("assurance")["mixed"] == "stale"
+    tuesdays = "SELECT group_id, assurance FROM marts.group_assurance WHERE as_of_date = %s"
+    assert desk.ask(tuesdays, TUESDAY) == [("clean", "unwatched")]
+
+
 def test_no_warning_hides_a_control_that_did_not_run(desk: Desk) -> None:
     desk.admin.execute("DELETE FROM ops.step_run WHERE step = 'reconcile'")
     desk.publish("n1", EVENING, MONDAY)
