@@ -86,8 +86,12 @@ ARGUMENTS = [
 
 
 def note_failure(context: Any) -> None:
-    """Put a task's final failure into the workspace's log, where the run's own lines are."""
+    """Put a task's final failure into the workspace's log, where the run's own lines are, and tell it.
+
+    The ledger may know nothing of it: a process that is killed, or never begins, writes nothing down.
+    """
     from jobs.platform.logs import configure, get_log
+    from jobs.report.alert import GivenUp
 
     configure(Settings())
     ti = context["ti"]
@@ -99,7 +103,7 @@ def note_failure(context: Any) -> None:
         tries=ti.try_number,
         error=str(context.get("exception")),
     )
-    tell(context)
+    _tell(context, GivenUp(ti.run_id, ti.task_id, str(context.get("exception") or "ended without a word")))
 
 
 class WebhookNotifier(BaseNotifier):
@@ -123,10 +127,14 @@ def tell(context: Any, result: Any = None) -> None:
 
     A channel that fails does not keep the other: it raises when both were tried, and the next call sends again.
     """
+    _tell(context, None)
+
+
+def _tell(context: Any, given_up: Any) -> None:
     from jobs.report.alert import send_unsent, write_alert
 
     settings = Settings()
-    write_alert(settings, date.fromisoformat(business_date(context["dag_run"], context["params"])))
+    write_alert(settings, date.fromisoformat(business_date(context["dag_run"], context["params"])), given_up)
     alerts = settings.conf.alerts
     channels: dict[str, Callable[[str], None]] = {}
     if alerts.email_to:

@@ -444,6 +444,45 @@ class Ledger:
         )
 
 
+def give_up(connection: psycopg.Connection, run_id: str, step: str, error: str) -> str | None:
+    """Write down that a scheduler has given up a step of its run, which may have been killed, or never have begun: what
+    stands there as running has failed, and the step has an attempt that did.
+
+    Returns the run as the ledger names it. A run that is done or has published stays as it is; None where its `publish`
+    is given up, which then failed after its work: what could not be sent made it fail.
+    """
+    with connection.transaction():
+        known = connection.execute(
+            f"SELECT run_id, status = 'done' OR {PUBLISHED} FROM ops.run WHERE run_id = %s"  # noqa: S608
+            " OR regexp_replace(run_id, '\\.[0-9]+$', '') = %s ORDER BY run_no DESC LIMIT 1",
+            [run_id, run_id],
+        ).fetchone()
+        if known is None:
+            return run_id
+        name, is_done = known
+        if is_done:
+            return None if step == "publish" else name
+        details = Jsonb({"error": error})
+        connection.execute(
+            "UPDATE ops.step_run SET status = 'failed', ended_at = clock_timestamp(), details = details || %s"
+            " WHERE run_id = %s AND status = 'running'",
+            [details, name],
+        )
+        connection.execute(
+            "INSERT INTO ops.step_run (run_id, step, attempt, started_at, ended_at, status, details)"
+            " SELECT %s, %s, coalesce(max(attempt), 0) + 1, clock_timestamp(), clock_timestamp(), 'failed', %s"
+            " FROM ops.step_run WHERE run_id = %s AND step = %s"
+            " HAVING (array_agg(status ORDER BY attempt DESC))[1] IS DISTINCT FROM 'failed'",
+            [name, step, details, name, step],
+        )
+        connection.execute(
+            "UPDATE ops.run SET status = 'failed', ended_at = clock_timestamp()"
+            " WHERE run_id = %s AND status = 'running'",
+            [name],
+        )
+    return name
+
+
 def code_version() -> str:
     """Version of the installed package."""
     try:

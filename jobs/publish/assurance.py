@@ -251,7 +251,7 @@ def _watches_everybody(rule: Rule) -> bool:
 
 def tell_groups(connection: psycopg.Connection, of: Publishing, dates: Collection[date]) -> int:
     """Write marts.group_assurance for the groups' new rows (of `dates`) and those of members about whom something has
-    changed since the last publication. Returns the rows that are new or changed."""
+    changed since their tenant was published last. Returns the rows that are new or changed."""
     connection.execute(GONE)
     return connection.execute(
         GROUPS.format(shares=SHARES),

@@ -17,6 +17,7 @@ from pathlib import Path
 import psycopg
 
 from jobs.platform import database
+from jobs.platform.ledger import give_up
 from jobs.platform.settings import Settings
 from jobs.report.read import OVERDUE
 
@@ -107,13 +108,23 @@ class Cause:
     of_night: bool = False
 
 
-def write_alert(settings: Settings, business_date: date) -> str | None:
+@dataclass(frozen=True)
+class GivenUp:
+    """A step of a run that its scheduler tries no more, and why."""
+
+    run_id: str
+    step: str
+    error: str
+
+
+def write_alert(settings: Settings, business_date: date, given_up: GivenUp | None = None) -> str | None:
     """Decide what is new on a night, remember it, and write the message to DIETZ_HOME/alerts/<date>.txt.
 
-    Returns the message; None where the night has been told and nothing has come to it.
+    given_up: entered in the ledger as failed, and told, also where the ledger knows nothing of its run. Returns the
+    message; None where the night has been told and nothing has come to it.
     """
     with database.connect(settings) as connection:
-        message = decide(connection, business_date)
+        message = decide(connection, business_date, _failure(connection, given_up) if given_up else [])
         said = connection.execute(
             "SELECT message FROM ops.alert_message WHERE business_date = %s ORDER BY message_no", [business_date]
         ).fetchall()
@@ -144,16 +155,23 @@ def send_unsent(settings: Settings, channels: Mapping[str, Callable[[str], None]
         raise ExceptionGroup("a message to operators was not sent", failed)
 
 
-def decide(connection: psycopg.Connection, business_date: date) -> str | None:
+def _failure(connection: psycopg.Connection, given_up: GivenUp) -> list[Cause]:
+    step, run_id = given_up.step, give_up(connection, given_up.run_id, given_up.step, given_up.error)
+    if run_id is None:
+        return []
+    return [Cause(f"step/{run_id}/{step}", None, "bad", "step failed", f"{step}, run {run_id}", of_night=True)]
+
+
+def decide(connection: psycopg.Connection, business_date: date, also: Sequence[Cause] = ()) -> str | None:
     """The message of a night in words, and its causes remembered, in one transaction; None where it would say nothing
-    new."""
+    new. also: causes that the caller knows of."""
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [ONE_TELLER])
         messages = connection.execute(
             "SELECT count(*) FROM ops.alert_message WHERE business_date = %s", [business_date]
         ).fetchone()
         assert messages is not None
-        causes = _causes(connection, business_date)
+        causes = list({cause.key: cause for cause in [*_causes(connection, business_date), *also]}.values())
         keys = [cause.key for cause in causes]
         told_on: dict[str, date] = dict(connection.execute(KNOWN, [business_date]).fetchall())
         new = [cause for cause in causes if cause.key not in told_on]

@@ -358,6 +358,19 @@ def test_while_mail_is_down_the_webhook_is_told_and_the_mail_is_sent_by_the_retr
         assert len(hook.got) == 1
 
 
+def test_a_task_that_failed_for_good_is_told_though_its_processes_wrote_nothing_down(
+    night: ModuleType, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DIETZ_HOME", str(tmp_path))
+    monkeypatch.setenv("DIETZ_DATABASE_URL", database_url)
+    asked = SimpleNamespace(partition_key="2026-04-02", logical_date=None, run_after=None)
+    task = SimpleNamespace(dag_id="nightly_performance", task_id="calculate", run_id="scheduled__1", try_number=3)
+    night.note_failure({"dag_run": asked, "params": {}, "ti": task, "exception": RuntimeError("error code 137")})
+    assert (tmp_path / "alerts" / "2026-04-02.txt").read_text(encoding="utf-8") == (
+        "dietz, night of 2026-04-02: nothing is published; needs you now\n  step failed: calculate, run scheduled__1\n"
+    )
+
+
 def test_a_message_that_was_not_sent_fails_the_task_that_sends_it(night: ModuleType) -> None:
     """Airflow swallows the error of a callback; what runs with the task is tried again with it."""
     publish = night.dag.get_task("publish")

@@ -9,7 +9,9 @@ import psycopg
 import pytest
 
 from jobs.platform.settings import Settings
-from jobs.report.alert import LINES, Cause, in_words, send_unsent, write_alert
+from jobs.report.alert import LINES, Cause, GivenUp, in_words, send_unsent, write_alert
+from jobs.report.read import read_night
+from jobs.report.words import verdict
 from tests.unit.report.test_report import EMPTY_NIGHT, NIGHT, fill
 
 FIRST = """\
@@ -107,6 +109,62 @@ def test_a_backfill_of_old_nights_neither_forgets_nor_tells_anew_what_is_told(
     assert told(later) == []
     failed_rule(admin, later, "new_rule")
     assert told(later) == ["  acme: rule failed: prices, new_rule"]  # it was gone, and is back
+
+
+def begin(admin: psycopg.Connection, run_id: str, night: date, **steps: str) -> None:
+    """A run under way, with the status of the only attempt of each step that has begun."""
+    admin.execute("INSERT INTO ops.run (run_id, business_date, code_version) VALUES (%s, %s, 'test')", [run_id, night])
+    for step, status in steps.items():
+        admin.execute(
+            "INSERT INTO ops.step_run (run_id, step, attempt, status) VALUES (%s, %s, 1, %s)", [run_id, step, status]
+        )
+
+
+def failures(message: str | None) -> list[str]:
+    return [line for line in (message or "").splitlines() if "step failed" in line or "night of" in line]
+
+
+def test_a_step_that_was_killed_each_time_is_told_and_stands_on_the_page(
+    settings: Settings, admin: psycopg.Connection
+) -> None:
+    """Its last attempt is still called running, as nobody is left to say how it ended."""
+    night = date(2026, 2, 16)
+    begin(admin, "killed", night, detect="done", calculate="running")
+    write_alert(settings, night)
+    assert failures(write_alert(settings, night, GivenUp("killed", "calculate", "error code 137"))) == [
+        "dietz, night of 2026-02-16: nothing is published; needs you now",
+        "  step failed: calculate, run killed",
+    ]
+    assert write_alert(settings, night) is None
+    page = read_night(admin, night, {})
+    assert verdict(page, []).word == "Failed"
+    assert [(row["step"], row["status"], row["error"]) for row in page.steps] == [
+        ("detect", "done", None),
+        ("calculate", "failed", "error code 137"),
+    ]
+
+
+def test_a_step_that_never_began_is_told(settings: Settings, admin: psycopg.Connection) -> None:
+    night, before = date(2026, 2, 18), date(2026, 2, 17)
+    begin(admin, "waited", night, detect="done")
+    assert failures(write_alert(settings, night, GivenUp("waited", "ingest", "another run hangs")))[1:] == [
+        "  step failed: ingest, run waited"
+    ]
+    assert failures(write_alert(settings, before, GivenUp("unheard_of", "detect", "no spark-submit")))[1:] == [
+        "  step failed: detect, run unheard_of"
+    ]
+
+
+def test_a_run_that_published_and_could_not_send_its_message_has_not_failed(
+    settings: Settings, admin: psycopg.Connection
+) -> None:
+    night = date(2026, 2, 19)
+    begin(admin, "told_nobody", night, publish="done")
+    admin.execute("UPDATE ops.run SET status = 'done' WHERE run_id = 'told_nobody'")
+    assert failures(write_alert(settings, night, GivenUp("told_nobody", "publish", "mail is down")))[1:] == []
+    assert failures(write_alert(settings, night, GivenUp("told_nobody", "detect", "no spark-submit")))[1:] == [
+        "  step failed: detect, run told_nobody"  # cleared, to be run again
+    ]
 
 
 class Channel:
