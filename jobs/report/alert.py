@@ -19,19 +19,21 @@ import psycopg
 from jobs.platform import database
 from jobs.platform.ledger import give_up
 from jobs.platform.settings import Settings
-from jobs.report.read import OVERDUE
+from jobs.report.read import OVERDUE, UNMENDED
 
 ONE_TELLER = 1886740994  # lock of the transaction that decides what is new
 LINES = 40
 
 # Each cause: its key (hashed where it names an account or a path), tenant_id, severity, kind, what it is about, and
 # whether it is of the night.
-CAUSES = """
+CAUSES = f"""
+WITH {UNMENDED}
 SELECT 'step/' || run_id || '/' || step, NULL, 'bad', 'step failed', step || ', run ' || run_id, true FROM (
-    SELECT DISTINCT ON (s.run_id, s.step) s.run_id, s.step, s.status FROM ops.step_run s JOIN ops.run r USING (run_id)
-    WHERE r.run_no = (SELECT max(run_no) FROM ops.run WHERE business_date = %(date)s)
+    SELECT DISTINCT ON (s.run_id, s.step) s.run_id, s.step, s.status, u.run_id IS NOT NULL AS is_over
+    FROM ops.step_run s JOIN ops.run r USING (run_id) LEFT JOIN unmended u USING (run_id)
+    WHERE u.run_id IS NOT NULL OR r.run_no = (SELECT max(run_no) FROM ops.run WHERE business_date = %(date)s)
     ORDER BY s.run_id, s.step, s.attempt DESC
-) last WHERE status = 'failed'
+) last WHERE status = 'failed' OR status = 'running' AND is_over
 UNION ALL
 SELECT 'file/' || md5(file_id || status), tenant_id, CASE status WHEN 'waiting' THEN 'warn' ELSE 'bad' END,
        'file ' || status, coalesce(feed, 'no feed'), false FROM ops.file f
@@ -57,7 +59,7 @@ SELECT DISTINCT concat_ws('/', 'quarantine', md5(file_id), failed_rules::jsonb -
        'file with rows in quarantine', feed || ', ' || coalesce(failed_rules::jsonb -> 0 ->> 'rule', 'no rule'),
        false
 FROM marts.quarantined_row WHERE state = 'open'
-"""
+"""  # noqa: S608
 # What is of a night lasts where this night had it when it was told last, or else the one told before.
 KNOWN = """
 SELECT cause, told_on FROM ops.alert_cause

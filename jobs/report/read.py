@@ -41,6 +41,7 @@ class Night:
     overdue: list[Row]
     runs: list[Row]
     steps: list[Row]
+    failures: list[Row]
     breaks: Listing
     breaks_by_type: list[Row]
     breaks_cleared: int
@@ -97,6 +98,7 @@ def read_night(connection: psycopg.Connection, business_date: date, bands: Mappi
         overdue=reader.all(OVERDUE),
         runs=runs,
         steps=reader.all(STEPS),
+        failures=reader.all(FAILURES),
         breaks=reader.listing(BREAKS),
         breaks_by_type=reader.all(BREAKS_BY_TYPE),
         breaks_cleared=cleared[0]["total"],
@@ -164,6 +166,33 @@ WITH took AS (
 SELECT took.step, took.status, took.error, took.attempts, took.seconds, usual.usual
 FROM took LEFT JOIN usual USING (step) WHERE run_id = %(newest)s ORDER BY took.started_at
 """
+
+# Runs of the date that failed, or were killed, and whose work no later run of all their tenants and vendors has done.
+UNMENDED = """
+unmended AS (
+    SELECT r.run_id, r.run_no FROM ops.run r
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS after, count(*) FILTER (
+            WHERE coalesce(later.tenant, r.tenant) IS NOT DISTINCT FROM r.tenant
+            AND coalesce(later.vendor, r.vendor) IS NOT DISTINCT FROM r.vendor) AS as_wide
+        FROM ops.run later JOIN ops.step_run s USING (run_id)
+        WHERE later.business_date = r.business_date AND later.run_no > r.run_no
+        AND s.step = 'publish' AND s.status = 'done'
+    ) done
+    WHERE r.business_date = %(date)s AND done.as_wide = 0
+    AND (r.status = 'failed' OR r.status = 'running' AND done.after > 0 AND NOT EXISTS (
+        SELECT FROM ops.publication p WHERE p.run_id = r.run_id))
+)"""
+
+# With the steps that they came to no end with; step is NULL where a run was killed between two.
+FAILURES = f"""
+WITH {UNMENDED}, last AS (
+    SELECT DISTINCT ON (run_id, step) run_id, step, status, details ->> 'error' AS error, started_at
+    FROM ops.step_run JOIN unmended USING (run_id) ORDER BY run_id, step, attempt DESC
+)
+SELECT u.run_id, l.step, l.error FROM unmended u LEFT JOIN last l ON l.run_id = u.run_id AND l.status <> 'done'
+ORDER BY u.run_no, l.started_at
+"""  # noqa: S608
 
 # Open ones as far as they were known on the night, the largest first.
 BREAKS = f"""

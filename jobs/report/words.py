@@ -68,6 +68,10 @@ def verdict(night: Night, to_do: list[Task]) -> Verdict:
     run = night.run
     if run is not None and run["status"] == "failed":
         return Verdict("bad", "Failed", "The newest run of this date did not end well.")
+    if night.failures:
+        names = ", ".join(dict.fromkeys(row["run_id"] for row in night.failures))
+        text = f"{names} did not end well, and no later run of the same tenants and vendors, or of more, has published."
+        return Verdict("bad", "Failed", text)
     if not night.status:
         text = (
             "A run is under way." if run is not None and run["status"] == "running" else "No run published this date."
@@ -85,6 +89,10 @@ def _failures(night: Night) -> Iterable[Task]:
     for row in night.steps:
         if row["status"] == "failed":
             yield Task("bad", f"Step {row['step']} failed: {masked(row['error'] or 'no reason given')}", "run")
+    for row in night.failures:
+        if night.run is None or row["run_id"] != night.run["run_id"]:
+            what = f"Step {row['step']} of run {row['run_id']}" if row["step"] else f"Run {row['run_id']}"
+            yield Task("bad", f"{what} failed: {masked(row['error'] or 'it ended without a word')}", "run")
 
 
 def _unreadable(night: Night) -> Iterable[Task]:

@@ -167,6 +167,22 @@ def test_a_run_that_published_and_could_not_send_its_message_has_not_failed(
     ]
 
 
+def test_a_failed_run_of_all_is_not_ended_by_a_run_of_one_tenant(settings: Settings, admin: psycopg.Connection) -> None:
+    night = date(2026, 2, 20)
+    begin(admin, "everybody", night, calculate="failed")
+    admin.execute("UPDATE ops.run SET status = 'failed' WHERE run_id = 'everybody'")
+    assert failures(write_alert(settings, night))[1:] == ["  step failed: calculate, run everybody"]
+    remembered = "SELECT cause FROM ops.alert_cause WHERE cause LIKE 'step/%'"
+    begin(admin, "alone", night, publish="done")
+    admin.execute("UPDATE ops.run SET tenant = 'acme', status = 'done' WHERE run_id = 'alone'")
+    write_alert(settings, night)
+    assert admin.execute(remembered).fetchall() == [("step/everybody/calculate",)]
+    begin(admin, "again", night, publish="done")
+    admin.execute("UPDATE ops.run SET status = 'done' WHERE run_id = 'again'")
+    write_alert(settings, night)
+    assert admin.execute(remembered).fetchall() == []
+
+
 class Channel:
     """Takes messages, or fails as long as it is down."""
 

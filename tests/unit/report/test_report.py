@@ -262,6 +262,75 @@ def test_a_night_that_may_not_be_read_is_not_all_clear(filled: str, settings: Se
     assert verdict(found, tasks(found)).word == "Needs you now"
 
 
+def run_of(connection: psycopg.Connection, run_id: str, night: date, status: str, **limits_and_steps: str) -> None:
+    """A run, limited to a tenant or vendor, with the status of the only attempt of each step that has begun."""
+    limits = [limits_and_steps.pop(name, None) for name in ("tenant", "vendor")]
+    connection.execute(
+        "INSERT INTO ops.run (run_id, business_date, status, tenant, vendor, code_version)"
+        " VALUES (%s, %s, %s, %s, %s, '1')",
+        [run_id, night, status, *limits],
+    )
+    for step, ended in limits_and_steps.items():
+        details = '{"error": "no space left"}' if ended == "failed" else "{}"
+        connection.execute(
+            "INSERT INTO ops.step_run (run_id, step, attempt, status, details) VALUES (%s, %s, 1, %s, %s)",
+            [run_id, step, ended, details],
+        )
+
+
+@pytest.mark.parametrize(
+    ("status", "calculate", "said"),
+    [
+        ("failed", "failed", "Step calculate of run everybody failed: no space left"),
+        ("running", "running", "Step calculate of run everybody failed: it ended without a word"),  # killed
+    ],
+)
+def test_a_run_of_one_tenant_does_not_clear_the_failed_run_of_all(
+    filled: str, settings: Settings, status: str, calculate: str, said: str
+) -> None:
+    """Files of two tenants were taken, the calculation failed, and then a run of alpine alone succeeded."""
+    from jobs.platform import database
+
+    night = date(2026, 3, 3)
+    with database.connect(settings) as connection:
+        connection.execute("DELETE FROM ops.file")
+        connection.execute("DELETE FROM marts.reconciliation_break")
+        for table in ("held_account", "quarantined_row"):
+            connection.execute(f"DELETE FROM marts.{table}")
+        connection.execute(
+            "INSERT INTO marts.night_status VALUES ('alpine', %s, 'canonical', 8, 8, 1, 0, 1, 'alone', %s, true, '')",
+            [night, AT],
+        )
+        run_of(connection, "everybody", night, status, check="done", calculate=calculate)
+        run_of(connection, "alone", night, "done", tenant="alpine", calculate="done", publish="done")
+        narrow = read_night(connection, night, {})
+        run_of(connection, "northwind_prices", night, "done", vendor="prices", publish="done")
+        run_of(connection, "replay", night, "done", normalise="done")
+        still = read_night(connection, night, {})
+        run_of(connection, "everybody_again", night, "done", calculate="done", publish="done")
+        mended = read_night(connection, night, {})
+        connection.rollback()
+    for found in (narrow, still):
+        assert [task.text for task in tasks(found)] == [said]
+        assert verdict(found, tasks(found)).word == "Failed"
+    assert verdict(mended, tasks(mended)).word == "All clear"
+
+
+def test_a_run_of_all_clears_the_failed_run_of_one_tenant(filled: str, settings: Settings) -> None:
+    from jobs.platform import database
+
+    night = date(2026, 3, 3)
+    with database.connect(settings) as connection:
+        run_of(connection, "alone", night, "failed", tenant="alpine", calculate="failed")
+        run_of(connection, "other", night, "done", tenant="northwind", publish="done")
+        failed = read_night(connection, night, {}).failures
+        run_of(connection, "everybody", night, "done", publish="done")
+        mended = read_night(connection, night, {}).failures
+        connection.rollback()
+    assert failed == [{"run_id": "alone", "step": "calculate", "error": "no space left"}]
+    assert mended == []
+
+
 def test_names_and_account_numbers_do_not_stand_there(filled: str, settings: Settings) -> None:
     page = page_of(settings, NIGHT)
     assert "Eleanor Rigby" not in page
