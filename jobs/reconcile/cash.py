@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from functools import reduce
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
+from jobs.calculate.policies import Policies, source_rank
 from jobs.check.account_days import CASH_SECURITY
 from jobs.check.tolerances import Tolerances
 from jobs.platform.schemas import MONEY
@@ -17,7 +19,7 @@ from jobs.reconcile.positions import HOLDER
 
 PURSE = [*HOLDER, "currency"]
 LINE = ["line_no", "record_no"]
-ROLLED = [*PURSE, "feed", "as_of_date", "before", "opening", "closing"]
+ROLLED = [*PURSE, "own_currency", "feed", "as_of_date", "before", "opening", "closing"]
 _STATED, _LISTED, _ABSENT = 1, 2, 3  # where a custodian's figure comes from, the better one first
 _EARLIER = {"before": "as_of_date", "opening": "closing", "_source_before": "_source"}
 
@@ -28,7 +30,7 @@ def custodian_cash(valuations: DataFrame, positions: DataFrame, since: DataFrame
     valuations, positions: rows of silver that count. Where a vendor states it in both, the value's own counts; cash and
     margin in one currency are one. Of an account whose cash is listed among its holdings, a delivery of holdings that
     does not list a currency says that there is none of it. Columns: those of ROLLED, for the dates from `since`
-    (HOLDER, since) on; a currency that is not stated is the account's and '' here.
+    (HOLDER, since, base_currency) on; a currency that is not stated is '' here and as own_currency the account's.
     """
     currency = F.coalesce("currency", F.lit(""))
     one = [*HOLDER, "currency", "feed", "as_of_date"]
@@ -47,7 +49,21 @@ def custodian_cash(valuations: DataFrame, positions: DataFrame, since: DataFrame
     earlier = {name: F.lag(of).over(by_date) for name, of in _EARLIER.items()}
     paired = whole.withColumn("_counts", counts).where("_counts").withColumns(earlier).join(since, HOLDER)
     is_there = (source != _ABSENT) | (F.col("_source_before") != _ABSENT)
-    return paired.where(is_there).where("before IS NOT NULL AND as_of_date >= since").select(*ROLLED)
+    own = paired.withColumn("own_currency", F.coalesce(F.nullif("currency", F.lit("")), "base_currency"))
+    return own.where(is_there).where("before IS NOT NULL AND as_of_date >= since").select(*ROLLED)
+
+
+def base_currencies(accounts: DataFrame, as_of: date, policies: Policies) -> DataFrame:
+    """tenant_id, account_id, base_currency of accounts on `as_of`, by the vendor that the tenant puts first; NULL: the
+    tenant's.
+
+    accounts: rows of silver.account that count.
+    """
+    begun = F.col("effective_from") <= F.lit(as_of)
+    days_off = F.abs(F.datediff("effective_from", F.lit(as_of)))
+    best = F.min_by(F.struct("base_currency"), F.struct(source_rank(policies), ~begun, days_off))
+    found = accounts.groupBy("tenant_id", "account_id").agg(best.alias("of_first"))
+    return found.select("tenant_id", "account_id", "of_first.base_currency")
 
 
 def _absent(positions: DataFrame) -> DataFrame:
@@ -77,7 +93,7 @@ def statements(balances: DataFrame, since: DataFrame) -> DataFrame:
     begun = closed.withColumn("_begun", F.coalesce("_own", "_last")).join(since, HOLDER)
     begun = begun.withColumns({"before": F.col("_begun.as_of_date"), "opening": F.col("_begun.amount")})
     wanted = begun.where("before IS NOT NULL AND as_of_date >= since")
-    return wanted.withColumnRenamed("amount", "closing").select(*ROLLED)
+    return wanted.withColumnRenamed("amount", "closing").withColumn("own_currency", F.col("currency")).select(*ROLLED)
 
 
 def cash_rolls(
@@ -93,9 +109,9 @@ def cash_rolls(
     """
     is_statement = F.lit(table == "cash_balance")
     booked = movements(transactions).withColumnRenamed("currency", "_currency").where("money IS NOT NULL")
-    purses = F.collect_set("currency").over(Window.partitionBy(*HOLDER, "as_of_date")).alias("_purses")
-    booked = booked.join(rolled.select(*PURSE, "before", "as_of_date", purses), HOLDER)
-    own = F.col("_currency").isNull() | (F.col("currency") == "") | (F.col("_currency") == F.col("currency"))
+    purses = F.collect_set("own_currency").over(Window.partitionBy(*HOLDER, "as_of_date")).alias("_purses")
+    booked = booked.join(rolled.select(*PURSE, "own_currency", "before", "as_of_date", purses), HOLDER)
+    own = F.col("_currency").isNull() | (F.col("_currency") == F.col("own_currency"))
     kept_apart = F.array_contains("_purses", F.col("_currency"))
     on_first = is_statement & (F.col("on") == F.col("before"))
     sums = {"_booked": within("on"), "_settled": within("settled_on"), "_first": on_first}

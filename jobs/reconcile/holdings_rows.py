@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from jobs.calculate.due import is_published
+from jobs.calculate.policies import Policies, per_tenant
 from jobs.calculate.unpublished import Unpublished
 from jobs.check.classes import tolerances_of
 from jobs.check.tolerances import Tolerances
@@ -23,7 +24,7 @@ from jobs.platform.local_rows import local_rows
 from jobs.platform.mapping import load_mappings
 from jobs.platform.schemas import table
 from jobs.platform.settings import Settings
-from jobs.reconcile.cash import cash_balances, cash_rolls, custodian_cash, statements
+from jobs.reconcile.cash import base_currencies, cash_balances, cash_rolls, custodian_cash, statements
 from jobs.reconcile.movements import traders
 from jobs.reconcile.positions import HOLDER, delivered_pairs, position_quantities, position_values
 
@@ -34,28 +35,35 @@ ACCOUNT = ["tenant_id", "account_id"]
 FRESH = T.StructType(
     [T.StructField(name, T.StringType()) for name in (*HOLDER, "source")]
     + [T.StructField(name, T.DateType()) for name in ("since", "last")]
+    + [T.StructField("base_currency", T.StringType())]
 )
 
 
 def differences(lake: Lake, settings: Settings, unpublished: Unpublished) -> DataFrame | None:
     """The comparer of the step: cash and holdings of what this run touched; None where nothing came."""
     withheld = unpublished.run.ledger.withheld_files()
-    found = HoldingsRows(lake, unpublished, withheld).differences(tolerances_of(lake, settings))
+    policies = {tenant: settings.tenant(tenant) for tenant in unpublished.progress}
+    found = HoldingsRows(lake, unpublished, withheld, policies).differences(tolerances_of(lake, settings))
     return reduce(DataFrame.unionByName, found) if found else None
 
 
 class Dates(NamedTuple):
-    """Which dates of a source concern the run: all from `since` on, and those of `before`."""
+    """Which dates of a source concern the run: all from `since` on, and those of `before`; and how many of its accounts
+    were never published."""
 
     since: date
     before: list[date]
+    new: int
 
 
 class HoldingsRows:
     """What one run has to compare; `differences` gives a frame for each kind that something has come for."""
 
-    def __init__(self, lake: Lake, unpublished: Unpublished, withheld: list[str]) -> None:
+    def __init__(
+        self, lake: Lake, unpublished: Unpublished, withheld: list[str], policies: Policies | None = None
+    ) -> None:
         self.lake, self.run, self.unpublished, self.withheld = lake, unpublished.run, unpublished, withheld
+        self.policies = policies or {}
 
     def differences(self, tolerances: Tolerances) -> list[DataFrame]:
         """Frames in the columns of a difference; none where no rule asks, or where neither came anything."""
@@ -72,7 +80,7 @@ class HoldingsRows:
             if values:
                 found.append(position_values(self.positions, self._since("position"), tolerances))
         if rolls_cash and {"position", "valuation"} & set(self._dates):
-            rolled = custodian_cash(self.valuations, self.positions, self._since("position", "valuation"))
+            rolled = custodian_cash(self.valuations, self.positions, self._based("position", "valuation"))
             found.append(cash_rolls(rolled, self.bookings, self.traders, tolerances, table="valuation"))
         if rolls_cash and "cash_balance" in self._dates:
             since = self._since("cash_balance")
@@ -86,7 +94,7 @@ class HoldingsRows:
     @cached_property
     def _fresh(self) -> DataFrame:
         """HOLDER, source (position, valuation, cash_balance), since (the first date of it that came, or of a booking
-        that came late), last (the account's last published row; NULL: none)."""
+        that came late), last and base_currency (of the account's last published row; NULL: none)."""
         parts = [self._dated(name, "as_of_date") for name in DELIVERED if self._came(name)]
         there = [F.lit(name) for name in DELIVERED if self.lake.exists(name)]
         if there and self._came("transaction"):
@@ -96,7 +104,9 @@ class HoldingsRows:
         if not parts:
             return local_rows(self.lake.spark, [], FRESH)
         came = reduce(DataFrame.unionByName, parts).groupBy(*HOLDER, "source").agg(F.min("on").alias("since"))
-        state = self.lake.read("account_state").select(*ACCOUNT, F.col("as_of_date").alias("last"))
+        state = self.lake.read("account_state").select(
+            *ACCOUNT, F.col("as_of_date").alias("last"), F.col("currency").alias("base_currency")
+        )
         return came.join(state, ACCOUNT, "left").localCheckpoint()
 
     @cached_property
@@ -106,12 +116,26 @@ class HoldingsRows:
         found = self._fresh.groupBy("source").agg(
             F.min("since").alias("since"),
             F.collect_set(F.when(before >= F.date_sub("since", LOOK_BACK), before)).alias("before"),
+            F.count_if(F.col("last").isNull()).alias("new"),
         )
-        return {row["source"]: Dates(row["since"], row["before"]) for row in found.collect()}
+        return {row["source"]: Dates(row["since"], row["before"], row["new"]) for row in found.collect()}
 
     def _since(self, *sources: str) -> DataFrame:
         of_these = self._fresh.where(F.col("source").isin(list(sources)))
         return of_these.groupBy(*HOLDER).agg(F.min("since").alias("since"))
+
+    def _based(self, *sources: str) -> DataFrame:
+        """`_since` with base_currency, the account's; only what was never published is looked for in its records."""
+        of_these = self._fresh.where(F.col("source").isin(list(sources)))
+        based = of_these.groupBy(*HOLDER).agg(F.min("since").alias("since"), F.first("base_currency").alias("_known"))
+        if any(self._dates[name].new for name in sources if name in self._dates):
+            new = of_these.where("last IS NULL").select(*ACCOUNT).distinct()
+            accounts = self.lake.read("account").where(~F.col("file_id").isin(self.withheld))
+            theirs = latest(accounts.join(new, ACCOUNT, "left_semi"), table("account"))
+            based = based.join(base_currencies(theirs, self.run.business_date, self.policies), ACCOUNT, "left")
+            based = based.withColumn("_known", F.coalesce("_known", "base_currency"))
+        own = F.coalesce("_known", F.expr(per_tenant(self.policies, "reporting_currency")))
+        return based.select(*HOLDER, "since", own.alias("base_currency"))
 
     def _came(self, name: str) -> bool:
         return self.unpublished.came(self.lake, name)

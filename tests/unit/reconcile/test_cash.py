@@ -10,7 +10,8 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.check.tolerances import Rule, Tolerances
-from jobs.reconcile.cash import cash_balances, cash_rolls, custodian_cash, statements
+from jobs.platform.settings import Tenant
+from jobs.reconcile.cash import base_currencies, cash_balances, cash_rolls, custodian_cash, statements
 from jobs.reconcile.movements import traders
 from tests.rows import rows_of
 
@@ -27,7 +28,8 @@ def moved(kind: str, amount: str, day: date = MONDAY, **columns: Any) -> dict[st
 
 
 def all_of(frame: DataFrame, day: date) -> DataFrame:
-    return frame.selectExpr("tenant_id", "vendor", "account_id", f"DATE '{day}' AS since").distinct()
+    since = f"DATE '{day}' AS since"
+    return frame.selectExpr("tenant_id", "vendor", "account_id", since, "'USD' AS base_currency").distinct()
 
 
 # account: cash on Friday, movements since, cash on Monday, opening + movements less closing
@@ -91,6 +93,59 @@ def test_a_custodian_s_cash_is_rolled_to_the_cent(rolls: dict[str, Any], account
 def test_money_in_another_currency_than_the_one_figure_s_is_not_comparable(rolls: dict[str, Any]) -> None:
     row = rolls["in another currency"]
     assert (row["obstacle"], row["difference"], row["verdict"]) == ("money moved in EUR", None, None)
+
+
+# Of accounts in USD whose cash is stated without a currency, alone or beside another purse: cash on Friday, bookings,
+# cash on Monday; opening + movements less closing per purse, or why there is none.
+UNSTATED: dict[str, tuple[dict[str, int], list[tuple[str, str | None]], dict[str, int], dict[str, int | str]]] = {
+    "bought in euros at 1.085": ({"": 10_000}, [("-1000", "EUR")], {"": 8_915}, {"": "money moved in EUR"}),
+    "bought in dollars": ({"": 10_000}, [("-1000", "USD")], {"": 9_000}, {"": 0}),
+    "bought in dollars, five short": ({"": 10_000}, [("-1000", "USD")], {"": 8_995}, {"": 5}),
+    "booked without a currency either": ({"": 10_000}, [("-1000", None)], {"": 8_995}, {"": 5}),
+    "euros have a purse of their own": ({"": 100, "EUR": 9}, [("7", "EUR")], {"": 90, "EUR": 16}, {"": 10, "EUR": 0}),
+    "dollars are in the other purse": ({"": 100, "EUR": 9}, [("7", "USD")], {"": 107, "EUR": 5}, {"": 0, "EUR": 4}),
+}  # fmt: skip
+
+
+def test_cash_without_a_currency_is_in_the_account_s(spark: SparkSession) -> None:
+    values, bookings = [], []
+    for account, (friday, moves, monday, _) in UNSTATED.items():
+        of_account = {**CUSTODIAN, "account_id": account}
+        values += [
+            {
+                **of_account,
+                "as_of_date": day,
+                "security_id": "CASH",
+                "currency": one or None,
+                "market_value": Decimal(n),
+            }
+            for day, cash in ((FRIDAY, friday), (MONDAY, monday))
+            for one, n in cash.items()
+        ]
+        bookings += [{**of_account, **moved("BUY", amount, currency=one)} for amount, one in moves]
+    held, transactions = rows_of(spark, "position", values), rows_of(spark, "transaction", bookings)
+    rolled = custodian_cash(rows_of(spark, "valuation", []), held, all_of(held, MONDAY))
+    found: dict[str, dict[str, Any]] = {account: {} for account in UNSTATED}
+    for row in cash_rolls(rolled, transactions, traders(transactions), TOLERANCES, table="valuation").collect():
+        found[row["account_id"]][row["item"] or ""] = row["obstacle"] or row["difference"]
+    assert found == {account: expected for account, (*_, expected) in UNSTATED.items()}
+
+
+def test_an_account_is_in_its_base_currency_or_the_one_that_its_tenant_reports_in(spark: SparkSession) -> None:
+    accounts = [
+        ("alpha", "euros", FRIDAY, "EUR"), ("zulu", "nothing said", FRIDAY, None),
+        ("alpha", "two say it", FRIDAY, "CHF"), ("zulu", "two say it", FRIDAY, "GBP"),
+        ("zulu", "another since Monday", FRIDAY, "EUR"), ("zulu", "another since Monday", MONDAY, "CHF"),
+        ("zulu", "another from Tuesday", FRIDAY, "EUR"), ("zulu", "another from Tuesday", TUESDAY, "CHF"),
+    ]  # fmt: skip
+    names = ("vendor", "account_id", "effective_from", "base_currency")
+    rows = [{"tenant_id": "acme", **dict(zip(names, one, strict=True))} for one in accounts]
+    policies = {"acme": Tenant(source_priority=["zulu"])}
+    found = base_currencies(rows_of(spark, "account", rows), MONDAY, policies).collect()
+    assert {row["account_id"]: row["base_currency"] for row in found} == {
+        "euros": "EUR", "nothing said": None, "two say it": "GBP", "another since Monday": "CHF",
+        "another from Tuesday": "EUR",
+    }  # fmt: skip
 
 
 def test_cash_and_margin_among_the_holdings_are_one_purse(rolls: dict[str, Any]) -> None:
