@@ -1,7 +1,8 @@
 """Cash and holdings that a run touched, out of the lake: what was delivered, what before it, and what was booked since.
 
-An ordinary night reads its own rows and those of the dates on which the accounts were published last. Only accounts
-that were not delivered then, or that something of the past has come for, are looked for over LOOK_BACK days.
+An ordinary night reads its own rows and those of the dates on which the accounts and their tenants were published last.
+An account that is held or valued monthly was delivered since its own: on its tenant's, mostly. Only accounts that were
+not delivered then, or that something of the past has come for, are looked for over LOOK_BACK days.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from datetime import date, timedelta
 from functools import cached_property, reduce
 from typing import NamedTuple
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from jobs.calculate.due import is_published
+from jobs.calculate.inputs import named_few
 from jobs.calculate.policies import Policies, per_tenant
 from jobs.calculate.unpublished import Unpublished
 from jobs.check.classes import tolerances_of
@@ -111,14 +113,22 @@ class HoldingsRows:
 
     @cached_property
     def _dates(self) -> dict[str, Dates]:
-        """By source that something came for: the first date, and the dates of the accounts' last published rows."""
+        """By source that something came for: the first date, and the last dates that were published of the accounts and
+        of their tenants."""
         before = F.when(F.col("last") < F.col("since"), F.col("last"))
         found = self._fresh.groupBy("source").agg(
             F.min("since").alias("since"),
             F.collect_set(F.when(before >= F.date_sub("since", LOOK_BACK), before)).alias("before"),
+            F.collect_set("tenant_id").alias("tenants"),
             F.count_if(F.col("last").isNull()).alias("new"),
         )
-        return {row["source"]: Dates(row["since"], row["before"], row["new"]) for row in found.collect()}
+        return {row["source"]: self._dates_of(row) for row in found.collect()}
+
+    def _dates_of(self, row: Row) -> Dates:
+        since, progress = row["since"], self.unpublished.progress.items()
+        days = {done.calculated_through for tenant, done in progress if tenant in row["tenants"]}
+        near = {day for day in days if day is not None and since - timedelta(LOOK_BACK) <= day < since}
+        return Dates(since, sorted(near.union(row["before"])), row["new"])
 
     def _since(self, *sources: str) -> DataFrame:
         of_these = self._fresh.where(F.col("source").isin(list(sources)))
@@ -177,16 +187,22 @@ class HoldingsRows:
         accounts = self._fresh.where(F.col("source") == name).drop("source")
         on = F.col("as_of_date")
         dated = self._rows(name, on.isin(before) | (on >= F.lit(first)))
-        rows = _counted(dated.join(accounts, HOLDER).where("as_of_date >= since OR as_of_date = last"), name)
-        # Not delivered on the day of their last row, though they are known: these are few.
-        there = rows.where("as_of_date < since").select(*HOLDER).distinct()
-        lost = accounts.where(f"last >= date_sub(since, {LOOK_BACK})").join(there, HOLDER, "left_anti")
-        bounds = lost.agg(F.min("since"), F.max("since")).collect()[0]
+        rows = _counted(dated.join(accounts, HOLDER).where("as_of_date >= least(since, last)"), name)
+        # Known, and not delivered on the days looked at, or maybe once more after what is found: these are mostly few.
+        newest = rows.where("as_of_date < since").groupBy(*HOLDER).agg(F.max("as_of_date").alias("_newest"))
+        sought = F.coalesce(F.date_add("_newest", 1), F.date_sub("since", LOOK_BACK))
+        lost = accounts.where(f"last >= date_sub(since, {LOOK_BACK})").join(newest, HOLDER, "left")
+        lost = lost.withColumn("_from", sought).drop("_newest").where("_from < since")
+        lost = lost.where(is_published(self.unpublished.progress, "_from"))
+        bounds = lost.agg(F.min("_from"), F.max("since")).collect()[0]
         if bounds[0] is None:
-            return rows.drop("since", "last")
-        dated = self._rows(name, on.between(bounds[0] - timedelta(LOOK_BACK), bounds[1] - timedelta(1)))
-        further = _counted(dated.join(F.broadcast(lost), HOLDER).where("as_of_date < since"), name)
-        return rows.unionByName(further).drop("since", "last")
+            return rows.drop("since", "last", "base_currency")
+        dated, few = self._rows(name, on.between(bounds[0], bounds[1] - timedelta(1))), named_few(lost)
+        if few is not None:
+            dated, lost = dated.where(F.col("account_id").isin(few)), F.broadcast(lost)
+        further = dated.join(lost, HOLDER).where("as_of_date >= _from AND as_of_date < since")
+        further = _counted(further.drop("_from"), name)
+        return rows.unionByName(further).drop("since", "last", "base_currency")
 
     def _rows(self, name: str, dated: Column) -> DataFrame:
         rows = self.lake.read(name).where(dated & (F.col("as_of_date") <= self.run.business_date))

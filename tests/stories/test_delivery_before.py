@@ -20,7 +20,7 @@ from tests.rows import rows_of
 
 pytestmark = pytest.mark.system
 
-A_WEEK_AGO, THURSDAY, FRIDAY, MONDAY = (date(2026, 3, day) for day in (2, 5, 6, 9))
+A_WEEK_AGO, WEDNESDAY, THURSDAY, FRIDAY, MONDAY = (date(2026, 3, day) for day in (2, 4, 5, 6, 9))
 LATELY = 1  # the run that loaded all that came until Friday, which is published
 TONIGHT = 2
 
@@ -52,10 +52,65 @@ def cash(account: str, day: date, amount: int, currency: str | None = "USD") -> 
     return {"account_id": account, "as_of_date": day, "currency": currency, **worth}
 
 
+def held(account: str, day: date, quantity: int) -> dict[str, Any]:
+    return {"account_id": account, "as_of_date": day, "security_id": "AAA", "quantity": Decimal(quantity)}
+
+
+def balance(account: str, day: date, kind: str, amount: int) -> dict[str, Any]:
+    return {"account_id": account, "as_of_date": day, "balance": kind, "amount": Decimal(amount), "currency": "USD"}
+
+
 def bought(account: str, day: date, amount: int, currency: str = "USD") -> dict[str, Any]:
     dates = {"trade_date": day, "performance_date": day, "status": "new", "type": "BUY"}
     size = {"amount": Decimal(-amount), "currency": currency, "security_id": "BBB"}
     return {"account_id": account, "transaction_id": f"{account} {day}", **dates, **size}
+
+
+def test_tonight_s_delivery_is_beside_the_one_before_not_the_last_that_was_published(
+    spark: SparkSession, settings: Settings
+) -> None:
+    """100,000 that nobody booked came on Friday into what is held since: that is Friday's break, and none of Monday's.
+    The like of 10 units, and of the 50 that Friday's statement books."""
+    lake = Lake(spark, settings.lake_root)
+    published = {"ordinary": FRIDAY, "held": THURSDAY, "held, not delivered on Friday": WEDNESDAY, "weekly": A_WEEK_AGO}
+    publish(lake, published)
+    load(
+        lake, LATELY, "valuation",
+        cash("ordinary", FRIDAY, 500),
+        cash("held", THURSDAY, 1_000), cash("held", FRIDAY, 101_000),
+        cash("held, not delivered on Friday", WEDNESDAY, 1_000),
+        cash("held, not delivered on Friday", THURSDAY, 101_000),
+        cash("weekly", A_WEEK_AGO, 70),
+    )  # fmt: skip
+    load(
+        lake, LATELY, "position",
+        held("held", THURSDAY, 100), held("held", FRIDAY, 110),
+    )  # fmt: skip
+    load(
+        lake, LATELY, "cash_balance",
+        balance("held", THURSDAY, "closing", 100), balance("held", FRIDAY, "closing", 150),
+    )  # fmt: skip
+    load(lake, LATELY, "transaction", bought("ordinary", FRIDAY, 1))
+    load(
+        lake, TONIGHT, "valuation",
+        cash("ordinary", MONDAY, 480),
+        cash("held", MONDAY, 101_000),
+        cash("held, not delivered on Friday", MONDAY, 101_000),
+        cash("weekly", MONDAY, 75),
+    )  # fmt: skip
+    load(lake, TONIGHT, "position", held("held", MONDAY, 110))
+    load(lake, TONIGHT, "cash_balance", balance("held", MONDAY, "opening", 150))
+    load(lake, TONIGHT, "transaction", bought("ordinary", MONDAY, 20))
+    found = compared(lake, settings)
+    assert {row["as_of_date"] for row in found} == {MONDAY}
+    assert sorted((row["account_id"], row["type"], row["difference"]) for row in found) == [
+        ("held", "cash_balance", 0),
+        ("held", "cash_roll", 0),
+        ("held", "position_quantity", 0),
+        ("held, not delivered on Friday", "cash_roll", 0),
+        ("ordinary", "cash_roll", 0),
+        ("weekly", "cash_roll", -5),
+    ]
 
 
 def test_cash_without_a_currency_is_in_the_one_that_the_account_is_measured_in(
