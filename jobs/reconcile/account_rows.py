@@ -40,6 +40,8 @@ class AccountMaster:
         if found is not None:
             counts = found.agg(*[F.count_if(name).alias(name) for name in deliveries.FLAGS]).collect()[0]
             parts += self._of_deliveries(found, counts)
+        if values_came or self.night.came("account"):
+            parts += self._of_closings()
         numbers = Numbers(self.night, found, counts)
         parts += numbers.differences()
         if found is not None and counts and counts["is_missing"]:
@@ -62,16 +64,31 @@ class AccountMaster:
         parts, night = [], self.night
         if counts["is_closed"]:
             parts.append(deliveries.closed_with_balance(found, night.tolerances))
-        lives = (
-            "SELECT EXISTS (SELECT FROM marts.reconciliation_break WHERE type = 'account_missing'"
-            " AND state IN ('open', 'explained', 'accepted') AND tenant_id = ANY (%s))"
-        )
-        if night.asked(lives, list(night.progress)):
-            missing = (F.col("type") == "account_missing") & F.col("tenant_id").isin(list(night.progress))
-            rows = night.lake.read(BREAKS).where((F.col("run_no") < night.run.run_no) & missing)
-            known = latest_breaks(rows).where(F.col("state").isin(LIVING))
+        known = self._living("account_missing")
+        if known is not None:
             parts.append(deliveries.back_again(known, night.pairs, night.closed))
         return parts
+
+    def _of_closings(self) -> list[DataFrame]:
+        """Of accounts that were closed with a balance: an account file alone may say otherwise."""
+        night, known = self.night, self._living("account_closed_with_balance")
+        if known is None:
+            return []
+        new = {"since": night.since, "through": night.published_through}
+        return [deliveries.closed_otherwise(known, night.pairs, night.closed, **new)]
+
+    def _living(self, type_: str) -> DataFrame | None:
+        """The tenants' breaks of a type that live; None where the marts have none."""
+        night = self.night
+        lives = (
+            "SELECT EXISTS (SELECT FROM marts.reconciliation_break WHERE type = %s"
+            " AND state IN ('open', 'explained', 'accepted') AND tenant_id = ANY (%s))"
+        )
+        if not night.asked(lives, type_, list(night.progress)):
+            return None
+        of_type = (F.col("type") == type_) & F.col("tenant_id").isin(list(night.progress))
+        rows = night.lake.read(BREAKS).where((F.col("run_no") < night.run.run_no) & of_type)
+        return latest_breaks(rows).where(F.col("state").isin(LIVING))
 
     def _of_sources(self) -> list[DataFrame]:
         """Of tenants whose files of several vendors value accounts."""

@@ -14,6 +14,7 @@ from jobs.check.classes import classified
 from jobs.check.tolerances import Measure, Tolerances
 from jobs.check.verdict import verdict
 from jobs.platform.schemas import MONEY
+from jobs.reconcile.levels import wrong_dates
 
 PAIR = ["tenant_id", "vendor", "account_id"]
 LOOK_BACK = timedelta(days=10)  # six business days at least
@@ -68,7 +69,7 @@ def notable(pairs: DataFrame, closed: DataFrame | None, *, since: Column, throug
         .withColumns({
             "is_missing": F.col("is_absent") & is_regular,
             "is_closed": F.coalesce(F.col("closed_on") < F.col("last_on"), F.lit(False))
-            & ((F.col("last_run") >= since) | F.coalesce(F.col("last_on") > through, F.lit(False))),
+            & _newly_valued(since, through),
             "is_new": through.isNotNull() & ((F.col("first_run") >= since) | (F.element_at("dates", 1) > through)),
         })
         .where(" OR ".join(FLAGS))
@@ -142,6 +143,33 @@ def back_again(known: DataFrame, pairs: DataFrame, closed: DataFrame | None) -> 
         ended = F.col("closed_on").isNotNull()
     back = rows.where((F.col("_last_on") > F.col("as_of_date")) | ended)
     return back.select(*PAIR, "as_of_date", F.lit("account_missing").alias("type"))
+
+
+def closed_otherwise(
+    known: DataFrame, pairs: DataFrame, closed: DataFrame | None, *, since: Column, through: Column
+) -> DataFrame:
+    """Agreement for accounts that were closed with a balance, whose closing is taken back or of another day by now.
+
+    known: living breaks of type account_closed_with_balance (tenant_id, source_vendor, account_id, as_of_date, state,
+    dates). The others as `notable` takes them. One that moved to another day before the last value is still wrong, and
+    told of that day once it is newly valued: until then the break stays.
+    """
+    told = known.withColumnRenamed("source_vendor", "vendor").withColumn("_day", F.explode(wrong_dates()))
+    told = told.select(*PAIR, F.col("_day").cast("date").alias("as_of_date"))
+    last = pairs.select(*PAIR, F.element_at("dates", -1).alias("last_on"), "last_run")
+    rows = told.join(last, PAIR, "left")
+    over = F.lit(True)
+    if closed is not None:
+        rows = rows.join(closed, ["tenant_id", "account_id"], "left")
+        waits = (F.col("closed_on") < F.col("last_on")) & ~_newly_valued(since, through)
+        stands = (F.col("closed_on") == F.col("as_of_date")) | waits
+        over = ~F.coalesce(stands, F.lit(False))
+    return rows.where(over).select(*PAIR, "as_of_date", F.lit("account_closed_with_balance").alias("type"))
+
+
+def _newly_valued(since: Column, through: Column) -> Column:
+    """Whether the last valuation of a row (last_run, last_on) is new; see `notable`."""
+    return (F.col("last_run") >= since) | F.coalesce(F.col("last_on") > through, F.lit(False))
 
 
 def _difference(rows: DataFrame, type_: str, tolerances: Tolerances, amounts: dict[str, Column]) -> DataFrame:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from pyspark.sql import Row, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.check.tolerances import Limit, Rule, Tolerances
@@ -119,6 +119,48 @@ def test_a_missing_account_is_found_again_where_it_is_valued_or_closed(spark: Sp
     closed = spark.createDataFrame([("acme", "closed", FRI)], CLOSED)
     rows = deliveries.back_again(missed, pairs, closed).collect()
     assert {(row["account_id"], row["as_of_date"]) for row in rows} == {("back", THU), ("closed", THU)}
+
+
+# Breaks of accounts that were closed on Tuesday and had a value later: the closing that our records have now, the days
+# on which the vendor valued the account (None: none lately), the dates of the break that agree now.
+CLOSINGS: dict[str, tuple[date | None, list[date] | None, set[date]]] = {
+    "taken back": (None, WEEK[:4], {TUE}),
+    "taken back, not valued lately": (None, None, {TUE}),
+    "stands": (TUE, WEEK[:4], set()),
+    "stands, not valued lately": (TUE, None, set()),
+    "moved to its last value": (THU, WEEK[:4], {TUE}),
+    "moved beyond its last value": (FRI, WEEK[:4], {TUE}),
+    "moved, not valued lately": (WED, None, {TUE}),
+    "moved, and valued after that": (WED, WEEK[:4], set()),  # not said anew before it is valued again
+    "moved, and valued again tonight": (WED, WEEK, {TUE}),  # which makes it a break of Wednesday's
+    "moved once before": (WED, WEEK, {TUE}),
+    "moved once before, taken back": (None, WEEK, {TUE, WED}),
+}
+
+
+def test_a_closing_with_a_balance_agrees_where_it_is_taken_back_or_of_another_day(spark: SparkSession) -> None:
+    dates = {name: f"{TUE},{WED}" if name.startswith("moved once") else f"{TUE}" for name in CLOSINGS}
+    known = spark.createDataFrame(
+        [("acme", "bank", name, TUE, "open", days) for name, days in dates.items()],
+        "tenant_id string, source_vendor string, account_id string, as_of_date date, state string, dates string",
+    )
+    valued = {name: days for name, (_, days, _) in CLOSINGS.items() if days is not None}
+    pairs = spark.createDataFrame(
+        [("acme", "bank", name, days, WEEK.index(days[-1]) + 1) for name, days in valued.items()],
+        "tenant_id string, vendor string, account_id string, dates array<date>, last_run int",
+    )
+    closed_on = [("acme", name, day) for name, (day, _, _) in CLOSINGS.items() if day is not None]
+
+    def agreed(closed: DataFrame | None) -> dict[str, set[date]]:
+        rows = deliveries.closed_otherwise(known, pairs, closed, since=F.lit(TONIGHT), through=F.lit(THU)).collect()
+        assert {(row["tenant_id"], row["vendor"], row["type"]) for row in rows} == {
+            ("acme", "bank", "account_closed_with_balance")
+        }
+        return {name: {row["as_of_date"] for row in rows if row["account_id"] == name} for name in CLOSINGS}
+
+    assert agreed(spark.createDataFrame(closed_on, CLOSED)) == {name: days for name, (*_, days) in CLOSINGS.items()}
+    every = {name: {date.fromisoformat(day) for day in days.split(",")} for name, days in dates.items()}
+    assert agreed(None) == every  # our records have no closed account any more
 
 
 def test_an_account_is_closed_as_the_vendor_says_that_the_tenant_puts_first(spark: SparkSession) -> None:
