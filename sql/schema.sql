@@ -2337,12 +2337,13 @@ CREATE VIEW marts.account_assurance WITH (security_invoker='true') AS
             WHEN (c.is_controlled IS NULL) THEN 'no control is known to have run'::text
             ELSE NULL::text
         END, c.reasons, x.reasons) AS reasons
-   FROM ((marts.account_performance_daily d
+   FROM (((marts.account_performance_daily d
+     LEFT JOIN marts.uncompared_day later ON (((later.tenant_id = d.tenant_id) AND (later.account_id = d.account_id) AND (later.as_of_date = d.as_of_date) AND (NOT later.is_uncompared) AND (later.published_at >= d.published_at))))
      LEFT JOIN LATERAL ( SELECT (count(*) FILTER (WHERE (r.state <> 'did_not_run'::text)) = 4) AS is_controlled,
-            bool_or((r.state = 'nothing_there'::text)) AS has_nothing_to_compare,
+            bool_or(((r.state = 'nothing_there'::text) AND (later.account_id IS NULL))) AS has_nothing_to_compare,
             bool_or((r.state = 'not_asked'::text)) AS is_unwatched,
             bool_or((r.state = 'warned'::text)) AS is_warned,
-            NULLIF(string_agg(r.reason, '; '::text ORDER BY r.control) FILTER (WHERE (r.state <> 'ran'::text)), ''::text) AS reasons
+            NULLIF(string_agg(r.reason, '; '::text ORDER BY r.control) FILTER (WHERE ((r.state <> 'ran'::text) AND (NOT ((r.state = 'nothing_there'::text) AND (later.account_id IS NOT NULL))))), ''::text) AS reasons
            FROM marts.run_control r
           WHERE ((r.tenant_id = d.tenant_id) AND (r.run_id = d.run_id))
          HAVING (count(*) > 0)) c ON (true))

@@ -120,26 +120,36 @@ WITH since AS MATERIALIZED (
         AND g.group_id = m.group_id AND g.as_of_date BETWEEN greatest(c.from_date, m.from_date)
         AND least(c.to_date, coalesce(m.to_date, 'infinity'))
 ), day AS MATERIALIZED (
-    SELECT tenant_id, as_of_date, array_agg(DISTINCT run_id) AS run_ids FROM concerned GROUP BY 1, 2
+    -- compared_later: figures of some accounts came after a run that had none, so each member is asked on its own.
+    SELECT tenant_id, as_of_date, array_agg(DISTINCT run_id) AS run_ids, EXISTS (
+        SELECT FROM marts.uncompared_day u WHERE u.tenant_id = concerned.tenant_id
+        AND u.as_of_date = concerned.as_of_date AND NOT u.is_uncompared) AS compared_later
+    FROM concerned GROUP BY 1, 2
 ), run AS MATERIALIZED (
     SELECT tenant_id, run_id, count(*) FILTER (WHERE state <> 'did_not_run') = 4 AS controlled,
            bool_or(state = 'nothing_there') IS FALSE AS compared, bool_or(state = 'not_asked') AS unwatched,
            bool_or(state = 'warned') AS warned,
-           string_agg(reason, '; ' ORDER BY control) FILTER (WHERE state <> 'ran') AS reasons
+           string_agg(reason, '; ' ORDER BY control) FILTER (WHERE state <> 'ran') AS reasons,
+           string_agg(reason, '; ' ORDER BY control) FILTER (WHERE state NOT IN ('ran', 'nothing_there')) AS others
     FROM marts.run_control WHERE tenant_id = ANY (%(tenants)s) GROUP BY 1, 2
 ), exception AS MATERIALIZED (
     SELECT e.tenant_id, e.account_id, y.as_of_date, e.kind, e.amount, e.currency, NULL AS run_id
     FROM day y JOIN marts.account_exception e
     ON e.tenant_id = y.tenant_id AND y.as_of_date BETWEEN e.from_date AND e.to_date
     UNION ALL
-    SELECT d.tenant_id, d.account_id, d.as_of_date,
-           CASE WHEN r.controlled IS NOT TRUE THEN 'unknown' WHEN NOT r.compared THEN 'uncompared'
-                WHEN r.warned THEN 'flagged' ELSE 'unwatched' END,
-           NULL, NULL, d.run_id
+    SELECT d.tenant_id, d.account_id, d.as_of_date, k.kind, NULL, NULL,
+           CASE WHEN NOT (y.compared_later AND k.kind = 'uncompared') THEN d.run_id END
     FROM day y JOIN marts.account_performance_daily d USING (tenant_id, as_of_date)
     LEFT JOIN run r ON r.tenant_id = d.tenant_id AND r.run_id = d.run_id
-    WHERE (d.run_id <> ALL (y.run_ids) OR cardinality(y.run_ids) > 1)
-    AND ((r.controlled AND r.compared) IS NOT TRUE OR r.warned OR r.unwatched)
+    LEFT JOIN marts.uncompared_day later ON later.tenant_id = d.tenant_id AND later.account_id = d.account_id
+        AND later.as_of_date = d.as_of_date AND NOT later.is_uncompared AND later.published_at >= d.published_at
+    CROSS JOIN LATERAL (SELECT r.compared OR later.account_id IS NOT NULL AS compared) s
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN r.controlled IS NOT TRUE THEN 'unknown' WHEN NOT s.compared THEN 'uncompared'
+                    WHEN r.warned THEN 'flagged' ELSE 'unwatched' END AS kind
+    ) k
+    WHERE (d.run_id <> ALL (y.run_ids) OR cardinality(y.run_ids) > 1 OR y.compared_later AND NOT s.compared)
+    AND ((r.controlled AND s.compared) IS NOT TRUE OR r.warned OR r.unwatched)
 ), of_member AS MATERIALIZED (
     SELECT e.tenant_id, e.account_id, e.as_of_date, e.kind, e.run_id, coalesce(r.currency, d.currency) AS currency,
            abs(coalesce(r.end_market_value, d.end_market_value)) AS worth,
@@ -166,10 +176,12 @@ WITH since AS MATERIALIZED (
 ), told AS (
     SELECT c.tenant_id, c.group_type, c.group_id, c.as_of_date, coalesce(k.kinds, '{{}}') AS kinds,
            {shares},
-           r.controlled, r.compared, r.unwatched, r.warned, c.carried_members,
-           concat_ws('; ', CASE WHEN r.run_id IS NULL THEN 'no control is known to have run' END, r.reasons, k.reasons,
+           r.controlled, r.compared OR y.compared_later AS compared, r.unwatched, r.warned, c.carried_members,
+           concat_ws('; ', CASE WHEN r.run_id IS NULL THEN 'no control is known to have run' END,
+               CASE WHEN y.compared_later THEN r.others ELSE r.reasons END, k.reasons,
                CASE WHEN c.carried_members > 0 THEN c.carried_members || ' carried' END) AS reasons
-    FROM concerned c LEFT JOIN kinds k USING (tenant_id, group_type, group_id, as_of_date)
+    FROM concerned c JOIN day y USING (tenant_id, as_of_date)
+    LEFT JOIN kinds k USING (tenant_id, group_type, group_id, as_of_date)
     LEFT JOIN run r ON r.tenant_id = c.tenant_id AND r.run_id = c.run_id
 ), worded AS (
     SELECT tenant_id, group_type, group_id, as_of_date, stale, break, carried, overridden,

@@ -20,16 +20,20 @@ OF_NO_FIGURE_OF_OURS = [ROLL_FORWARD, "position_value", "cash_balance", *STATES_
 UNCOMPARED, DAILY = "uncompared_day", "account_performance_daily"
 
 
-def uncompared_days(rows: DataFrame, compared: DataFrame, known: DataFrame) -> DataFrame:
+def uncompared_days(rows: DataFrame, compared: DataFrame, known: DataFrame, before: DataFrame | None) -> DataFrame:
     """ACCOUNT_DAY, is_uncompared: the rows beside which there is no figure, and those beside which there is one now.
 
     rows: ACCOUNT_DAY of the rows that the run brings. compared: ACCOUNT_DAY of which a figure was compared; tenants of
     which there is none are left out, as what holds for a whole run is told of the run. known: rows of
-    gold.uncompared_day of earlier runs.
+    gold.uncompared_day of earlier runs. before: ACCOUNT_DAY of the rows of earlier runs that had nothing to compare
+    with, None where none had.
     """
     newest = Window.partitionBy(*ACCOUNT_DAY).orderBy(F.desc("run_no"))
     latest = known.withColumn("_place", F.row_number().over(newest)).where("_place = 1 AND is_uncompared")
-    mended = latest.select(*ACCOUNT_DAY).join(compared, ACCOUNT_DAY, "left_semi")
+    bare_before = latest.select(*ACCOUNT_DAY)
+    if before is not None:
+        bare_before = bare_before.unionByName(before).distinct()
+    mended = bare_before.join(compared, ACCOUNT_DAY, "left_semi")
     tenants = F.broadcast(compared.select("tenant_id").distinct())
     bare = rows.join(tenants, "tenant_id", "left_semi").join(compared, ACCOUNT_DAY, "left_anti")
     return bare.select(*ACCOUNT_DAY, F.lit(True).alias("is_uncompared")).unionByName(
@@ -56,9 +60,21 @@ def tell(lake: Lake, unpublished: Unpublished, found: DataFrame | None) -> None:
     rows = unpublished.of_table(lake, DAILY).select(*ACCOUNT_DAY).distinct()
     bounds = min(first for _, _, first, _ in tenants), max(last for _, _, _, last in tenants)
     earlier = (F.col("run_no") < run.run_no) & F.col("as_of_date").between(*bounds)
-    days = uncompared_days(rows, compared, lake.read(UNCOMPARED).where(earlier)).localCheckpoint()
+    bare = _runs_without_figures(run, [tenant_id for tenant_id, _, _, _ in tenants])
+    before = lake.read(DAILY).where(earlier & F.col("run_no").isin(bare)).select(*ACCOUNT_DAY) if bare else None
+    days = uncompared_days(rows, compared, lake.read(UNCOMPARED).where(earlier), before).localCheckpoint()
     stamped = days.withColumns({"run_no": F.lit(run.run_no).cast("long"), "run_id": F.lit(run.run_id)})
     _write(lake, run, lambda: stamped, is_empty=days.isEmpty())
+
+
+def _runs_without_figures(run: Run, tenants: list[str]) -> list[int]:
+    """The published runs that had nothing to compare one of the tenants with."""
+    found = run.ledger.connection.execute(
+        "SELECT DISTINCT o.run_no FROM marts.run_control k JOIN ops.run o USING (run_id)"
+        " WHERE k.control = 'comparison' AND k.state = 'nothing_there' AND k.tenant_id = ANY (%s)",
+        [tenants],
+    )
+    return [run_no for (run_no,) in found]
 
 
 def _enter(run: Run, counts: dict[str, int]) -> None:

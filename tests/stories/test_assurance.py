@@ -345,6 +345,36 @@ def test_figures_that_nobody_s_were_beside_are_not_verified(desk: Desk) -> None:
     assert desk.groups("uncompared_share, assurance")["clean"] == (1, "unreconciled")
 
 
+def test_figures_that_come_later_are_beside_the_rows_that_had_none(desk: Desk) -> None:
+    """Monday's run had no figures. On Tuesday those of OK and UNC come; OK's row then comes again without any."""
+    desk.admin.execute("DELETE FROM ops.run_comparison WHERE tenant_id = 'acme'")
+    desk.admin.execute("DELETE FROM marts.uncompared_day")
+    desk.publish("n1", EVENING, MONDAY)
+    assert desk.groups("uncompared_share, assurance")["clean"] == (1, "unreconciled")
+    tuesday = EVENING + timedelta(days=1)
+    compared = {"tenant_id": "acme", "as_of_date": MONDAY, "is_uncompared": False, "run_id": "n2"}
+    for account in ("OK", "UNC"):
+        desk.put("marts.uncompared_day", {**compared, "account_id": account, "published_at": tuesday})
+    desk.steps("n2", TUESDAY, *STEPS)
+    desk.publish("n2", tuesday)
+
+    accounts = desk.accounts()
+    assert (accounts["OK"], accounts["UNC"], accounts["FLAG"]) == (
+        ("unwatched", 0), ("unwatched", 0), ("unreconciled", 1),
+    )  # fmt: skip
+    groups = desk.groups("uncompared_share, assurance, reasons")
+    unwatched = (0, "unwatched", "no rule looks for values of every account that stand still")
+    assert (groups["clean"], groups["uncompared"]) == (unwatched, unwatched)
+    assert groups["mixed"][:2] == (0.5, "unreconciled")  # BRK's 300 and STALE's 200 of 1,000
+    assert groups["mixed"][2].endswith("2 members compared with nobody")
+
+    desk.admin.execute(
+        "UPDATE marts.account_performance_daily SET published_at = %s WHERE account_id = 'OK' AND tenant_id = 'acme'",
+        [tuesday + timedelta(days=1)],
+    )
+    assert desk.accounts()["OK"] == ("unreconciled", 1)
+
+
 def test_a_period_is_as_good_as_the_worst_of_its_days(desk: Desk) -> None:
     """Against BRK something stands on Monday, nothing on Tuesday."""
     daily = "marts.account_performance_daily"

@@ -14,7 +14,7 @@ DAY = "tenant_id string, account_id string, as_of_date date"
 
 def test_silence_is_no_comparison(spark: SparkSession) -> None:
     rows = [("acme", "A", TUESDAY), ("acme", "B", TUESDAY), ("alone", "Z", TUESDAY)]  # nothing came for `alone` at all
-    compared = [("acme", "A", TUESDAY), ("acme", "C", MONDAY), ("acme", "D", MONDAY)]
+    compared = [("acme", name, MONDAY) for name in "CDF"] + [("acme", "A", TUESDAY)]
     known = [
         ("acme", "C", MONDAY, True, 1), ("acme", "D", MONDAY, True, 1), ("acme", "D", MONDAY, False, 2),
         ("acme", "E", MONDAY, True, 1),
@@ -23,8 +23,12 @@ def test_silence_is_no_comparison(spark: SparkSession) -> None:
         spark.createDataFrame(rows, DAY),
         spark.createDataFrame(compared, DAY),
         spark.createDataFrame(known, f"{DAY}, is_uncompared boolean, run_no long"),
+        spark.createDataFrame(
+            [("acme", "F", MONDAY), ("acme", "G", MONDAY)], DAY
+        ),  # Monday's run had no figures at all
     ).collect()
     assert {tuple(row) for row in found} == {
         ("acme", "B", TUESDAY, True),
         ("acme", "C", MONDAY, False),  # its figure has come; D's had before
+        ("acme", "F", MONDAY, False),
     }
