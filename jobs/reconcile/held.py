@@ -17,7 +17,7 @@ from jobs.platform.ledger import Run
 from jobs.platform.schemas import table
 from jobs.platform.settings import Settings
 from jobs.reconcile.breaks import latest_breaks
-from jobs.reconcile.levels import OF_TYPES, same_amount
+from jobs.reconcile.levels import CHANGES_OF_ACCOUNT, OF_TYPES, same_amount
 from jobs.reconcile.suspects import EPOCH, STATE, Suspects
 
 BREAKS, HELD = "reconciliation_break", "held_account"
@@ -58,7 +58,8 @@ def holds_of_breaks(rows: DataFrame, before: DataFrame, tolerances: Tolerances) 
 
     rows: gold.reconciliation_break as the run wrote it. before: rows of earlier runs, of the same breaks. A break holds
     from the night on which it opens, or opens again; who lets the account through has seen it, so that it does not hold
-    it a second time while it stays open, unless it goes on to a further date by an amount that nobody has seen.
+    it a second time while it stays open, unless it goes on to a further date by an amount, or a change, that nobody has
+    seen.
     """
     holding = F.col("severity").eqNullSafe("hold") & (F.col("state") == "open")
     facts = F.struct("through_date", "difference", "difference_bps").alias("_known")
@@ -66,7 +67,8 @@ def holds_of_breaks(rows: DataFrame, before: DataFrame, tolerances: Tolerances) 
     # What gold does not say: a rule of one feed only cannot tell here whether the amount has moved.
     scope = {"vendor": F.col("source_vendor"), "feed": F.lit(None).cast("string")}
     now, then = ((F.col(f"{of}difference"), F.col(f"{of}difference_bps")) for of in ("", "_known."))
-    has_moved = (F.col("through_date") > F.col("_known.through_date")) & ~same_amount(tolerances, now, then)
+    is_another = F.col("type").isin(CHANGES_OF_ACCOUNT) | ~same_amount(tolerances, now, then)
+    has_moved = (F.col("through_date") > F.col("_known.through_date")) & is_another
     return (
         classified(rows.where(holding), tolerances, *OF_TYPES)
         .join(known, ["tenant_id", "break_id"], "left")

@@ -63,6 +63,18 @@ def test_a_break_holds_again_where_it_goes_on_by_another_amount(spark: SparkSess
     assert [(row["account_id"], row["rule"]) for row in found.collect()] == [("grows", "break_end_value")]
 
 
+def test_an_attribute_that_changes_again_holds_again(spark: SparkSession) -> None:
+    """again: on Tuesday, after Monday's change. ages: it is Monday's still. A level by the same amount is no change."""
+    rows = breaks(spark, *[(one, "hold", "open", 7) for one in ("again", "ages", "level")])
+    amount = F.when(F.col("account_id") == "level", 10)
+    rows = rows.withColumn("difference", amount)
+    before = rows.withColumns({"through_date": F.lit(MONDAY), "run_no": F.lit(6)})
+    rows = rows.withColumn("through_date", F.when(F.col("account_id") != "ages", TUESDAY).otherwise(MONDAY))
+    kind = F.when(F.col("account_id") == "level", "end_value").otherwise("account_changed")
+    found = holds_of_breaks(rows.withColumn("type", kind), before.withColumn("type", kind), TOLERANCES)
+    assert [(row["account_id"], row["rule"]) for row in found.collect()] == [("again", "break_account_changed")]
+
+
 def test_a_hold_ends_with_its_break(spark: SparkSession) -> None:
     names = ["open", "resolved", "accepted"]
     present = spark.createDataFrame(
