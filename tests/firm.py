@@ -41,7 +41,10 @@ class Books:
     def withheld_files(self, run: Run | None = None) -> list[str]:
         return self.withheld
 
-    def runs_ahead(self, tenant_id: str, done: Progress) -> list[int]:
+    def unchecked_files(self, run: Run) -> list[str]:
+        return []
+
+    def runs_ahead(self, tenant_id: str, done: Progress, run_no: int) -> list[int]:
         return []
 
     def files_by_id(self, file_ids: list[str]) -> list[FileRecord]:

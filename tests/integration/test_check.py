@@ -25,7 +25,7 @@ MONDAY = date(2026, 1, 5)
 @pytest.fixture
 def ledger(settings: Settings) -> Iterator[Ledger]:
     with_files = Ledger(settings)
-    with_files.connection.execute("TRUNCATE ops.file, ops.run CASCADE")
+    with_files.connection.execute("TRUNCATE ops.file, ops.run, ops.tenant_progress CASCADE")
     yield with_files
     with_files.close()
 
