@@ -353,7 +353,9 @@ def test_account_rules_read_what_they_ask_for(spark: SparkSession, settings: Set
             "securities": [{"security_id": one} for one in "PQ"],
         },
     )
-    published(spark, lake, ledger.open_run(MONDAY), {"STALE": "100", "MOVES": "100", "GONE": "100"}, MONDAY)
+    monday = ledger.open_run(MONDAY)
+    published(spark, lake, monday, {"STALE": "100", "MOVES": "100", "GONE": "100"}, MONDAY)
+    ledger.advance("acme", MONDAY, monday.run_no)
     values = {"STALE": "100", "MOVES": "101", "TWIN1": "55.55", "TWIN2": "55.55", "NEGATIVE": "-1"}
     dates = {"trade_date": tuesday, "performance_date": tuesday, "transaction_id": "T", "status": "new"}
 
@@ -406,6 +408,7 @@ def test_of_an_account_that_is_looked_at_whole_only_what_is_unpublished_is_judge
     ]
     lake.write_run(rows_of(spark, "held_account", given), "held_account", before.run_no, before.run_id)
     ledger.update_files({file.file_id: {"status": "accepted"}})
+    ledger.advance("acme", wednesday, before.run_no)
     ledger.close_run(before, "done", {})
     tonight = ledger.open_run(thursday)
     file = a_file(tonight, "acme", "brokerage", "brokerage_positions", records=1, silver=2, quarantined=0)
