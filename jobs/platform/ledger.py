@@ -407,9 +407,9 @@ class Ledger:
         """The runs before this one that loaded rows of dates after `done`: what came on its own evening, before its
         night, and what a run has accepted that died, or was of an earlier date."""
         rows = self.connection.execute(
-            "SELECT DISTINCT run_no FROM ops.file WHERE tenant_id = %s AND status = 'accepted'"
-            " AND coalesce(last_date > %s, true) AND run_no < %s ORDER BY run_no",
-            [tenant_id, done.calculated_through, run_no],
+            "SELECT DISTINCT run_no FROM ops.file WHERE tenant_id = %(tenant)s AND status = 'accepted'"
+            " AND (%(through)s::date IS NULL OR last_date > %(through)s) AND run_no < %(run_no)s ORDER BY run_no",
+            {"tenant": tenant_id, "through": done.calculated_through, "run_no": run_no},
         ).fetchall()
         return [run_no for (run_no,) in rows]
 

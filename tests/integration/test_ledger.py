@@ -131,3 +131,16 @@ def test_progress_goes_forward_and_waits_for_unfinished_files(ledger: Ledger) ->
     ledger.register_files([a_file("f1", status="normalised", run_no=7)])
     ledger.advance("acme", NIGHT, 9)
     assert ledger.progress("acme") == Progress(NIGHT, 6)
+
+
+def test_a_run_is_ahead_of_a_tenant_by_the_dates_of_its_files(ledger: Ledger) -> None:
+    """Published through NIGHT: a file without dates, as an empty one is, is ahead of nothing; a tenant that was never
+    published has every run before it."""
+    loads = [date(2026, 1, 6), NIGHT, None, date(2026, 1, 6)]
+    runs = [ledger.open_run(NIGHT).run_no for _ in loads]
+    given = zip(runs, loads, ("accepted", "accepted", "accepted", "withheld"), strict=True)
+    ledger.register_files([a_file(f"f{no}", run_no=no, last_date=day, status=status) for no, day, status in given])
+    tonight = ledger.open_run(date(2026, 1, 6)).run_no
+    assert ledger.runs_ahead("acme", Progress(NIGHT, runs[-1]), tonight) == runs[:1]
+    assert ledger.runs_ahead("acme", Progress(), tonight) == runs[:3]
+    assert ledger.runs_ahead("acme", Progress(NIGHT, 0), runs[0]) == []
