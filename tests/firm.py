@@ -41,9 +41,6 @@ class Books:
     def withheld_files(self, run: Run | None = None) -> list[str]:
         return self.withheld
 
-    def unchecked_files(self, run: Run) -> list[str]:
-        return []
-
     def runs_ahead(self, tenant_id: str, done: Progress, run_no: int) -> list[int]:
         return []
 

@@ -85,7 +85,7 @@ def _night(spark: SparkSession, settings: Settings, run: Run) -> Night | None:
         return None
     if all(done.run_no >= run.run_no for done in progress.values()):
         return None
-    withheld = [*run.ledger.withheld_files(), *run.ledger.unchecked_files(run)]
+    withheld = run.ledger.withheld_files(run)
     policies = {tenant: settings.tenant(tenant) for tenant in tenants}
     return Night(Silver(lake, tenants, withheld), settings, run, policies, progress)
 

@@ -120,7 +120,7 @@ def _slices(lake: Lake, settings: Settings, run: Run, delivery: Delivery, tolera
     profiles += _of_no_rows(delivery, {_series(p) for p in profiles})
     counts = _usual_counts(lake, profiles, tolerances, run.business_date)
     on = run.business_date
-    withheld = run.ledger.withheld_files()
+    withheld = run.ledger.withheld_files(run)
     rates = _rate_moves(lake, delivery, tolerances, on, withheld)
     slices = [_delivery_slice(feed, files, tolerances, on) for feed, files in delivery.files.items()]
     slices += [expectations.table_slice(p, tolerances, counts.get(_series(p)), on) for p in profiles]

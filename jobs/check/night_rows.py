@@ -118,8 +118,7 @@ class NightRows:
 
     @cached_property
     def _withheld_files(self) -> list[str]:
-        run = self.night.run
-        return [*run.ledger.withheld_files(), *run.ledger.unchecked_files(run)]
+        return self.night.run.ledger.withheld_files(self.night.run)
 
     def _usable(self, rows: DataFrame) -> DataFrame:
         """Rows of files that are used: not of those that the gate has withheld or withholds tonight."""

@@ -239,16 +239,14 @@ class Ledger:
         return [tenant_id for (tenant_id,) in rows]
 
     def withheld_files(self, run: Run | None = None) -> list[str]:
-        """file_id of the files whose rows the gate lets nobody use, within the run's tenant and vendor."""
-        return [file.file_id for file in self.files(status=["withheld"], run=run)]
-
-    def unchecked_files(self, run: Run) -> list[str]:
-        """file_id of the files whose rows no gate has looked at and this run's will not, since they are of others than
-        its tenant and vendor: a run that died has left them."""
-        if run.tenant is None and run.vendor is None:
-            return []
+        """file_id of the files whose rows nobody may use: of those that the gate withholds. In a run also of those that
+        no gate has looked at and this run's will not, since they are of others than its tenant and vendor: a run that
+        died has left them."""
+        withheld = [file.file_id for file in self.files(status=["withheld"])]
+        if run is None or (run.tenant is None and run.vendor is None):
+            return withheld
         own = {file.file_id for file in self.files(status=["normalised"], run=run)}
-        return [file.file_id for file in self.files(status=["normalised"]) if file.file_id not in own]
+        return withheld + [file.file_id for file in self.files(status=["normalised"]) if file.file_id not in own]
 
     def files_by_id(self, file_ids: list[str]) -> list[FileRecord]:
         """These files, in order of arrival."""

@@ -214,7 +214,7 @@ class Publication:
         is_first = accounts.through >= 0 and members.is_empty(self.connection)
         if not (accounts.sources or part.sources or is_first):
             return part
-        withheld = self.run.ledger.withheld_files()
+        withheld = self.run.ledger.withheld_files(self.run)
         found = self._as_files(members.members(self.lake, withheld, self._policies()), "group_member")
         self._stage_like(members.MEMBERS, members.STAGING, {})
         self.copied[members.MEMBERS] = self._copy(found, members.STAGING)

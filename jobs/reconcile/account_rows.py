@@ -126,7 +126,7 @@ def differences(lake: Lake, settings: Settings, unpublished: Unpublished) -> Dat
         unpublished,
         tolerances_of(lake, settings),
         {tenant: settings.tenant(tenant) for tenant in unpublished.progress},
-        unpublished.run.ledger.withheld_files(),
+        unpublished.run.ledger.withheld_files(unpublished.run),
     )
     parts = [as_differences(rows) for rows in AccountMaster(night).differences()]
     return reduce(DataFrame.unionByName, parts) if parts else None

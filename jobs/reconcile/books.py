@@ -66,7 +66,7 @@ def explained(found: DataFrame, suspects: Suspects, lake: Lake, run: Run, tolera
     asked = found.where(SUSPECT)
     accounts = asked.select(*ACCOUNT).distinct()
     until = min(suspects.last + NEIGHBOURS, run.business_date)
-    withheld = run.ledger.withheld_files()
+    withheld = run.ledger.withheld_files(run)
 
     def near(table: str, day: str, back: timedelta = NEIGHBOURS) -> DataFrame:
         rows = lake.read(table).where(F.col(day).between(suspects.first - back, until))

@@ -36,7 +36,7 @@ def differences(lake: Lake, settings: Settings, unpublished: Unpublished) -> Dat
     if not lake.exists("valuation"):
         return None
     tenants = list(unpublished.progress)
-    withheld = run.ledger.withheld_files()
+    withheld = run.ledger.withheld_files(run)
     silver = Silver(lake, tenants, withheld)
     first = run.business_date - RECENT
     new = unpublished.of_table(lake, "position", "as_of_date").where(

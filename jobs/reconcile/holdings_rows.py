@@ -43,7 +43,7 @@ FRESH = T.StructType(
 
 def differences(lake: Lake, settings: Settings, unpublished: Unpublished) -> DataFrame | None:
     """The comparer of the step: cash and holdings of what this run touched; None where nothing came."""
-    withheld = unpublished.run.ledger.withheld_files()
+    withheld = unpublished.run.ledger.withheld_files(unpublished.run)
     policies = {tenant: settings.tenant(tenant) for tenant in unpublished.progress}
     found = HoldingsRows(lake, unpublished, withheld, policies).differences(tolerances_of(lake, settings))
     return reduce(DataFrame.unionByName, found) if found else None

@@ -284,7 +284,7 @@ def _reported(lake: Lake, unpublished: Unpublished) -> DataFrame:
     rows = lake.read(REPORTED).where(F.col("as_of_date") <= run.business_date)
     if run.tenant is not None:
         rows = rows.where(F.col("tenant_id") == run.tenant)
-    withheld = run.ledger.withheld_files()
+    withheld = run.ledger.withheld_files(run)
     if withheld:
         rows = rows.where(~F.col("file_id").isin(withheld))
     return rows.withColumn("_fresh", unpublished.is_new("as_of_date"))

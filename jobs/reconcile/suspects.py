@@ -73,7 +73,7 @@ class Suspects:
         return Silver(
             self.lake,
             list(self.unpublished.progress),
-            self.run.ledger.withheld_files(),
+            self.run.ledger.withheld_files(self.run),
         )
 
     def _with_source(self, rows: DataFrame, wanted: F.Column) -> DataFrame:

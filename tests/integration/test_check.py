@@ -312,7 +312,7 @@ def test_values_that_came_before_their_night_are_looked_at_on_it(
 
     check(spark, settings, tonight)
 
-    assert ledger.unchecked_files(tonight) == [one.file_id for one in waiting]
+    assert ledger.withheld_files(tonight) == [one.file_id for one in waiting]
     [held] = lake.read("held_account").collect()
     assert (held["account_id"], held["as_of_date"], held["rule"]) == ("JUMPS", tuesday, "value_jump")
 

@@ -157,15 +157,15 @@ def test_what_a_run_of_one_vendor_restates_is_set_beside_every_vendor_s_report(
 ) -> None:
     """Monday's 1,010 are what `canonical` reports. A run of `gcus` alone makes 1,100 of them: `canonical` differs now.
     Its report of A2 and a dividend that would explain the 90 are in files that the gate withheld, also from a run of
-    another vendor."""
+    another vendor; its report of A3 is in one that a dead run has left and no gate has looked at."""
     lake = Lake(spark, settings.lake_root)
     monday = ledger.open_run(MONDAY)
     came(ledger, monday, "file-1", "accepted")
     came(ledger, monday, "file-2", "withheld")
     came(ledger, monday, "file-3", "accepted", vendor="gcus")
-    ours = [{**GOLD, "account_id": name, "as_of_date": MONDAY} for name in ("A1", "A2")]
+    ours = [{**GOLD, "account_id": name, "as_of_date": MONDAY} for name in ("A1", "A2", "A3")]
     write(spark, lake, "account_performance_daily", monday, ours)
-    theirs = [reported(row["account_id"], MONDAY, n, end_market_value=Decimal("1010")) for n, row in enumerate(ours, 1)]
+    theirs = [reported(name, MONDAY, n, end_market_value=Decimal("1010")) for n, name in ((1, "A1"), (2, "A2"))]
     write(spark, lake, "reported_performance", monday, theirs)
     dividend = {"transaction_id": "T", "type": "DIVIDEND", "status": "new", "amount": Decimal("90"), "currency": "USD"}
     dividend |= {"trade_date": MONDAY, "performance_date": MONDAY, "settle_date": WEDNESDAY}
@@ -174,10 +174,14 @@ def test_what_a_run_of_one_vendor_restates_is_set_beside_every_vendor_s_report(
     ledger.close_run(monday, "done", {})
     ledger.advance("acme", MONDAY, monday.run_no)
 
+    died = ledger.open_run(TUESDAY)
+    came(ledger, died, "file-4", "normalised")
+    write(spark, lake, "reported_performance", died, [reported("A3", MONDAY, 4, end_market_value=Decimal("1010"))])
+    ledger.close_run(died, "failed", {})
     night = ledger.open_run(TUESDAY, vendor="gcus")
     restated = [{**row, "end_market_value": Decimal("1100"), "epoch": 2} for row in ours]
     write(spark, lake, "account_performance_daily", night, restated)
-    opened = [{"tenant_id": "acme", "account_id": name, "epoch": 2, "from_date": MONDAY} for name in ("A1", "A2")]
+    opened = [{"tenant_id": "acme", "account_id": name, "epoch": 2, "from_date": MONDAY} for name in ("A1", "A2", "A3")]
     write(spark, lake, "account_epoch", night, opened)
     reconcile(spark, settings, night)
 
