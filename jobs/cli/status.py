@@ -14,6 +14,7 @@ from jobs.cli.terminal import console as terminal
 from jobs.platform import tenant_policy
 from jobs.platform.ledger import Ledger
 from jobs.platform.settings import Settings
+from jobs.report.read import IN_PLACE
 
 LAST_RUN = """
 SELECT run_id, business_date, from_date, tenant, vendor, status, started_at, ended_at, summary
@@ -26,9 +27,9 @@ NIGHT = """
 SELECT tenant_id, business_date, source, may_read, reason FROM marts.night_status n
 WHERE business_date = (SELECT max(business_date) FROM marts.night_status m WHERE m.tenant_id = n.tenant_id)
 ORDER BY tenant_id, source"""
-TROUBLED = """
-SELECT tenant_id, path, status, message FROM ops.file
-WHERE status IN ('refused', 'withheld', 'unrecognised') ORDER BY arrival_no DESC LIMIT 20"""
+TROUBLED = f"""
+SELECT tenant_id, path, status, message FROM ops.file f
+WHERE status IN ('refused', 'withheld', 'unrecognised') AND {IN_PLACE} ORDER BY arrival_no DESC LIMIT 20"""  # noqa: S608
 
 
 def status(as_json: JsonOption = False) -> None:

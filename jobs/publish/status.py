@@ -13,15 +13,24 @@ STEPS = ["detect", "ingest", "normalise", "check", "calculate", "reconcile"]
 FEEDS = """
 file AS (
     -- What came on its own evening, with a run of the day before, is of the night of its dates.
-    SELECT f.tenant_id, f.vendor, f.feed, r.business_date, run_no, f.status,
+    -- What is as it was (again nothing booked) came too: with the content of a file that has no dates.
+    SELECT f.tenant_id, f.vendor, f.feed, r.business_date, run_no,
+           CASE f.status WHEN 'duplicate' THEN 'accepted' ELSE f.status END AS status,
            coalesce(f.last_date <= r.business_date, false) AS own,
            coalesce(%(night)s BETWEEN f.first_date AND f.last_date, f.first_date IS NULL) AS may_be,
            r.business_date = %(night)s AND coalesce(f.first_date <= %(night)s, true)
            OR coalesce(r.business_date < f.first_date AND %(night)s BETWEEN f.first_date AND f.last_date, false)
            AS tonight
     FROM ops.file f JOIN ops.run r USING (run_no)
-    WHERE f.status IN ('accepted', 'withheld', 'refused') AND f.vendor IS NOT NULL
-    AND r.business_date BETWEEN %(night)s::date - 31 AND %(night)s
+    WHERE f.vendor IS NOT NULL AND r.business_date BETWEEN %(night)s::date - 31 AND %(night)s AND (
+        f.status = 'accepted'
+        OR f.status = 'duplicate' AND EXISTS (
+            SELECT FROM ops.file o WHERE o.tenant_id = f.tenant_id AND o.sha256 = f.sha256 AND o.status = 'accepted'
+            AND o.arrival_no < f.arrival_no AND o.first_date IS NULL AND o.last_date IS NULL)
+        OR f.status IN ('withheld', 'refused') AND NOT EXISTS (  -- mended on the same night
+            SELECT FROM ops.file o JOIN ops.run n USING (run_no) WHERE o.tenant_id = f.tenant_id AND o.path = f.path
+            AND o.member = f.member AND o.arrival_no > f.arrival_no AND o.status = 'accepted'
+            AND n.business_date = r.business_date AND coalesce(o.first_date <= %(night)s, true)))
     AND (%(tenants)s::text[] IS NULL OR f.tenant_id = ANY (%(tenants)s))
 ), delivered AS (
     -- What has no dates, or earlier ones beside the night's, is of the night of what the vendor sent on that evening:

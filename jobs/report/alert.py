@@ -17,9 +17,9 @@ from pathlib import Path
 import psycopg
 
 from jobs.platform import database
-from jobs.platform.ledger import give_up
+from jobs.platform.ledger import UNFINISHED, give_up
 from jobs.platform.settings import Settings
-from jobs.report.read import OVERDUE, UNMENDED
+from jobs.report.read import IN_PLACE, OVERDUE, UNMENDED
 
 ONE_TELLER = 1886740994  # lock of the transaction that decides what is new
 LINES = 40
@@ -37,9 +37,7 @@ SELECT 'step/' || run_id || '/' || step, NULL, 'bad', 'step failed', step || ', 
 UNION ALL
 SELECT 'file/' || md5(file_id || status), tenant_id, CASE status WHEN 'waiting' THEN 'warn' ELSE 'bad' END,
        'file ' || status, coalesce(feed, 'no feed'), false FROM ops.file f
-WHERE status IN ('refused', 'withheld', 'unrecognised', 'waiting')
-  AND NOT EXISTS (SELECT FROM ops.file later WHERE later.tenant_id = f.tenant_id AND later.path = f.path
-                  AND later.member = f.member AND later.arrival_no > f.arrival_no)
+WHERE status IN ('refused', 'withheld', 'unrecognised', 'waiting') AND {IN_PLACE}
 UNION ALL
 SELECT DISTINCT 'held/' || md5(tenant_id || account_id || rule), tenant_id, 'bad', 'account held', rule, false
 FROM marts.held_account WHERE state = 'held'
@@ -198,7 +196,7 @@ def decide(connection: psycopg.Connection, business_date: date, also: Sequence[C
 
 
 def _causes(connection: psycopg.Connection, business_date: date) -> list[Cause]:
-    asked = {"date": business_date, "night": business_date, "tenants": None}
+    asked = {"date": business_date, "night": business_date, "tenants": None, "unfinished": UNFINISHED}
     found = [Cause(*row) for row in connection.execute(CAUSES, asked).fetchall()]
     for tenant_id, _, feed, _, _ in connection.execute(OVERDUE, asked).fetchall():
         found.append(Cause(f"missing/{tenant_id}/{feed}", tenant_id, "bad", "did not come", feed, of_night=True))

@@ -11,6 +11,7 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from jobs.platform.ledger import UNFINISHED
 from jobs.publish.status import FEEDS
 from jobs.report.largest import CURRENCY, LARGEST_FIRST, VALUED
 
@@ -18,6 +19,9 @@ Row = dict[str, Any]
 
 TOP = 25
 PROBLEMS = ("refused", "unrecognised", "withheld", "waiting")
+# Of ops.file f: nothing has come in its place. The same content once more is nothing.
+IN_PLACE = """NOT EXISTS (SELECT FROM ops.file later WHERE later.tenant_id = f.tenant_id AND later.path = f.path
+                  AND later.member = f.member AND later.arrival_no > f.arrival_no AND later.status <> 'duplicate')"""
 
 
 @dataclass(frozen=True)
@@ -49,13 +53,16 @@ class Night:
     changes_by_kind: list[Row]
     acceptances_ending: int
     held: Listing
+    accounts_held: int
     flagged: int
     quarantined: Listing
     quarantine_reasons: Listing
     files: Listing
+    files_by_source: list[Row]
     feeds: Listing
     rules: Listing
     rules_checked: int
+    rules_by_severity: dict[str, int]
 
     @property
     def run(self) -> Row | None:
@@ -66,10 +73,6 @@ class Night:
     def accounts_published(self) -> int:
         # The count is the tenant's, repeated on each of its sources.
         return sum({row["tenant_id"]: row["published"] for row in self.status}.values())
-
-    @property
-    def accounts_held(self) -> int:
-        return len({(row["tenant_id"], row["account_id"]) for row in self.held.rows}) + self.held.more
 
 
 def read_night(connection: psycopg.Connection, business_date: date, bands: Mapping[str, int]) -> Night:
@@ -106,13 +109,16 @@ def read_night(connection: psycopg.Connection, business_date: date, bands: Mappi
         changes_by_kind=reader.all(CHANGES_BY_KIND),
         acceptances_ending=reader.all(ACCEPTANCES_ENDING)[0]["total"],
         held=reader.listing(HELD),
+        accounts_held=reader.all(ACCOUNTS_HELD)[0]["total"],
         flagged=flagged[0]["total"],
         quarantined=reader.listing(QUARANTINED),
         quarantine_reasons=reader.listing(QUARANTINE_REASONS),
         files=reader.listing(FILES),
+        files_by_source=reader.all(FILES_BY_SOURCE),
         feeds=reader.listing(FEEDS, limit=200),
         rules=reader.listing(RULES),
         rules_checked=checked[0]["total"],
+        rules_by_severity={row["severity"]: row["rules"] for row in reader.all(RULES_BY_SEVERITY)},
     )
 
 
@@ -122,7 +128,7 @@ class _Reader:
     def __init__(self, connection: psycopg.Connection, business_date: date) -> None:
         self.cursor = connection.cursor(row_factory=dict_row)
         self.names: dict[str, Any] = {"date": business_date, "problems": list(PROBLEMS)}
-        self.names |= {"night": business_date, "tenants": None}
+        self.names |= {"night": business_date, "tenants": None, "unfinished": UNFINISHED}
 
     def all(self, query: str) -> list[Row]:
         return self.cursor.execute(query, self.names).fetchall()
@@ -138,10 +144,19 @@ SELECT tenant_id, source, expected, received, reconciled, held, published, may_r
 FROM marts.night_status WHERE business_date = %(date)s ORDER BY tenant_id, source
 """
 
-# The feeds that the night's status calls not received, also of a night that was not published.
+# The feeds that the night's status calls not received, also of a night that was not published; where it has runs, only
+# what one of them has looked for, and not what one has found and was stopped with.
 OVERDUE = f"""
 WITH {FEEDS}
-SELECT tenant_id, source, feed, nights AS came, of_nights AS nights FROM feed WHERE missed
+SELECT tenant_id, source, feed, nights AS came, of_nights AS nights FROM feed f WHERE missed
+AND NOT EXISTS (
+    SELECT FROM ops.file o JOIN ops.run r USING (run_no) WHERE r.business_date = %(date)s
+    AND (o.tenant_id, o.vendor, o.feed) = (f.tenant_id, f.source, f.feed) AND o.status = ANY (%(unfinished)s))
+AND (NOT EXISTS (SELECT FROM ops.run WHERE business_date = %(date)s) OR EXISTS (
+    SELECT FROM ops.run r WHERE r.business_date = %(date)s
+    AND coalesce(r.tenant, f.tenant_id) = f.tenant_id AND coalesce(r.vendor, f.source) = f.source
+    AND (r.status = 'done' OR EXISTS (
+        SELECT FROM ops.step_run s WHERE s.run_id = r.run_id AND s.step = 'detect' AND s.status = 'done'))))
 ORDER BY tenant_id, source, feed
 """  # noqa: S608
 
@@ -242,6 +257,11 @@ FROM marts.held_account WHERE state = 'held' AND as_of_date <= %(date)s
 ORDER BY as_of_date DESC, tenant_id, account_id, rule
 """
 
+ACCOUNTS_HELD = """
+SELECT count(DISTINCT (tenant_id, account_id)) AS total FROM marts.held_account
+WHERE state = 'held' AND as_of_date <= %(date)s
+"""
+
 QUARANTINED = """
 SELECT q.tenant_id, q.feed, f.path, f.member, q.line_no, q.target, q.failed_rules::jsonb AS failed, q.waits_for,
        q.run_no = ANY (%(runs)s) AS is_tonight, count(*) OVER () AS total
@@ -260,15 +280,19 @@ WHERE q.state = 'open' AND coalesce(r.business_date, %(date)s) <= %(date)s
 GROUP BY 1, 2, 3, 4 ORDER BY count(*) DESC, 1, 2, 3, 4
 """
 
-FILES = """
+FILES = f"""
 SELECT tenant_id, path, member, size_bytes, vendor, feed, status, message, registered_at, detection,
        coalesce(run_no = ANY (%(runs)s), false) AS is_tonight, count(*) OVER () AS total
 FROM ops.file f
-WHERE status = ANY (%(problems)s)
-  AND NOT EXISTS (SELECT FROM ops.file later WHERE later.tenant_id = f.tenant_id AND later.path = f.path
-                  AND later.member = f.member AND later.arrival_no > f.arrival_no)
+WHERE status = ANY (%(problems)s) AND {IN_PLACE}
 ORDER BY coalesce(run_no = ANY (%(runs)s), false) DESC, array_position(%(problems)s::text[], status), tenant_id, path
-"""
+"""  # noqa: S608
+
+# The path only where it is one file.
+FILES_BY_SOURCE = f"""
+SELECT tenant_id, vendor, status, count(*) AS files, min(path) AS path
+FROM ops.file f WHERE status = ANY (%(problems)s) AND {IN_PLACE} GROUP BY 1, 2, 3
+"""  # noqa: S608
 
 FEEDS = """
 SELECT tenant_id, vendor, feed, count(*) AS files, sum(lines) AS lines, sum(records) AS records,
@@ -283,6 +307,11 @@ SELECT tenant_id, feed, table_name, rule, column_name, severity, observed, expec
        count(*) OVER () AS total
 FROM marts.data_quality_result WHERE run_no = ANY (%(runs)s) AND NOT success
 ORDER BY array_position(ARRAY['fail', 'hold', 'warn'], severity), rows_failed DESC, tenant_id, feed, rule, column_name
+"""
+
+RULES_BY_SEVERITY = """
+SELECT severity, count(*) AS rules FROM marts.data_quality_result
+WHERE run_no = ANY (%(runs)s) AND NOT success GROUP BY severity
 """
 
 

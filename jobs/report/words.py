@@ -40,9 +40,9 @@ def tasks(night: Night) -> list[Task]:
     found = [*_failures(night), *_unreadable(night), *_missing(night), *_files(night)]
     if night.held.total:
         found.append(Task("bad", f"{_count(night.accounts_held, 'account')} held back from publication", "held"))
-    failed_rules = [row for row in night.rules.rows if row["severity"] == "fail"]
+    failed_rules = night.rules_by_severity.get("fail", 0)
     if failed_rules:
-        found.append(Task("bad", f"{_count(len(failed_rules), 'rule')} of severity fail not met", "rules"))
+        found.append(Task("bad", f"{_count(failed_rules, 'rule')} of severity fail not met", "rules"))
     if night.breaks.total:
         tonight = sum(row["tonight"] for row in night.breaks_by_type)
         text = f"{_count(night.breaks.total, 'open break')}, {tonight:,} of them new tonight"
@@ -57,7 +57,7 @@ def tasks(night: Night) -> list[Task]:
         waiting = sum(row["waiting"] for row in night.quarantine_reasons.rows)
         text = f"{_count(night.quarantined.total, 'row')} in quarantine"
         found.append(Task("warn", text + (f", {waiting:,} waiting for their account" if waiting else ""), "quarantine"))
-    others = night.rules.total - len(failed_rules)
+    others = night.rules.total - failed_rules
     if others:
         found.append(Task("warn", f"{_count(others, 'quality rule')} not met", "rules"))
     return found
@@ -110,11 +110,12 @@ def _missing(night: Night) -> Iterable[Task]:
 
 def _files(night: Night) -> Iterable[Task]:
     for status, words in FILE_WORDS.items():
-        names = [masked(row["path"].rsplit("/", 1)[-1]) for row in night.files.rows if row["status"] == status]
-        if names:
+        of_status = [row for row in night.files_by_source if row["status"] == status]
+        if of_status:
+            files = sum(row["files"] for row in of_status)
             severity = "warn" if status == "waiting" else "bad"
-            which = f": {names[0]}" if len(names) == 1 else ""
-            yield Task(severity, f"{_count(len(names), 'file')} {words}{which}", "files")
+            which = f": {masked(of_status[0]['path'].rsplit('/', 1)[-1])}" if files == 1 else ""
+            yield Task(severity, f"{_count(files, 'file')} {words}{which}", "files")
 
 
 def _size_of(row: Row) -> str:

@@ -88,6 +88,31 @@ def failed_rule(admin: psycopg.Connection, night: date, rule: str) -> None:
     )
 
 
+@pytest.mark.parametrize(("status", "ended"), [("duplicate", False), ("accepted", True)])
+def test_a_file_that_is_held_back_is_told_until_another_content_comes_in_its_place(
+    settings: Settings, admin: psycopg.Connection, status: str, *, ended: bool
+) -> None:
+    """The vendor sends the unrecognised statement once more, as it is."""
+    write_alert(settings, NIGHT)
+    admin.execute(
+        "INSERT INTO ops.file (file_id, tenant_id, path, size_bytes, modified_at, status, run_no, arrival_no)"
+        " SELECT 'again', tenant_id, path, size_bytes, modified_at, %s, run_no, nextval('ops.arrival_no')"
+        " FROM ops.file WHERE file_id = 'f2'",
+        [status],
+    )
+    try:
+        told = write_alert(settings, NIGHT)
+        with admin.transaction():
+            page = read_night(admin, NIGHT, {})
+    finally:
+        admin.execute("DELETE FROM ops.file WHERE file_id = 'again'")
+    if ended:
+        assert "file unrecognised" not in str(told)
+    else:
+        assert told is None
+    assert [row["path"] for row in page.files.rows] == ([] if ended else ["northwind/statement_U12345678.csv"])
+
+
 def test_a_backfill_of_old_nights_neither_forgets_nor_tells_anew_what_is_told(
     settings: Settings, admin: psycopg.Connection
 ) -> None:

@@ -32,22 +32,22 @@ class Nights:
 
     def take(
         self, night: date, day: date, *feeds: str, undated: tuple[str, ...] = (), back_dated: tuple[str, ...] = (),
-        status: str = "accepted",
+        status: str = "accepted", run: str = "done", tenant: str | None = None, content: str | None = None,
     ) -> None:  # fmt: skip
-        """Files of a day that a run of a night takes."""
+        """Files of a day that a run of a night takes, which ends as `run` says; `content`: all that is in them."""
         dates: dict[str, tuple[date | None, date | None]] = dict.fromkeys(feeds, (day, day))
         dates |= dict.fromkeys(undated, (None, None)) | dict.fromkeys(back_dated, (day - timedelta(days=3), day))
         [run_no] = self.connection.execute(
-            "INSERT INTO ops.run (run_id, business_date, status, code_version)"
-            " VALUES (gen_random_uuid(), %s, 'done', 'test') RETURNING run_no",
-            [night],
+            "INSERT INTO ops.run (run_id, business_date, status, tenant, code_version)"
+            " VALUES (gen_random_uuid(), %s, %s, %s, 'test') RETURNING run_no",
+            [night, run, tenant],
         ).fetchone() or (0,)
         for feed, (first, last) in dates.items():
             self.connection.execute(
                 "INSERT INTO ops.file (file_id, tenant_id, path, size_bytes, modified_at, vendor, feed, status, run_no,"
-                " arrival_no, first_date, last_date) VALUES (%s, 'acme', %s, 1, %s, 'custodian', %s, %s, %s,"
-                " nextval('ops.arrival_no'), %s, %s)",
-                [f"{feed}-{day}", f"acme/{feed}-{day}", AT, feed, status, run_no, first, last],
+                " sha256, arrival_no, first_date, last_date) VALUES (%s, 'acme', %s, 1, %s, 'custodian', %s, %s, %s,"
+                " %s, nextval('ops.arrival_no'), %s, %s)",
+                [f"{feed}-{day}-{run_no}", f"acme/{feed}-{day}", AT, feed, status, run_no, content, first, last],
             )
 
     def alert(self, day: date) -> list[str]:
@@ -131,3 +131,65 @@ def test_a_file_refused_on_its_own_evening_is_refused_of_its_night_not_missed(ni
     nights.evening(WED, undated=("prices",), status="refused")
     assert nights.status(WED) == "refused: prices"
     assert nights.report(WED) == []
+
+
+@pytest.mark.parametrize("dated", [False, True])
+def test_the_same_content_again_has_come_where_it_has_no_dates(nights: Nights, *, dated: bool) -> None:
+    """A header alone on a day without bookings is byte by byte that of Monday; yesterday's values are not tonight's."""
+    for day in (MON, TUE, WED):
+        nights.take(day, day, "valuations")
+        feeds = (("bookings",), ()) if dated else ((), ("bookings",))
+        status = "accepted" if day == MON else "duplicate"
+        nights.take(day, MON if dated else day, *feeds[0], undated=feeds[1], status=status, content="same")
+    assert nights.alert(WED) == []  # dated, it came once: nobody waits for it
+    assert nights.status(WED).startswith("no account has a row")
+    [row] = nights.connection.execute(
+        "SELECT received FROM marts.night_status WHERE business_date = %s", [WED]
+    ).fetchall()
+    assert row == (1 if dated else 2,)
+
+
+def test_the_same_content_as_what_is_refused_has_not_come(nights: Nights) -> None:
+    for day in (MON, TUE):
+        nights.take(day, day, "valuations", undated=("accounts",))
+    nights.take(WED, WED, "valuations")
+    nights.take(TUE, TUE, undated=("accounts",), status="refused", content="bad")
+    nights.take(WED, WED, undated=("accounts",), status="duplicate", content="bad")
+    assert nights.status(WED) == "not received: accounts"
+
+
+@pytest.mark.parametrize(("again", "against"), [(WED, ""), (THU, "withheld by the gate: prices")])
+def test_what_came_whole_on_the_same_night_is_not_held_against_it(nights: Nights, again: date, against: str) -> None:
+    """The same path on the next day, taken on the evening before it, is another delivery."""
+    for day in (MON, TUE):
+        nights.take(day, day, "valuations", "prices")
+    nights.take(WED, WED, "valuations")
+    nights.take(WED, WED, "prices", status="withheld")
+    nights.take(WED, again, "prices")
+    nights.connection.execute("UPDATE ops.file SET path = 'acme/prices' WHERE feed = 'prices'")
+    assert nights.status(WED).startswith(against or "no account has a row")
+
+
+def test_of_a_run_that_was_stopped_only_what_it_has_looked_for_is_missed(nights: Nights) -> None:
+    for day in (MON, TUE):
+        nights.take(day, day, "valuations", "prices", "bookings")
+    nights.take(WED, WED, run="failed")
+    assert nights.report(WED) == []
+    nights.connection.execute(
+        "INSERT INTO ops.step_run (run_id, step, attempt, status, started_at)"
+        " SELECT run_id, 'detect', 1, 'done', now() FROM ops.run WHERE business_date = %s",
+        [WED],
+    )
+    nights.take(WED, WED, "valuations", status="ingested", run="failed")
+    nights.take(WED, WED, "bookings", status="normalised", run="failed")
+    assert [feed for feed, _, _ in nights.report(WED)] == ["prices"]
+    assert nights.alert(WED) == ["prices"]
+
+
+def test_a_run_of_one_tenant_has_not_looked_for_the_files_of_another(nights: Nights) -> None:
+    for day in (MON, TUE):
+        nights.take(day, day, "valuations")
+    nights.take(WED, WED, tenant="globex")
+    assert nights.alert(WED) == []
+    nights.take(WED, WED, tenant="acme")
+    assert nights.alert(WED) == ["valuations"]

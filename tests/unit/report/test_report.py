@@ -163,6 +163,35 @@ def test_long_lists_are_cut_with_their_number_and_the_largest_stay(filled: str, 
     assert "NW-10 " not in table
 
 
+def test_what_needs_a_person_is_counted_beyond_what_is_shown(filled: str, settings: Settings) -> None:
+    """30 files refused and one withheld, 6 findings on each of 10 accounts, 30 rules failed: 25 of each are shown."""
+    with psycopg.connect(filled) as connection:
+        connection.execute(
+            "INSERT INTO ops.file (file_id, tenant_id, path, size_bytes, modified_at, vendor, status, arrival_no)"
+            " SELECT 'r' || n, 'northwind', 'northwind/' || n, 1, now(), 'brokerage', CASE n WHEN 31 THEN 'withheld'"
+            " ELSE 'refused' END, nextval('ops.arrival_no') FROM generate_series(1, 31) n"
+        )
+        connection.execute(
+            "INSERT INTO marts.held_account SELECT 'northwind', 'MANY-' || n / 6, %s::date - n, 'value_jump',"
+            " 'x', 'hold', 'held', 'nightly-1', %s FROM generate_series(0, 59) n",
+            [NIGHT, AT],
+        )
+        connection.execute(
+            "INSERT INTO marts.data_quality_result SELECT tenant_id, vendor, feed, table_name, 'rule' || n, '', 'fail',"
+            " false, observed, expected_value, 1, 1, run_no, run_id, business_date, published_at"
+            " FROM marts.data_quality_result, generate_series(1, 30) n WHERE rule = 'row_count'"
+        )
+        said = [task.text for task in tasks(read_night(connection, NIGHT, {}))]
+        connection.rollback()
+    wanted = {
+        "30 files refused",
+        "1 file withheld by the gate: 31",
+        "11 accounts held back from publication",
+        "30 rules of severity fail not met",
+    }
+    assert wanted - set(said) == set()
+
+
 def test_what_changed_since_yesterday_stands_before_what_is_open(filled: str, settings: Settings) -> None:
     page = text_of(page_of(settings, NIGHT))
     changed = page[page.index("Breaks since yesterday") : page.index("Breaks, largest first")]
