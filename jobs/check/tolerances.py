@@ -112,6 +112,7 @@ MASTER: dict[str, list[Unit]] = {
 }
 UNITS = {**DELIVERY, **ROWS, **ACCOUNT, **RESULT, **RECONCILED, **MASTER}
 ANY = "any"
+LOOKS_BACK = ("row_count", "return_beyond")  # over_dates, of which at_least_dates must be known
 # The tables whose rows a measure is of; those of the measures that are left out count in every table.
 TABLES: dict[str, list[str]] = {
     "fx_move": ["fx_rate"],
@@ -157,6 +158,9 @@ class Limit(StrictModel):
     def _bounds_something(self) -> Limit:
         if self.min is None and self.max is None:
             raise ValueError("a limit needs min or max")
+        for name, bound in (("min", self.min), ("max", self.max)):
+            if bound is not None and bound < 0:
+                raise ValueError(f"{name} {bound} is negative: every measure is a size, gains and losses alike")
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"min {self.min} is above max {self.max}")
         return self
@@ -237,6 +241,16 @@ class Rule(Scope):
                 )
         if self.measure == "return_beyond" and not any(limit.unit == "fraction" for limit in self.limits):
             raise ValueError("return_beyond needs a limit in fraction beside others: it says whose past is looked up")
+        return self
+
+    @model_validator(mode="after")
+    def _comes_into_force(self) -> Rule:
+        if self.valid_from is not None and self.valid_to is not None and self.valid_from > self.valid_to:
+            raise ValueError(f"valid_from {self.valid_from} is after valid_to {self.valid_to}")
+        if self.measure in LOOKS_BACK and self.at_least_dates > self.over_dates:
+            raise ValueError(
+                f"at_least_dates {self.at_least_dates} is above over_dates {self.over_dates}: there is never an average"
+            )
         return self
 
     @model_validator(mode="after")

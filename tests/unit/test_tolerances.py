@@ -43,6 +43,13 @@ rules:
         ("unit: rows", "unit: bps", 2, "measure wrong_sign is in share or rows, not in bps"),
         (", max: 0", "", 5, "a limit needs min or max"),
         ("max: 0", "min: 2, max: 0", 5, "min 2 is above max 0"),
+        ("max: 0", "min: -0.3, max: 1", 5, "min -0.3 is negative: every measure is a size, gains and losses alike"),
+        (
+            "severity: fail",
+            "severity: fail\n    valid_from: 2026-07-01\n    valid_to: 2026-06-30",
+            2,
+            "valid_from 2026-07-01 is after valid_to 2026-06-30",
+        ),
         ("severity: fail", "severity: hold", 2, "about a feed, not an account: severity is warn or fail, not hold"),
         (
             "severity: fail",
@@ -76,6 +83,15 @@ def of_measure(measure: str, applies_to: str) -> Rule:
     limits = [{"unit": UNITS[measure][0], "max": 1}]
     values = {"name": "one", "measure": measure, "limits": limits, "severity": "warn", "reason": "of some table"}
     return Rule.model_validate({**values, "applies_to": applies_to})
+
+
+@pytest.mark.parametrize(("measure", "unit"), [("row_count", "fraction"), ("return_beyond", "fraction")])
+def test_an_average_needs_no_more_dates_than_are_looked_back_on(measure: str, unit: str) -> None:
+    rule = {"name": "r", "measure": measure, "limits": [{"unit": unit, "max": 1}], "severity": "warn"}
+    rule |= {"reason": "an average of some dates", "over_dates": 3}
+    with pytest.raises(ValueError, match="at_least_dates 5 is above over_dates 3: there is never an average"):
+        Tolerances.model_validate({"rules": [rule]})
+    Tolerances.model_validate({"rules": [rule | {"at_least_dates": 3}]})
 
 
 @pytest.mark.parametrize("measure", UNITS)
