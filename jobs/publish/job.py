@@ -9,6 +9,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -25,7 +26,7 @@ from jobs.check.holds import RECONCILE, latest_findings
 from jobs.check.tolerances import load_tolerances
 from jobs.platform import database, fencing, tenant_policy
 from jobs.platform.errors import AccountingError
-from jobs.platform.lake import Lake
+from jobs.platform.lake import Lake, latest
 from jobs.platform.ledger import Run
 from jobs.platform.local_rows import local_rows
 from jobs.platform.schemas import table
@@ -172,13 +173,26 @@ class Publication:
             as_of = F.lit(max(begun[0], self.run.business_date))
         if slice_.through < 0:
             return slice_
-        accounts = self.lake.current("account")
-        if not slice_.sources:
+        accounts = self.lake.read("account")
+        if withheld := self._withheld():
+            accounts = accounts.where(~F.col("file_id").isin(withheld))
+        accounts = latest(accounts, table("account"))
+        if not (slice_.sources or self._taken_through):
             since = F.col("effective_from") > F.lit(begun[0] if begun else None)
             if accounts.where(since & (F.col("effective_from") <= as_of)).isEmpty():
                 return slice_
         master = small.account_master(accounts, as_of, self._policies())
         return Slice(slice_.target, slice_.after, slice_.through, self._as_files(master, "account"))
+
+    def _withheld(self) -> list[str]:
+        """Files that accounts and memberships are not taken from. Of what no gate has looked at yet they are: it is
+        accepted without a commit to the lake, by which they are found to be new."""
+        return self.run.ledger.withheld_files()
+
+    @cached_property
+    def _taken_through(self) -> bool:
+        """Whether files that waited for a mended row may be withheld no longer: without a commit as well."""
+        return bool(self.run.ledger.unpublished_replays(self.run))
 
     def _policies(self) -> Policies:
         tenants = self.connection.execute("SELECT DISTINCT tenant_id FROM ops.file").fetchall()
@@ -212,10 +226,9 @@ class Publication:
         """All memberships, where accounts (whose new files are `accounts`) or memberships have come."""
         part = self._slice(members.SOURCE, members.MEMBERS)
         is_first = accounts.through >= 0 and members.is_empty(self.connection)
-        if not (accounts.sources or part.sources or is_first):
+        if not (accounts.sources or part.sources or self._taken_through or is_first):
             return part
-        withheld = self.run.ledger.withheld_files(self.run)
-        found = self._as_files(members.members(self.lake, withheld, self._policies()), "group_member")
+        found = self._as_files(members.members(self.lake, self._withheld(), self._policies()), "group_member")
         self._stage_like(members.MEMBERS, members.STAGING, {})
         self.copied[members.MEMBERS] = self._copy(found, members.STAGING)
         return Slice(part.target, part.after, part.through, found)

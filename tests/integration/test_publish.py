@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs.platform.ledger import FileRecord, Ledger
+from jobs.platform.ledger import FileRecord, Ledger, Run
 from jobs.platform.settings import Settings
 from jobs.publish import job, partitions
 from jobs.publish.maintenance import fold_days_into_months
@@ -365,6 +365,40 @@ def test_small_marts_take_the_latest_run_s_row_and_leave_equal_rows_alone(bench:
         "SELECT break_id, state, difference, published_at = (SELECT max(published_at) FROM ops.publication)"
         " FROM marts.reconciliation_break ORDER BY 1"
     ) == [("b1", "resolved", Decimal("1.50000000"), True), ("b2", "open", Decimal("1.50000000"), False)]
+
+
+def test_accounts_are_published_as_of_files_that_are_used(bench: Bench) -> None:
+    """On Tuesday a file that the gate withholds moves A to another household, and a file of `beta` waits for its gate
+    while a run of `acme` alone publishes. By Wednesday a row of the first is mended, and both are accepted: without
+    another row of accounts."""
+    account = {"vendor": "canonical", "effective_from": date(2026, 1, 1), "base_currency": "USD", "account_id": "A"}
+    account |= {"tenant_id": "acme", "in_performance": True, "household_id": "first"}
+    account |= {"feed": "canonical_accounts", "line_no": 2, "record_no": 1, "mapping_version": "m"}
+    of_file = {"size_bytes": 1, "modified_at": bench.marts("SELECT now()")[0][0], "vendor": "canonical"}
+
+    def came(file_id: str, night: date, status: str, **row: Any) -> Run:
+        run = bench.run(night)
+        filled = account | row
+        file = FileRecord(file_id, filled["tenant_id"], file_id, status=status, run_no=run.run_no, **of_file)
+        bench.ledger.register_files([file])
+        bench.write("account", run, [{**filled, "file_id": file_id, "arrival_no": run.run_no}])
+        return run
+
+    households = "SELECT account_id, household_id FROM marts.account ORDER BY 1"
+    members = "SELECT account_id, group_id FROM marts.group_member WHERE group_type = 'household' ORDER BY 1"
+    bench.publish(came("f1", MON, "accepted"))
+    came("f2", TUE, "withheld", household_id="wrong")
+    came("f3", TUE, "normalised", tenant_id="beta", account_id="B")
+
+    bench.publish(bench.run(TUE, tenant="acme"))
+    assert bench.marts(households)[0] == ("A", "first")
+    assert bench.marts(members)[0] == ("A", "first")
+
+    night = bench.run(WED)
+    bench.ledger.update_files({"f2": {"status": "accepted"}, "f3": {"status": "accepted"}})
+    bench.admin.execute("INSERT INTO ops.replay VALUES (%s, 'f2', now())", [night.run_no])
+    bench.publish(night)
+    assert bench.marts(households) == bench.marts(members) == [("A", "wrong"), ("B", "first")]
 
 
 def test_progress_and_the_night_s_status_move_with_the_night(bench: Bench) -> None:
