@@ -5672,7 +5672,8 @@ COMMENT ON SEQUENCE ops.arrival_no IS 'Order in which files arrived; the later o
 
 CREATE TABLE ops.break_event_carried (
     run_no bigint NOT NULL,
-    event_no bigint NOT NULL
+    event_no bigint NOT NULL,
+    tenant_id text
 );
 
 COMMENT ON TABLE ops.break_event_carried IS 'One row per run that took events of ops.break_event into the lake.';
@@ -5680,6 +5681,8 @@ COMMENT ON TABLE ops.break_event_carried IS 'One row per run that took events of
 COMMENT ON COLUMN ops.break_event_carried.run_no IS 'The run, as in ops.run.';
 
 COMMENT ON COLUMN ops.break_event_carried.event_no IS 'The last event that it took.';
+
+COMMENT ON COLUMN ops.break_event_carried.tenant_id IS 'The tenant whose events it took; empty: those of all.';
 
 CREATE TABLE ops.file (
     file_id text NOT NULL,
@@ -5806,6 +5809,7 @@ CREATE TABLE ops.hold_release (
     released_by text DEFAULT SESSION_USER NOT NULL,
     released_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     run_no bigint,
+    seen_run_no bigint,
     CONSTRAINT hold_release_why_check CHECK ((btrim(why) <> ''::text))
 );
 
@@ -5822,6 +5826,8 @@ COMMENT ON COLUMN ops.hold_release.released_by IS 'Login of the database that re
 COMMENT ON COLUMN ops.hold_release.released_at IS 'When it was released.';
 
 COMMENT ON COLUMN ops.hold_release.run_no IS 'The run that let the account through; NULL: the next run will.';
+
+COMMENT ON COLUMN ops.hold_release.seen_run_no IS 'The last run that was published when it was released; empty: not known, released with a version that did not write it.';
 
 CREATE TABLE ops.publication (
     table_name text NOT NULL,

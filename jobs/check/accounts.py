@@ -23,6 +23,7 @@ from jobs.check.holds import (
     not_let_through_before,
     one_each,
     present_holds,
+    released_as_seen,
     still_caught,
 )
 from jobs.check.night_rows import Night, NightRows
@@ -76,7 +77,8 @@ class _Gate:
             return found
         came = [self.rows.fresh(name).select(*ACCOUNT) for name in ("valuation", "transaction", "position")]
         seen = reduce(DataFrame.unionByName, came).distinct()
-        through = let_through(self.held, found, seen, self.night.waiting, self.tolerances)
+        released = released_as_seen(self.earlier, self.night.waiting)
+        through = let_through(self.held, found, seen, released, self.tolerances)
         return still_caught(found, through).unionByName(through)
 
     def _earlier(self) -> DataFrame | None:

@@ -18,7 +18,10 @@ ACCOUNT = ["tenant_id", "account_id"]
 FINDING = [*ACCOUNT, "as_of_date", "rule"]
 OF_RULE = [*ACCOUNT, "rule"]
 CHECK, RECONCILE = "check", "reconcile"  # the steps that hold accounts: for what came in, and for what came out
-RELEASE = T.StructType([T.StructField(name, T.StringType()) for name in (*ACCOUNT, "by_person")])
+RELEASE = T.StructType(
+    [T.StructField(name, T.StringType()) for name in (*ACCOUNT, "by_person")]
+    + [T.StructField("seen_run_no", T.LongType())]
+)
 
 
 def latest_findings(rows: DataFrame) -> DataFrame:
@@ -33,8 +36,22 @@ def present_holds(rows: DataFrame) -> DataFrame:
     return latest_findings(rows).where("state = 'held'")
 
 
+def released_as_seen(rows: DataFrame, releases: Sequence[Release]) -> DataFrame:
+    """FINDING, by_person, seen: what persons have let through, and in what words it was held when they did, as far as
+    that was published: what a run under way, or one that died, had found by then nobody has seen.
+
+    rows: of gold.held_account what was written before.
+    """
+    words = [(one.tenant_id, one.account_id, one.in_words, one.seen_run_no) for one in releases]
+    by_person = F.broadcast(local_rows(rows.sparkSession, words, RELEASE))
+    was_published = F.coalesce(F.col("run_no") <= F.col("seen_run_no"), F.lit(True))
+    known = rows.where("state = 'held'").join(by_person, ACCOUNT).where(was_published)
+    seen = F.max_by(_words("reason"), F.struct("run_no", "step")).alias("seen")
+    return known.groupBy(*FINDING, "by_person").agg(seen)
+
+
 def let_through(
-    held: DataFrame, found: DataFrame, judged: DataFrame, releases: Sequence[Release], tolerances: Tolerances
+    held: DataFrame, found: DataFrame, judged: DataFrame, released: DataFrame, tolerances: Tolerances
 ) -> DataFrame:
     """The held findings that hold no longer: columns of FINDING, reason, severity, state (`released`).
 
@@ -42,21 +59,19 @@ def let_through(
     accounts (tenant_id, account_id) since their last published row were looked at again. A finding of the gate whose
     rule finds nothing more in a judged account, on no date, was corrected or explained by a later file, or its rule is
     among the `tolerances` no more: a value that stands still does so on a later date each night. A release by a person
-    lets all of an account through, also what `reconcile` holds, but for what is found in other words now: nobody has
-    seen the value that came meanwhile.
+    (`released_as_seen`) lets all of an account through, also what `reconcile` holds, but for what is in other words
+    now: nobody has seen the value that came meanwhile.
     """
-    words = [(one.tenant_id, one.account_id, one.in_words) for one in releases]
-    by_person = local_rows(held.sparkSession, words, RELEASE)
     again = found.select(*OF_RULE).distinct().withColumn("again", F.lit(True))
     now = found.select(*FINDING, _words("reason").alias("now"))
-    as_seen = F.coalesce(F.col("now") == _words("reason"), F.lit(True))
+    as_seen = (F.col("seen") == _words("reason")) & F.coalesce(F.col("now") == F.col("seen"), F.lit(True))
     looked_at = judged.select(*ACCOUNT).distinct().withColumn("is_judged", F.lit(True))
     is_own = F.coalesce("step", F.lit(CHECK)) == CHECK
     why = F.when(_in_force(tolerances), "a later file corrects or explains it").otherwise(
         "its rule is not in force now"
     )
     return (
-        held.join(F.broadcast(by_person), ACCOUNT, "left")
+        held.join(released, FINDING, "left")
         .join(looked_at, ACCOUNT, "left")
         .join(again, OF_RULE, "left")
         .join(now, FINDING, "left")

@@ -11,12 +11,14 @@ BY_PERSON = "released by "  # how the reason of a finding begins that somebody h
 
 @dataclass(frozen=True)
 class Release:
-    """One account that somebody let through: by which login of the database, and why."""
+    """One account that somebody let through: by which login of the database, why, and which run was the last that was
+    published then (None: not known)."""
 
     tenant_id: str
     account_id: str
     released_by: str
     why: str
+    seen_run_no: int | None = None
 
     @property
     def in_words(self) -> str:
@@ -26,7 +28,9 @@ class Release:
 def record(connection: psycopg.Connection, tenant_id: str, account_id: str, why: str) -> None:
     """Enter a release under the connection's login."""
     connection.execute(
-        "INSERT INTO ops.hold_release (tenant_id, account_id, why) VALUES (%s, %s, %s)", [tenant_id, account_id, why]
+        "INSERT INTO ops.hold_release (tenant_id, account_id, why, seen_run_no) SELECT %s, %s, %s, max(r.run_no)"
+        " FROM ops.publication JOIN ops.run r USING (run_id)",
+        [tenant_id, account_id, why],
     )
 
 
@@ -34,7 +38,8 @@ def due(connection: psycopg.Connection, run_no: int, tenant: str | None) -> list
     """The releases that this run lets through: those that none has taken up, and those that an earlier attempt of it
     has; of several for one account the last."""
     found = connection.execute(
-        "SELECT DISTINCT ON (tenant_id, account_id) tenant_id, account_id, released_by, why FROM ops.hold_release"
+        "SELECT DISTINCT ON (tenant_id, account_id) tenant_id, account_id, released_by, why, seen_run_no"
+        " FROM ops.hold_release"
         " WHERE (run_no IS NULL OR run_no = %(run_no)s) AND (%(tenant)s::text IS NULL OR tenant_id = %(tenant)s)"
         " ORDER BY tenant_id, account_id, released_at DESC",
         {"run_no": run_no, "tenant": tenant},

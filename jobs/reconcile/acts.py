@@ -28,12 +28,14 @@ class Acts:
 
     @classmethod
     def since_last_run(cls, run: Run) -> Acts:
-        """For a run that is done again: since the run before it."""
+        """For a run that is done again: since the run before it. A run of one tenant leaves the others' to theirs."""
         names = ", ".join(f"b.{name}" for name in [*KEY, *SAID])
         rows = run.ledger.connection.execute(
             f"SELECT {names} FROM marts.reconciliation_break b WHERE b.event_no > coalesce(("  # noqa: S608
-            "SELECT max(c.event_no) FROM ops.break_event_carried c WHERE c.run_no < %(run_no)s), 0)",
-            {"run_no": run.run_no},
+            "SELECT max(c.event_no) FROM ops.break_event_carried c WHERE c.run_no < %(run_no)s"
+            " AND coalesce(c.tenant_id, b.tenant_id) = b.tenant_id), 0)"
+            " AND (%(tenant)s::text IS NULL OR b.tenant_id = %(tenant)s)",
+            {"run_no": run.run_no, "tenant": run.tenant},
         ).fetchall()
         place = [*KEY, *SAID].index("event_no")
         return cls(rows, max((row[place] for row in rows), default=0))
@@ -52,9 +54,9 @@ class Acts:
         """Write down that the run has taken them."""
         if self.rows:
             run.ledger.connection.execute(
-                "INSERT INTO ops.break_event_carried (run_no, event_no) VALUES (%s, %s)"
+                "INSERT INTO ops.break_event_carried (run_no, event_no, tenant_id) VALUES (%s, %s, %s)"
                 " ON CONFLICT (run_no) DO UPDATE SET event_no = excluded.event_no",
-                [run.run_no, self.through],
+                [run.run_no, self.through, run.tenant],
             )
 
 

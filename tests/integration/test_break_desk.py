@@ -23,7 +23,7 @@ from jobs.platform.errors import DietzError
 from jobs.platform.ledger import FileRecord, Ledger
 from jobs.platform.settings import Settings
 from jobs.publish.break_desk import bring_up_to_date
-from jobs.reconcile.acts import oldest_lasting
+from jobs.reconcile.acts import Acts, oldest_lasting
 from jobs.reconcile.job import run as reconcile
 from tests.publishing import Bench
 
@@ -92,6 +92,24 @@ def test_a_level_that_has_ended_is_looked_for_where_a_part_of_it_may_be_correcte
     assert [oldest_lasting(run, first) for first in (TUE, WED, FRI, None)] == [MON, MON, None, None]
     marts.broken("goes_on", through_date=WED)
     assert oldest_lasting(run, FRI) == MON
+
+
+def test_a_run_of_one_tenant_leaves_what_was_said_of_others_to_theirs(marts: Marts) -> None:
+    marts.broken("ours")
+    marts.say("ours", "comment", "asked them")
+
+    def taken(run_no: int, tenant: str | None) -> list[str]:
+        ledger = SimpleNamespace(connection=marts.connection)
+        run: Any = SimpleNamespace(ledger=ledger, run_no=run_no, tenant=tenant)
+        acts = Acts.since_last_run(run)
+        acts.carried(run)
+        return [row[1] for row in acts.rows]
+
+    assert taken(7, "beta") == []
+    assert taken(8, "acme") == ["ours"]
+    marts.say("ours", "comment", "they answered")
+    marts.connection.execute("INSERT INTO ops.break_event_carried (run_no, event_no, tenant_id) VALUES (9, 99, 'beta')")
+    assert [taken(10, None), taken(11, None)] == [["ours"], []]
 
 
 def test_the_rules_of_the_desk(marts: Marts) -> None:

@@ -8,7 +8,14 @@ from chispa import assert_df_equality
 from pyspark.sql import SparkSession
 
 from jobs.calculate.holds import flags
-from jobs.check.holds import FINDING, flagged_where_published, let_through, not_let_through_before, still_caught
+from jobs.check.holds import (
+    FINDING,
+    flagged_where_published,
+    let_through,
+    not_let_through_before,
+    released_as_seen,
+    still_caught,
+)
 from jobs.check.releases import Release
 from jobs.check.tolerances import Tolerances
 from tests.rows import rows_of
@@ -25,15 +32,20 @@ RULES = Tolerances.model_validate(
         ]
     }
 )  # fmt: skip
-HELD = "tenant_id string, account_id string, as_of_date date, rule string, severity string, step string, reason string"
+HELD = (
+    "tenant_id string, account_id string, as_of_date date, rule string, severity string, step string, reason string,"
+    " state string, run_no long"
+)
 FOUND = "tenant_id string, account_id string, as_of_date date, rule string, reason string"
 THROUGH = f"{FOUND}, severity string, state string"
 
 
 def test_a_hold_ends_by_a_file_or_a_person_and_stays_otherwise(spark: SparkSession) -> None:
     names = ["corrected", "still_wrong", "no_news", "released", "released_and_wrong", "released_unseen"]
-    of_results = [("acme", name, MONDAY, "return", "hold", "reconcile", "-") for name in ("corrected", "released")]
-    of_values = [("acme", name, MONDAY, "jump", "hold", None, "+ 30 %, expected 20") for name in names]
+    of_results = [
+        ("acme", name, MONDAY, "return", "hold", "reconcile", "-", "held", 5) for name in ("corrected", "released")
+    ]
+    of_values = [("acme", name, MONDAY, "jump", "hold", None, "+ 30 %, expected 20", "held", 5) for name in names]
     held = spark.createDataFrame(of_values + of_results, HELD)
     found = spark.createDataFrame(
         [
@@ -48,7 +60,7 @@ def test_a_hold_ends_by_a_file_or_a_person_and_stays_otherwise(spark: SparkSessi
     judged = spark.createDataFrame(news, "tenant_id string, account_id string")
     releases = [Release("acme", name, "ann", "seen") for name in names if name.startswith("released")]
 
-    through = let_through(held, found, judged, releases, RULES)
+    through = let_through(held, found, judged, released_as_seen(held, releases), RULES)
 
     expected = [
         ("acme", "corrected", MONDAY, "jump", "a later file corrects or explains it", "hold", "released"),
@@ -61,20 +73,45 @@ def test_a_hold_ends_by_a_file_or_a_person_and_stays_otherwise(spark: SparkSessi
     assert caught == {("still_wrong", MONDAY), ("released_and_wrong", TUESDAY), ("released_unseen", MONDAY)}
 
 
+def test_what_an_unpublished_run_has_found_nobody_has_seen(spark: SparkSession) -> None:
+    """Run 5 was the last that was published when they were released. Run 6, under way then, has found the same once
+    more, another value, another date; nothing comes with this one."""
+    first = [("acme", name, MONDAY, "jump", "hold", "check", "+ 30 %, expected 20", "held", 5) for name in "abc"]
+    rows = [
+        *first,
+        ("acme", "a", MONDAY, "jump", "hold", "check", "+ 30 %, expected 25", "held", 6),
+        ("acme", "b", MONDAY, "jump", "hold", "check", "+ 300 %, expected 20", "held", 6),
+        ("acme", "c", TUESDAY, "jump", "hold", "check", "+ 40 %, expected 20", "held", 6),
+    ]
+    held = rows[2:]
+    releases = [Release("acme", name, "ann", "seen", 5) for name in "abc"]
+    nothing = spark.createDataFrame([], FOUND)
+
+    released = released_as_seen(spark.createDataFrame(rows, HELD), releases)
+    judged = nothing.select("tenant_id", "account_id")
+    through = let_through(spark.createDataFrame(held, HELD), nothing, judged, released, RULES)
+
+    assert {(row["account_id"], row["as_of_date"]) for row in through.collect()} == {("a", MONDAY), ("c", MONDAY)}
+
+
 def test_a_value_that_stands_still_on_a_later_date_is_not_corrected(spark: SparkSession) -> None:
     names = ["stands", "moves"]
-    held = spark.createDataFrame([("acme", name, MONDAY, "stale", "hold", "check", "3 days") for name in names], HELD)
+    held = spark.createDataFrame(
+        [("acme", name, MONDAY, "stale", "hold", "check", "3 days", "held", 5) for name in names], HELD
+    )
     found = spark.createDataFrame([("acme", "stands", TUESDAY, "stale", "4 days")], FOUND)
     judged = spark.createDataFrame([("acme", name) for name in names], "tenant_id string, account_id string")
-    through = let_through(held, found, judged, [], RULES)
+    through = let_through(held, found, judged, released_as_seen(held, []), RULES)
     assert [row["account_id"] for row in through.collect()] == ["moves"]
 
 
 def test_of_a_rule_that_is_gone_nobody_says_that_a_file_explained_it(spark: SparkSession) -> None:
     names = ["gone", "of_beta", "until_sunday", "jump"]
-    held = spark.createDataFrame([("acme", name, MONDAY, name, "hold", "check", "-") for name in names], HELD)
+    held = spark.createDataFrame(
+        [("acme", name, MONDAY, name, "hold", "check", "-", "held", 5) for name in names], HELD
+    )
     judged = held.select("tenant_id", "account_id")
-    through = let_through(held, spark.createDataFrame([], FOUND), judged, [], RULES)
+    through = let_through(held, spark.createDataFrame([], FOUND), judged, released_as_seen(held, []), RULES)
     reasons = {row["account_id"]: row["reason"] for row in through.collect()}
     assert reasons.pop("jump") == "a later file corrects or explains it"
     assert reasons == dict.fromkeys(["gone", "of_beta", "until_sunday"], "its rule is not in force now")
