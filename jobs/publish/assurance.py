@@ -13,6 +13,7 @@ from datetime import date, datetime
 import psycopg
 
 from jobs.check.tolerances import ANY, Rule, Tolerances
+from jobs.reconcile.levels import LASTING
 
 STALE = "stale_"  # how the measures begin that look for what stands still
 WATCH = "stale_value"  # the one of them that every account has something for
@@ -91,7 +92,9 @@ WITH since AS MATERIALIZED (
     WHERE k.run_id <> %(run_id)s
     AND s.at < (SELECT max(published_at) FROM ops.publication WHERE published_at < %(published_at)s)
 ), changed AS (
-    SELECT b.tenant_id, b.account_id, b.as_of_date AS from_date, coalesce(b.through_date, b.as_of_date) AS to_date
+    -- A level that goes on, but not on its last dates any more, was seen on them.
+    SELECT b.tenant_id, b.account_id, b.as_of_date AS from_date, greatest(coalesce(b.through_date, b.as_of_date),
+           CASE WHEN b.type = ANY (%(lasting)s) THEN b.last_seen_on END) AS to_date
     FROM marts.reconciliation_break b JOIN since s ON s.tenant_id = b.tenant_id AND b.published_at > s.at
     UNION ALL SELECT h.tenant_id, h.account_id, h.as_of_date, h.as_of_date
     FROM marts.held_account h JOIN since s ON s.tenant_id = h.tenant_id AND h.published_at > s.at
@@ -272,5 +275,6 @@ def tell_groups(connection: psycopg.Connection, of: Publishing, dates: Collectio
             "tenants": of.tenants,
             "run_id": of.run_id,
             "published_at": of.published_at,
+            "lasting": LASTING,
         },
     ).rowcount

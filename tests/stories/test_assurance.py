@@ -17,7 +17,7 @@ from jobs.publish.status import STEPS, write_night_status
 
 pytestmark = pytest.mark.system
 
-MONDAY, TUESDAY = date(2026, 1, 5), date(2026, 1, 6)
+FRIDAY, MONDAY, TUESDAY = (date(2026, 1, day) for day in (2, 5, 6))
 EVENING = datetime(2026, 1, 5, 22, tzinfo=UTC)
 ROW: dict[str, Any] = {
     "tenant_id": "acme", "as_of_date": MONDAY, "currency": "USD", "days": 1, "method": "daily", "status": "ok",
@@ -208,6 +208,24 @@ def test_an_acceptance_counts_for_the_account_at_once_and_for_its_groups_at_the_
     assert desk.publish("n2", morning + timedelta(hours=12)) == 1
     assert desk.groups("break_share, overridden_share, assurance")["mixed"] == (0, 0.3, "stale")
     assert desk.ask("SELECT DISTINCT published_at FROM marts.group_performance_daily") == [(EVENING,)]
+
+
+def test_a_break_that_is_right_on_its_last_date_now_counts_for_groups_on_the_others_only(desk: Desk) -> None:
+    desk.admin.execute(
+        "UPDATE marts.reconciliation_break SET type = 'position_quantity', as_of_date = %s, through_date = %s"
+        " WHERE break_id = 'BRK'",
+        [FRIDAY, MONDAY],
+    )
+    desk.publish("n1", EVENING, MONDAY)
+    assert desk.groups()["mixed"] == "unreconciled"
+    tuesday = EVENING + timedelta(days=1)
+    desk.steps("n2", TUESDAY, *STEPS)
+    desk.admin.execute(
+        "UPDATE marts.reconciliation_break SET through_date = %s, published_at = %s WHERE break_id = 'BRK'",
+        [FRIDAY, tuesday],
+    )
+    desk.publish("n2", tuesday)
+    assert desk.groups()["mixed"] == "stale"
 
 
 def test_what_a_run_of_another_tenant_has_published_is_told_with_the_next_run_of_the_own(desk: Desk) -> None:
