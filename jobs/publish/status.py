@@ -13,7 +13,7 @@ STEPS = ["detect", "ingest", "normalise", "check", "calculate", "reconcile"]
 FEEDS = """
 file AS (
     -- What came on its own evening, with a run of the day before, is of the night of its dates.
-    -- What is as it was (again nothing booked) came too: with the content of a file that has no dates.
+    -- What is as it was (again nothing booked) came too: with the content of a file that has no dates and was in order.
     SELECT f.tenant_id, f.vendor, f.feed, r.business_date, run_no,
            CASE f.status WHEN 'duplicate' THEN 'accepted' ELSE f.status END AS status,
            coalesce(f.last_date <= r.business_date, false) AS own,
@@ -26,7 +26,9 @@ file AS (
         f.status = 'accepted'
         OR f.status = 'duplicate' AND EXISTS (
             SELECT FROM ops.file o WHERE o.tenant_id = f.tenant_id AND o.sha256 = f.sha256 AND o.status = 'accepted'
-            AND o.arrival_no < f.arrival_no AND o.first_date IS NULL AND o.last_date IS NULL)
+            AND o.arrival_no < f.arrival_no AND o.first_date IS NULL AND o.last_date IS NULL AND NOT EXISTS (
+                SELECT FROM marts.data_quality_result q WHERE NOT q.success
+                AND (q.tenant_id, q.vendor, q.feed, q.run_no) = (o.tenant_id, o.vendor, o.feed, o.run_no)))
         OR f.status IN ('withheld', 'refused') AND NOT EXISTS (  -- mended on the same night
             SELECT FROM ops.file o JOIN ops.run n USING (run_no) WHERE o.tenant_id = f.tenant_id AND o.path = f.path
             AND o.member = f.member AND o.arrival_no > f.arrival_no AND o.status = 'accepted'

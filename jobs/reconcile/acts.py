@@ -31,7 +31,7 @@ class Acts:
         """For a run that is done again: since the run before it. A run of one tenant leaves the others' to theirs."""
         names = ", ".join(f"b.{name}" for name in [*KEY, *SAID])
         rows = run.ledger.connection.execute(
-            f"SELECT {names} FROM marts.reconciliation_break b WHERE b.event_no > coalesce(("  # noqa: S608
+            f"SELECT {names} FROM marts.reconciliation_break b WHERE b.event_no IS NOT NULL AND b.event_no > coalesce(("  # noqa: S608
             "SELECT max(c.event_no) FROM ops.break_event_carried c WHERE c.run_no < %(run_no)s"
             " AND coalesce(c.tenant_id, b.tenant_id) = b.tenant_id), 0)"
             " AND (%(tenant)s::text IS NULL OR b.tenant_id = %(tenant)s)",

@@ -70,7 +70,10 @@ class Nights:
 @pytest.fixture
 def nights(database_url: str, settings: Settings) -> Iterator[Nights]:
     with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("TRUNCATE ops.run, ops.file, ops.alert_cause, ops.alert_message, marts.night_status CASCADE")
+        connection.execute(
+            "TRUNCATE ops.run, ops.file, ops.alert_cause, ops.alert_message, marts.night_status,"
+            " marts.data_quality_result CASCADE"
+        )
         yield Nights(connection, settings)
 
 
@@ -147,6 +150,20 @@ def test_the_same_content_again_has_come_where_it_has_no_dates(nights: Nights, *
         "SELECT received FROM marts.night_status WHERE business_date = %s", [WED]
     ).fetchall()
     assert row == (1 if dated else 2,)
+
+
+def test_the_same_content_as_of_an_empty_file_that_the_gate_has_warned_of_has_not_come(nights: Nights) -> None:
+    for day in (MON, TUE):
+        nights.take(day, day, "valuations", undated=("positions",), content=f"{day}")
+    nights.take(WED, WED, undated=("positions",), content="empty")
+    nights.connection.execute(
+        "INSERT INTO marts.data_quality_result SELECT 'acme', 'custodian', 'positions', 'position', 'position_count',"
+        " '', 'warn', false, 0, 'at least 1', 0, 0, run_no, 'n', %s, %s FROM ops.file WHERE sha256 = 'empty'",
+        [WED, AT],
+    )
+    nights.take(THU, THU, "valuations")
+    nights.take(THU, THU, undated=("positions",), status="duplicate", content="empty")
+    assert nights.status(THU) == "not received: positions"
 
 
 def test_the_same_content_as_what_is_refused_has_not_come(nights: Nights) -> None:
