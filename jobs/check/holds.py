@@ -75,7 +75,7 @@ def let_through(
         .join(looked_at, ACCOUNT, "left")
         .join(again, OF_RULE, "left")
         .join(now, FINDING, "left")
-        .where((F.col("by_person").isNotNull() & as_seen) | (is_own & F.col("is_judged") & F.col("again").isNull()))
+        .where(as_seen | (is_own & F.col("is_judged") & F.col("again").isNull()))
         .select(
             *FINDING,
             F.coalesce("by_person", why).alias("reason"),

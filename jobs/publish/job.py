@@ -26,7 +26,7 @@ from jobs.check.holds import RECONCILE, latest_findings
 from jobs.check.tolerances import load_tolerances
 from jobs.platform import database, fencing, tenant_policy
 from jobs.platform.errors import AccountingError
-from jobs.platform.lake import Lake, latest
+from jobs.platform.lake import Lake
 from jobs.platform.ledger import Run
 from jobs.platform.local_rows import local_rows
 from jobs.platform.schemas import table
@@ -173,10 +173,7 @@ class Publication:
             as_of = F.lit(max(begun[0], self.run.business_date))
         if slice_.through < 0:
             return slice_
-        accounts = self.lake.read("account")
-        if withheld := self._withheld():
-            accounts = accounts.where(~F.col("file_id").isin(withheld))
-        accounts = latest(accounts, table("account"))
+        accounts = members.current(self.lake, "account", self._withheld())
         if not (slice_.sources or self._taken_through):
             since = F.col("effective_from") > F.lit(begun[0] if begun else None)
             if accounts.where(since & (F.col("effective_from") <= as_of)).isEmpty():

@@ -19,11 +19,13 @@ STAGING = "stage.group_member"
 
 def members(lake: Lake, withheld: list[str], policies: Policies) -> DataFrame:
     """Rows of marts.group_member by the accounts and memberships that count; not those of withheld files."""
+    listed = current(lake, SOURCE, withheld) if lake.exists(SOURCE) else None
+    return memberships(listed, current(lake, "account", withheld), policies)
 
-    def current(name: str) -> DataFrame:
-        return latest(lake.read(name).where(~F.col("file_id").isin(withheld)), table(name))
 
-    return memberships(current(SOURCE) if lake.exists(SOURCE) else None, current("account"), policies)
+def current(lake: Lake, name: str, withheld: list[str]) -> DataFrame:
+    """The rows of a table that count, as if the withheld files had not come."""
+    return latest(lake.read(name).where(~F.col("file_id").isin(withheld)), table(name))
 
 
 def is_empty(connection: psycopg.Connection) -> bool:
