@@ -78,7 +78,7 @@ def let_through(
         .where(as_seen | (is_own & F.col("is_judged") & F.col("again").isNull()))
         .select(
             *FINDING,
-            F.coalesce("by_person", why).alias("reason"),
+            F.coalesce(F.when(as_seen, F.col("by_person")), why).alias("reason"),
             "severity",
             F.lit("released").alias("state"),
         )

@@ -93,6 +93,12 @@ def test_what_an_unpublished_run_has_found_nobody_has_seen(spark: SparkSession) 
 
     assert {(row["account_id"], row["as_of_date"]) for row in through.collect()} == {("a", MONDAY), ("c", MONDAY)}
 
+    corrected = spark.createDataFrame([("acme", "b")], "tenant_id string, account_id string")
+    through = let_through(spark.createDataFrame(held, HELD), nothing, corrected, released, RULES)
+    assert {row["account_id"]: row["reason"].split()[0] for row in through.collect()} == {
+        "a": "released", "b": "a", "c": "released",  # of b a later file, not ann, who has not seen it
+    }  # fmt: skip
+
 
 def test_a_value_that_stands_still_on_a_later_date_is_not_corrected(spark: SparkSession) -> None:
     names = ["stands", "moves"]
