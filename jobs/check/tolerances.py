@@ -112,7 +112,6 @@ MASTER: dict[str, list[Unit]] = {
 }
 UNITS = {**DELIVERY, **ROWS, **ACCOUNT, **RESULT, **RECONCILED, **MASTER}
 ANY = "any"
-LOOKS_BACK = ("row_count", "return_beyond")  # over_dates, of which at_least_dates must be known
 # The tables whose rows a measure is of; those of the measures that are left out count in every table.
 TABLES: dict[str, list[str]] = {
     "fx_move": ["fx_rate"],
@@ -247,7 +246,8 @@ class Rule(Scope):
     def _comes_into_force(self) -> Rule:
         if self.valid_from is not None and self.valid_to is not None and self.valid_from > self.valid_to:
             raise ValueError(f"valid_from {self.valid_from} is after valid_to {self.valid_to}")
-        if self.measure in LOOKS_BACK and self.at_least_dates > self.over_dates:
+        looks_back = self.measure == "row_count" or any(limit.unit == "deviations" for limit in self.limits)
+        if looks_back and self.at_least_dates > self.over_dates:
             raise ValueError(
                 f"at_least_dates {self.at_least_dates} is above over_dates {self.over_dates}: there is never an average"
             )

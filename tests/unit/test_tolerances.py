@@ -85,13 +85,18 @@ def of_measure(measure: str, applies_to: str) -> Rule:
     return Rule.model_validate({**values, "applies_to": applies_to})
 
 
-@pytest.mark.parametrize(("measure", "unit"), [("row_count", "fraction"), ("return_beyond", "fraction")])
-def test_an_average_needs_no_more_dates_than_are_looked_back_on(measure: str, unit: str) -> None:
-    rule = {"name": "r", "measure": measure, "limits": [{"unit": unit, "max": 1}], "severity": "warn"}
+@pytest.mark.parametrize(
+    ("measure", "units"), [("row_count", ["fraction"]), ("return_beyond", ["fraction", "deviations"])]
+)
+def test_an_average_needs_no_more_dates_than_are_looked_back_on(measure: str, units: list[str]) -> None:
+    limits = [{"unit": unit, "max": 1} for unit in units]
+    rule = {"name": "r", "measure": measure, "limits": limits, "severity": "warn"}
     rule |= {"reason": "an average of some dates", "over_dates": 3}
     with pytest.raises(ValueError, match="at_least_dates 5 is above over_dates 3: there is never an average"):
         Tolerances.model_validate({"rules": [rule]})
     Tolerances.model_validate({"rules": [rule | {"at_least_dates": 3}]})
+    if measure == "return_beyond":  # a fixed limit looks at no average
+        Tolerances.model_validate({"rules": [rule | {"limits": limits[:1]}]})
 
 
 @pytest.mark.parametrize("measure", UNITS)
