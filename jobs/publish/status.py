@@ -7,13 +7,18 @@ from datetime import date, datetime
 
 import psycopg
 
+from jobs.platform.mapping import load_mappings
+
 STEPS = ["detect", "ingest", "normalise", "check", "calculate", "reconcile"]
+UNCHANGING = {"account", "account_group_member", "account_xref", "security", "transaction"}
 # What each feed of the last 31 days did on a night: `came`, `withheld`, `refused`, or `missed`: none of it, though it
-# came on most of its tenant's nights since it came first, and not only once. tenants: NULL for all.
+# came on most of its tenant's nights since it came first, and not only once. tenants: NULL for all. unchanging:
+# `unchanging_feeds`.
 FEEDS = """
 file AS (
     -- What came on its own evening, with a run of the day before, is of the night of its dates.
-    -- What is as it was (again nothing booked) came too: with the content of a file that has no dates and was in order.
+    -- What is as it was came too: with the content of a file that has no dates, of a feed that may stay the same, and
+    -- that met the rules of the run that judged it.
     SELECT f.tenant_id, f.vendor, f.feed, r.business_date, run_no,
            CASE f.status WHEN 'duplicate' THEN 'accepted' ELSE f.status END AS status,
            coalesce(f.last_date <= r.business_date, false) AS own,
@@ -26,13 +31,18 @@ file AS (
         f.status = 'accepted'
         OR f.status = 'duplicate' AND EXISTS (
             SELECT FROM ops.file o WHERE o.tenant_id = f.tenant_id AND o.sha256 = f.sha256 AND o.status = 'accepted'
-            AND o.arrival_no < f.arrival_no AND o.first_date IS NULL AND o.last_date IS NULL AND NOT EXISTS (
+            AND o.arrival_no < f.arrival_no AND o.first_date IS NULL AND o.last_date IS NULL
+            AND o.feed = ANY (%(unchanging)s) AND NOT EXISTS (
                 SELECT FROM marts.data_quality_result q WHERE NOT q.success
-                AND (q.tenant_id, q.vendor, q.feed, q.run_no) = (o.tenant_id, o.vendor, o.feed, o.run_no)))
+                AND (q.tenant_id, q.vendor, q.feed) = (o.tenant_id, o.vendor, o.feed) AND q.run_no = (
+                    SELECT min(j.run_no) FROM marts.data_quality_result j WHERE j.run_no >= o.run_no
+                    AND (j.tenant_id, j.vendor, j.feed) = (o.tenant_id, o.vendor, o.feed))))
         OR f.status IN ('withheld', 'refused') AND NOT EXISTS (  -- mended on the same night
             SELECT FROM ops.file o JOIN ops.run n USING (run_no) WHERE o.tenant_id = f.tenant_id AND o.path = f.path
-            AND o.member = f.member AND o.arrival_no > f.arrival_no AND o.status = 'accepted'
-            AND n.business_date = r.business_date AND coalesce(o.first_date <= %(night)s, true)))
+            AND o.member = f.member AND o.feed = f.feed AND o.arrival_no > f.arrival_no AND o.status = 'accepted'
+            AND n.business_date IN (r.business_date, %(night)s) AND coalesce(
+                o.first_date <= f.first_date AND o.last_date >= f.last_date,
+                f.first_date IS NULL AND coalesce(o.first_date <= %(night)s, true))))
     AND (%(tenants)s::text[] IS NULL OR f.tenant_id = ANY (%(tenants)s))
 ), delivered AS (
     -- What has no dates, or earlier ones beside the night's, is of the night of what the vendor sent on that evening:
@@ -125,6 +135,12 @@ WHERE ROW (known.expected, known.received, known.reconciled, known.held, known.p
 """  # noqa: S608
 
 
+def unchanging_feeds() -> list[str]:
+    """Feeds whose file of a night may be that of another byte by byte: lists without dates, and bookings alone, which
+    there may be none of."""
+    return [feed for feed, one in load_mappings().items() if {target.table for target in one.targets} <= UNCHANGING]
+
+
 def write_night_status(
     connection: psycopg.Connection,
     tenants: list[str],
@@ -139,4 +155,5 @@ def write_night_status(
     `row_counts`: the rules of that measure, which a feed must have met for the night to be read.
     """
     moment = {"tenants": tenants, "night": night, "run_id": run_id, "published_at": published_at}
-    connection.execute(NIGHT_STATUS, {**moment, "steps": STEPS, "row_counts": row_counts})
+    names = {"steps": STEPS, "row_counts": row_counts, "unchanging": unchanging_feeds()}
+    connection.execute(NIGHT_STATUS, moment | names)

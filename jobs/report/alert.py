@@ -17,9 +17,9 @@ from pathlib import Path
 import psycopg
 
 from jobs.platform import database
-from jobs.platform.ledger import UNFINISHED, give_up
+from jobs.platform.ledger import give_up
 from jobs.platform.settings import Settings
-from jobs.report.read import IN_PLACE, OVERDUE, UNMENDED
+from jobs.report.read import IN_PLACE, OVERDUE, UNMENDED, asked_of_overdue
 
 ONE_TELLER = 1886740994  # lock of the transaction that decides what is new
 LINES = 40
@@ -196,7 +196,7 @@ def decide(connection: psycopg.Connection, business_date: date, also: Sequence[C
 
 
 def _causes(connection: psycopg.Connection, business_date: date) -> list[Cause]:
-    asked = {"date": business_date, "night": business_date, "tenants": None, "unfinished": UNFINISHED}
+    asked = asked_of_overdue(business_date)
     found = [Cause(*row) for row in connection.execute(CAUSES, asked).fetchall()]
     for tenant_id, _, feed, _, _ in connection.execute(OVERDUE, asked).fetchall():
         found.append(Cause(f"missing/{tenant_id}/{feed}", tenant_id, "bad", "did not come", feed, of_night=True))

@@ -11,17 +11,22 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from jobs.platform.errors import ConfigError
 from jobs.platform.ledger import UNFINISHED
-from jobs.publish.status import FEEDS
+from jobs.publish.status import FEEDS as FEEDS_OF_NIGHT
+from jobs.publish.status import unchanging_feeds
 from jobs.report.largest import CURRENCY, LARGEST_FIRST, VALUED
 
 Row = dict[str, Any]
 
 TOP = 25
 PROBLEMS = ("refused", "unrecognised", "withheld", "waiting")
-# Of ops.file f: nothing has come in its place. The same content once more is nothing.
+# Of ops.file f: nothing has come in its place. The same content once more is nothing, but that of an accepted file is.
 IN_PLACE = """NOT EXISTS (SELECT FROM ops.file later WHERE later.tenant_id = f.tenant_id AND later.path = f.path
-                  AND later.member = f.member AND later.arrival_no > f.arrival_no AND later.status <> 'duplicate')"""
+                  AND later.member = f.member AND later.arrival_no > f.arrival_no AND (
+                      later.status <> 'duplicate' OR EXISTS (
+                          SELECT FROM ops.file o WHERE o.tenant_id = later.tenant_id AND o.sha256 = later.sha256
+                          AND o.status = 'accepted')))"""
 
 
 @dataclass(frozen=True)
@@ -122,13 +127,22 @@ def read_night(connection: psycopg.Connection, business_date: date, bands: Mappi
     )
 
 
+def asked_of_overdue(business_date: date) -> dict[str, Any]:
+    """The parameters of OVERDUE for a night of all tenants."""
+    try:
+        unchanging = unchanging_feeds()
+    except ConfigError:  # what stops the run must not stop its message
+        unchanging = []
+    night = {"date": business_date, "night": business_date, "tenants": None}
+    return night | {"unfinished": UNFINISHED, "unchanging": unchanging}
+
+
 class _Reader:
     """Runs the queries below with the night's parameters."""
 
     def __init__(self, connection: psycopg.Connection, business_date: date) -> None:
         self.cursor = connection.cursor(row_factory=dict_row)
-        self.names: dict[str, Any] = {"date": business_date, "problems": list(PROBLEMS)}
-        self.names |= {"night": business_date, "tenants": None, "unfinished": UNFINISHED}
+        self.names = asked_of_overdue(business_date) | {"problems": list(PROBLEMS)}
 
     def all(self, query: str) -> list[Row]:
         return self.cursor.execute(query, self.names).fetchall()
@@ -147,7 +161,7 @@ FROM marts.night_status WHERE business_date = %(date)s ORDER BY tenant_id, sourc
 # The feeds that the night's status calls not received, also of a night that was not published; where it has runs, only
 # what one of them has looked for, and not what one has found and was stopped with.
 OVERDUE = f"""
-WITH {FEEDS}
+WITH {FEEDS_OF_NIGHT}
 SELECT tenant_id, source, feed, nights AS came, of_nights AS nights FROM feed f WHERE missed
 AND NOT EXISTS (
     SELECT FROM ops.file o JOIN ops.run r USING (run_no) WHERE r.business_date = %(date)s
@@ -155,8 +169,7 @@ AND NOT EXISTS (
 AND (NOT EXISTS (SELECT FROM ops.run WHERE business_date = %(date)s) OR EXISTS (
     SELECT FROM ops.run r WHERE r.business_date = %(date)s
     AND coalesce(r.tenant, f.tenant_id) = f.tenant_id AND coalesce(r.vendor, f.source) = f.source
-    AND (r.status = 'done' OR EXISTS (
-        SELECT FROM ops.step_run s WHERE s.run_id = r.run_id AND s.step = 'detect' AND s.status = 'done'))))
+    AND EXISTS (SELECT FROM ops.step_run s WHERE s.run_id = r.run_id AND s.step = 'detect' AND s.status = 'done')))
 ORDER BY tenant_id, source, feed
 """  # noqa: S608
 

@@ -88,24 +88,28 @@ def failed_rule(admin: psycopg.Connection, night: date, rule: str) -> None:
     )
 
 
-@pytest.mark.parametrize(("status", "ended"), [("duplicate", False), ("accepted", True)])
+@pytest.mark.parametrize(
+    ("status", "content", "ended"),
+    [("duplicate", "f2", False), ("duplicate", "last week", True), ("accepted", "", True)],
+)
 def test_a_file_that_is_held_back_is_told_until_another_content_comes_in_its_place(
-    settings: Settings, admin: psycopg.Connection, status: str, *, ended: bool
+    settings: Settings, admin: psycopg.Connection, status: str, content: str, *, ended: bool
 ) -> None:
-    """The vendor sends the unrecognised statement once more, as it is."""
+    """The vendor sends the unrecognised statement once more as it is, or last week's, which was in order."""
     write_alert(settings, NIGHT)
-    admin.execute(
-        "INSERT INTO ops.file (file_id, tenant_id, path, size_bytes, modified_at, status, run_no, arrival_no)"
-        " SELECT 'again', tenant_id, path, size_bytes, modified_at, %s, run_no, nextval('ops.arrival_no')"
-        " FROM ops.file WHERE file_id = 'f2'",
-        [status],
+    again = (
+        "INSERT INTO ops.file (file_id, tenant_id, path, size_bytes, modified_at, status, sha256, run_no, arrival_no)"
+        " SELECT %s, tenant_id, %s || path, size_bytes, modified_at, %s, %s, run_no, nextval('ops.arrival_no')"
+        " FROM ops.file WHERE file_id = 'f2'"
     )
+    admin.execute(again, ["before", "last-week/", "accepted", "last week"])
+    admin.execute(again, ["again", "", status, content])
     try:
         told = write_alert(settings, NIGHT)
         with admin.transaction():
             page = read_night(admin, NIGHT, {})
     finally:
-        admin.execute("DELETE FROM ops.file WHERE file_id = 'again'")
+        admin.execute("DELETE FROM ops.file WHERE file_id IN ('before', 'again')")
     if ended:
         assert "file unrecognised" not in str(told)
     else:
