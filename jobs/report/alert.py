@@ -9,7 +9,7 @@ not come) is remembered by night, so that a backfill neither forgets nor tells a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -171,9 +171,9 @@ def decide(connection: psycopg.Connection, business_date: date, also: Sequence[C
             "SELECT count(*) FROM ops.alert_message WHERE business_date = %s", [business_date]
         ).fetchone()
         assert messages is not None
-        causes = list({cause.key: cause for cause in [*_causes(connection, business_date), *also]}.values())
-        keys = [cause.key for cause in causes]
         told_on: dict[str, date] = dict(connection.execute(KNOWN, [business_date]).fetchall())
+        causes = list({cause.key: cause for cause in [*_causes(connection, business_date, told_on), *also]}.values())
+        keys = [cause.key for cause in causes]
         new = [cause for cause in causes if cause.key not in told_on]
         gone = len(told_on.keys() - set(keys))
         connection.execute(FORGET, {"date": business_date, "causes": keys})
@@ -195,11 +195,15 @@ def decide(connection: psycopg.Connection, business_date: date, also: Sequence[C
     return message
 
 
-def _causes(connection: psycopg.Connection, business_date: date) -> list[Cause]:
+def _causes(connection: psycopg.Connection, business_date: date, told: Container[str]) -> list[Cause]:
+    """What stands against a night. What was told to be missing has not ended where nobody has looked for it since."""
     asked = asked_of_overdue(business_date)
     found = [Cause(*row) for row in connection.execute(CAUSES, asked).fetchall()]
-    for tenant_id, _, feed, _, _ in connection.execute(OVERDUE, asked).fetchall():
-        found.append(Cause(f"missing/{tenant_id}/{feed}", tenant_id, "bad", "did not come", feed, of_night=True))
+    for looked_for in (True, False):
+        for tenant_id, _, feed, _, _ in connection.execute(OVERDUE, asked | {"looked_for": looked_for}).fetchall():
+            missing = Cause(f"missing/{tenant_id}/{feed}", tenant_id, "bad", "did not come", feed, of_night=True)
+            if looked_for or missing.key in told:
+                found.append(missing)
     return list({cause.key: cause for cause in found}.values())
 
 

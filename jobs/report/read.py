@@ -133,7 +133,7 @@ def asked_of_overdue(business_date: date) -> dict[str, Any]:
         unchanging = unchanging_feeds()
     except ConfigError:  # what stops the run must not stop its message
         unchanging = []
-    night = {"date": business_date, "night": business_date, "tenants": None}
+    night = {"date": business_date, "night": business_date, "tenants": None, "looked_for": True}
     return night | {"unfinished": UNFINISHED, "unchanging": unchanging}
 
 
@@ -159,14 +159,14 @@ FROM marts.night_status WHERE business_date = %(date)s ORDER BY tenant_id, sourc
 """
 
 # The feeds that the night's status calls not received, also of a night that was not published; where it has runs, only
-# what one of them has looked for, and not what one has found and was stopped with.
+# what one of them has looked for (looked_for: true), and not what one has found and was stopped with.
 OVERDUE = f"""
 WITH {FEEDS_OF_NIGHT}
 SELECT tenant_id, source, feed, nights AS came, of_nights AS nights FROM feed f WHERE missed
 AND NOT EXISTS (
     SELECT FROM ops.file o JOIN ops.run r USING (run_no) WHERE r.business_date = %(date)s
     AND (o.tenant_id, o.vendor, o.feed) = (f.tenant_id, f.source, f.feed) AND o.status = ANY (%(unfinished)s))
-AND (NOT EXISTS (SELECT FROM ops.run WHERE business_date = %(date)s) OR EXISTS (
+AND (NOT %(looked_for)s OR NOT EXISTS (SELECT FROM ops.run WHERE business_date = %(date)s) OR EXISTS (
     SELECT FROM ops.run r WHERE r.business_date = %(date)s
     AND coalesce(r.tenant, f.tenant_id) = f.tenant_id AND coalesce(r.vendor, f.source) = f.source
     AND EXISTS (SELECT FROM ops.step_run s WHERE s.run_id = r.run_id AND s.step = 'detect' AND s.status = 'done')))

@@ -237,6 +237,18 @@ def test_of_a_run_that_was_stopped_only_what_it_has_looked_for_is_missed(nights:
     assert nights.alert(WED) == ["prices"]
 
 
+def test_what_was_told_to_be_missing_has_not_ended_where_a_run_was_stopped_before_it_looked(nights: Nights) -> None:
+    for day in (DAY_BEFORE[MON], MON):
+        nights.take(day, day, "valuations", "prices", "bookings")
+    nights.take(TUE, TUE, "valuations", "bookings")
+    assert nights.alert(TUE) == ["prices"]
+    nights.take(WED, WED, run="failed")
+    said = write_alert(nights.settings, WED) or ""
+    assert "ended" not in said.replace("not ended", "")
+    nights.take(WED, WED, "valuations")
+    assert nights.alert(WED) == ["bookings"]  # nor is it news
+
+
 def test_a_run_of_one_tenant_has_not_looked_for_the_files_of_another(nights: Nights) -> None:
     for day in (MON, TUE):
         nights.take(day, day, "valuations")
